@@ -1,0 +1,244 @@
+"""The delta-GRU in integers, bit for bit what the accelerator computes.
+
+Gao et al., JETCAS 2020 (arXiv 2012.13600), section III, with the formats of `golden.fixed`. A
+delta memory accumulates weight columns times deltas, so a column whose delta stays below the
+threshold is neither read nor multiplied.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden import fixed
+from golden.model_file import resolve_theta
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTrace:
+    """What one layer did in one time step (I inputs, H units).
+
+    `dx` int16 (I,), `dh` int16 (H,): deltas, Q8.8, 0 where not firing. `fired_x`, `fired_h`:
+    indices of the firing elements, ascending. `memory` int32 (4, H), Q17.15: M_r, M_z, M_nx, M_nh
+    after the step. `q_r`, `q_z`, `q_nh`, `pre_n` int16 (H,), Q8.8: arguments of the tables and of
+    the reset product. `r`, `z`, `n`, `h` int16 (H,), 2^-8 units. `x_ref` int16 (I,), `h_ref` int16
+    (H,), Q8.8: references after the step.
+    """
+
+    dx: np.ndarray
+    dh: np.ndarray
+    fired_x: np.ndarray
+    fired_h: np.ndarray
+    memory: np.ndarray
+    q_r: np.ndarray
+    q_z: np.ndarray
+    q_nh: np.ndarray
+    pre_n: np.ndarray
+    r: np.ndarray
+    z: np.ndarray
+    n: np.ndarray
+    h: np.ndarray
+    x_ref: np.ndarray
+    h_ref: np.ndarray
+
+    @property
+    def columns_x(self):
+        """Input weight columns read."""
+        return len(self.fired_x)
+
+    @property
+    def columns_h(self):
+        """Recurrent weight columns read."""
+        return len(self.fired_h)
+
+    @property
+    def dram_bytes(self):
+        """Weight bytes read: 3H for each column."""
+        return (self.columns_x + self.columns_h) * 3 * len(self.h)
+
+
+@dataclass(frozen=True, eq=False)
+class StepTrace:
+    """What the network did in one time step: one `LayerTrace` per layer, first layer first."""
+
+    layers: tuple
+
+    @property
+    def h(self):
+        """The network's output, int16 (H,), Q8.8: the last layer's hidden state."""
+        return self.layers[-1].h
+
+    @property
+    def dram_bytes(self):
+        """Weight bytes read by all layers."""
+        return sum(layer.dram_bytes for layer in self.layers)
+
+
+def encode_delta(value, reference, theta):
+    """The delta encoder: ``(delta, fired)`` of int16 (N,) `value` against `reference`, Q8.8.
+
+    `delta` is int16 (N,), 0 where |delta| < max(theta, 1); `fired` holds the firing indices. The
+    new reference is ``reference + delta``.
+    """
+    delta = fixed.sat16(value.astype(np.int64) - reference)
+    # int64 here: |-32768| does not fit in 16 bits.
+    fires = np.abs(delta) >= max(int(theta), 1)
+    return np.where(fires, delta, 0).astype(np.int16), np.flatnonzero(fires)
+
+
+class _Layer:
+    """State and weights of one layer. `memory`, `x_ref`, `h_ref` and `h` are its whole state."""
+
+    def __init__(self, weight_ih, weight_hh, bias, lut_frac):
+        # A column is a row of the transpose, so gathering the firing ones copies whole rows. In
+        # float64 the product runs in BLAS and is exact: |sum| <= 1024 * 2^15 * 2^7 = 2^32 < 2^53.
+        self._columns_x = np.ascontiguousarray(weight_ih.T, dtype=np.float64)
+        self._columns_h = np.ascontiguousarray(weight_hh.T, dtype=np.float64)
+        self._bias = bias
+        self._lut_frac = lut_frac
+        self.reset()
+
+    def reset(self):
+        inputs, hidden = len(self._columns_x), len(self._columns_h)
+        self.x_ref = np.zeros(inputs, np.int16)
+        self.h_ref = np.zeros(hidden, np.int16)
+        self.h = np.zeros(hidden, np.int16)
+        self.memory = self._bias.copy()
+
+    def step(self, x, theta_x, theta_h):
+        dx, fired_x = encode_delta(x, self.x_ref, theta_x)
+        dh, fired_h = encode_delta(self.h, self.h_ref, theta_h)
+        # Each step makes new arrays, so a trace keeps its own without copying.
+        self.x_ref = self.x_ref + dx
+        self.h_ref = self.h_ref + dh
+        self.memory = self._accumulate(dx[fired_x], fired_x, dh[fired_h], fired_h)
+
+        m_r, m_z, m_nx, m_nh = self.memory.astype(np.int64)
+        q_r, q_z, q_nh = fixed.q(m_r), fixed.q(m_z), fixed.q(m_nh)
+        r = fixed.sigmoid(q_r, self._lut_frac)
+        z = fixed.sigmoid(q_z, self._lut_frac)
+        # M_nx has 15 fraction bits and r * q(M_nh) has 16: align, add, and round once.
+        align = 1 << (fixed.GATE_FRAC + fixed.X_FRAC - fixed.ACC_FRAC)
+        pre_n = fixed.sat16(fixed.rne(align * m_nx + r * q_nh, fixed.GATE_FRAC))
+        n = fixed.tanh(pre_n, self._lut_frac)
+        z64 = z.astype(np.int64)
+        self.h = (
+            fixed.rne((fixed.GATE_ONE - z64) * n, fixed.GATE_FRAC)
+            + fixed.rne(z64 * self.h, fixed.GATE_FRAC)
+        ).astype(np.int16)
+
+        q_r, q_z, q_nh, pre_n = (a.astype(np.int16) for a in (q_r, q_z, q_nh, pre_n))
+        return LayerTrace(
+            dx=dx,
+            dh=dh,
+            fired_x=fired_x,
+            fired_h=fired_h,
+            memory=self.memory,
+            q_r=q_r,
+            q_z=q_z,
+            q_nh=q_nh,
+            pre_n=pre_n,
+            r=r,
+            z=z,
+            n=n,
+            h=self.h,
+            x_ref=self.x_ref,
+            h_ref=self.h_ref,
+        )
+
+    def _accumulate(self, dx, fired_x, dh, fired_h):
+        hidden = len(self.h)
+        from_x = (dx.astype(np.float64) @ self._columns_x[fired_x]).astype(np.int64)
+        from_h = (dh.astype(np.float64) @ self._columns_h[fired_h]).astype(np.int64)
+        change = np.zeros((4, hidden), np.int64)
+        change[:2] = (from_x + from_h)[: 2 * hidden].reshape(2, hidden)
+        # The candidate's two halves stay apart: r multiplies the recurrent one only.
+        change[2] = from_x[2 * hidden :]
+        change[3] = from_h[2 * hidden :]
+        return fixed.wrap32(self.memory + change)
+
+
+class IntegerGru:
+    """A running integer delta-GRU.
+
+    `layers[i]` holds the state of layer i: `x_ref` int16 (I,), `h_ref` and `h` int16 (H,), Q8.8,
+    and `memory` int32 (4, H), Q17.15. Raises ModelFileError if `model` is not valid.
+    """
+
+    def __init__(self, model):
+        model.validate()
+        self.model = model
+        self.layers = tuple(
+            _Layer(*tensors, model.lut_frac)
+            for tensors in zip(model.weight_ih, model.weight_hh, model.bias, strict=True)
+        )
+
+    @property
+    def x_ref(self):
+        """Input references, one int16 (I,) per layer."""
+        return tuple(layer.x_ref for layer in self.layers)
+
+    @property
+    def h_ref(self):
+        """Hidden references, one int16 (H,) per layer."""
+        return tuple(layer.h_ref for layer in self.layers)
+
+    @property
+    def h(self):
+        """Hidden states, one int16 (H,) per layer."""
+        return tuple(layer.h for layer in self.layers)
+
+    @property
+    def memory(self):
+        """Delta memories, one int32 (4, H) per layer."""
+        return tuple(layer.memory for layer in self.layers)
+
+    def reset(self):
+        """Start a new sequence: references and states to 0, memories to the biases."""
+        for layer in self.layers:
+            layer.reset()
+
+    def step(self, x, theta_x=None, theta_h=None):
+        """Run one time step on `x` (I,), integers of the int16 range, Q8.8; return a StepTrace.
+
+        `theta_x`, `theta_h` (Q8.8, scalar or one per layer) replace the model's for this step.
+        Raises ValueError if x is not such a vector, ModelFileError for a bad threshold.
+        """
+        x = _checked_input(x, (self.model.input_size,), "x")
+        theta_x = resolve_theta(theta_x, self.model.theta_x, "theta_x")
+        theta_h = resolve_theta(theta_h, self.model.theta_h, "theta_h")
+        traces = []
+        for layer, layer_theta_x, layer_theta_h in zip(
+            self.layers, theta_x, theta_h, strict=True
+        ):
+            traces.append(layer.step(x, layer_theta_x, layer_theta_h))
+            x = layer.h
+        return StepTrace(tuple(traces))
+
+
+def _checked_input(x, shape, name):
+    x = np.asarray(x)
+    if x.dtype.kind not in "iu" or x.shape != shape:
+        found = f"{x.dtype} {x.shape}"
+        raise ValueError(f"{name}: found {found}, expected integers of shape {shape}")
+    if x.size and (x.min() < fixed.X_MIN or x.max() > fixed.X_MAX):
+        raise ValueError(
+            f"{name}: found values {x.min()}...{x.max()}, expected {fixed.X_MIN}...{fixed.X_MAX}"
+        )
+    return x.astype(np.int16)
+
+
+def run(model, x, theta_x=None, theta_h=None, progress=None):
+    """Run a fresh sequence `x` (T, I), Q8.8, and return its T StepTraces.
+
+    `theta_x`, `theta_h` as in `IntegerGru.step`. `progress(done, total)` is called after each
+    step. Raises ValueError and ModelFileError as `IntegerGru` does.
+    """
+    gru = IntegerGru(model)
+    x = np.asarray(x)
+    x = _checked_input(x, (x.shape[0] if x.ndim else 0, model.input_size), "x")
+    traces = []
+    for row in x:
+        traces.append(gru.step(row, theta_x, theta_h))
+        if progress is not None:
+            progress(len(traces), len(x))
+    return traces

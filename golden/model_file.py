@@ -1,0 +1,262 @@
+"""The model a device runs, and the ``.npz`` file that holds it (format 1).
+
+Keys: ``format``, ``num_layers``, ``lut_frac`` (int64 scalars); per layer i ``l{i}.weight_ih``
+int8 (3H, I), ``l{i}.weight_hh`` int8 (3H, H), both Q1.7 with rows in torch's order r, z, n, and
+``l{i}.bias`` int32 (4, H), Q17.15, the initial M_r, M_z, M_nx, M_nh; ``theta_x`` and ``theta_h``
+int16 (L,), Q8.8. Every other key is kept in `Model.extras` and means nothing to the device.
+"""
+
+import os
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from golden import fixed
+
+FORMAT = 1
+_LAYER_KEY = re.compile(r"l(\d+)\.(weight_ih|weight_hh|bias)")
+_HEADER_KEYS = ("format", "num_layers", "lut_frac", "theta_x", "theta_h")
+
+
+class ModelFileError(ValueError):
+    """A model that cannot be run: one line, ``source: key: found ..., expected ...``."""
+
+
+def _fail(source, key, found, expected):
+    raise ModelFileError(f"{source}: {key}: found {found}, expected {expected}")
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """An integer delta-GRU of L layers.
+
+    Shapes: `weight_ih[i]` int8 (3H, I) and `weight_hh[i]` int8 (3H, H), Q1.7; `bias[i]` int32
+    (4, H), Q17.15; `theta_x`, `theta_h` int16 (L,), Q8.8. Building one checks nothing: call
+    `validate`.
+    """
+
+    num_layers: int
+    lut_frac: int
+    weight_ih: tuple
+    weight_hh: tuple
+    bias: tuple
+    theta_x: np.ndarray
+    theta_h: np.ndarray
+    extras: dict = field(default_factory=dict)
+
+    @property
+    def input_sizes(self):
+        """Input width of each layer, a tuple of L ints."""
+        return tuple(w.shape[1] for w in self.weight_ih)
+
+    @property
+    def hidden_sizes(self):
+        """Hidden width of each layer, a tuple of L ints."""
+        return tuple(w.shape[1] for w in self.weight_hh)
+
+    @property
+    def input_size(self):
+        """Width of the network's input."""
+        return self.input_sizes[0]
+
+    @property
+    def hidden_size(self):
+        """Width of the network's output, the last layer's hidden state."""
+        return self.hidden_sizes[-1]
+
+    @property
+    def parameters(self):
+        """Number of weights and biases together."""
+        return sum(a.size for group in (self.weight_ih, self.weight_hh, self.bias) for a in group)
+
+    def with_theta(self, theta_x=None, theta_h=None):
+        """A copy with other thresholds (Q8.8): a scalar, or one per layer; None keeps the old.
+
+        Raises ModelFileError for a value outside 0...32767 or a wrong count.
+        """
+        return replace(
+            self,
+            theta_x=resolve_theta(theta_x, self.theta_x, "theta_x"),
+            theta_h=resolve_theta(theta_h, self.theta_h, "theta_h"),
+        )
+
+    def validate(self, source="model"):
+        """Raise ModelFileError, naming `source` and the key, unless the device can run this."""
+        layers = self.num_layers
+        if not 1 <= layers <= fixed.MAX_LAYERS:
+            _fail(source, "num_layers", layers, f"1...{fixed.MAX_LAYERS}")
+        if not fixed.LUT_FRAC_MIN <= self.lut_frac <= fixed.LUT_FRAC_MAX:
+            _fail(
+                source, "lut_frac", self.lut_frac, f"{fixed.LUT_FRAC_MIN}...{fixed.LUT_FRAC_MAX}"
+            )
+        for name in ("weight_ih", "weight_hh", "bias"):
+            if len(getattr(self, name)) != layers:
+                _fail(source, name, f"{len(getattr(self, name))} layers", f"{layers} layers")
+        input_size = None  # layer 0 sets the network's input width
+        for i in range(layers):
+            input_size = self._validate_layer(i, input_size, source)
+        for key in ("theta_x", "theta_h"):
+            theta = getattr(self, key)
+            _expect(source, key, theta, np.int16, (layers,))
+            if theta.min() < 0:
+                _fail(source, key, int(theta.min()), f"0...{fixed.THETA_MAX}")
+        for key in self.extras:
+            if key in _HEADER_KEYS or _LAYER_KEY.fullmatch(key):
+                _fail(source, key, "an extra of a reserved name", "another name")
+
+    def _validate_layer(self, i, input_size, source):
+        """Check layer i, fed by `input_size` values (None: any); return its hidden size."""
+        key = f"l{i}.weight_hh"
+        weight = self.weight_hh[i]
+        _expect(source, key, weight, np.int8, None)
+        if weight.ndim != 2 or weight.shape[0] != 3 * weight.shape[1]:
+            _fail(source, key, f"shape {weight.shape}", "shape (3H, H)")
+        hidden = weight.shape[1]
+        if hidden % fixed.HIDDEN_STEP or not fixed.MIN_HIDDEN <= hidden <= fixed.MAX_HIDDEN:
+            _fail(
+                source,
+                key,
+                f"H = {hidden}",
+                f"{fixed.MIN_HIDDEN}...{fixed.MAX_HIDDEN} in steps of {fixed.HIDDEN_STEP}",
+            )
+        key = f"l{i}.weight_ih"
+        weight = self.weight_ih[i]
+        _expect(source, key, weight, np.int8, None)
+        wanted = input_size if input_size is not None else f"1...{fixed.MAX_INPUT}"
+        if weight.ndim != 2 or weight.shape[0] != 3 * hidden:
+            _fail(source, key, f"shape {weight.shape}", f"shape ({3 * hidden}, {wanted})")
+        if input_size is None:
+            if not 1 <= weight.shape[1] <= fixed.MAX_INPUT:
+                _fail(source, key, f"{weight.shape[1]} inputs", f"1...{fixed.MAX_INPUT}")
+        elif weight.shape[1] != input_size:
+            _fail(
+                source,
+                key,
+                f"{weight.shape[1]} inputs",
+                f"{input_size}, the hidden size of layer {i - 1}",
+            )
+        _expect(source, f"l{i}.bias", self.bias[i], np.int32, (4, hidden))
+        return hidden
+
+
+def _expect(source, key, array, dtype, shape):
+    """Check one array's dtype, and its shape unless that is None."""
+    found = getattr(array, "dtype", type(array).__name__)
+    if found != np.dtype(dtype):
+        _fail(source, key, f"dtype {found}", f"dtype {np.dtype(dtype)}")
+    if shape is not None and array.shape != shape:
+        _fail(source, key, f"shape {array.shape}", f"shape {shape}")
+
+
+def resolve_theta(value, default, key):
+    """Thresholds per layer, int16 (L,), Q8.8, from a scalar, a sequence of 1 or L, or None.
+
+    `default` (int16 (L,)) is returned for None. Raises ModelFileError for anything but integers
+    in 0...32767, or for a wrong count.
+    """
+    if value is None:
+        return default
+    theta = np.atleast_1d(np.asarray(value))
+    expected = f"0...{fixed.THETA_MAX}, one integer or one per layer ({len(default)})"
+    if theta.dtype.kind not in "iu" or theta.ndim != 1 or theta.size not in (1, len(default)):
+        _fail("model", key, value, expected)
+    if theta.min() < 0 or theta.max() > fixed.THETA_MAX:
+        _fail("model", key, value, expected)
+    return np.broadcast_to(theta.astype(np.int16), (len(default),)).copy()
+
+
+def load_model(path):
+    """Read and validate a model file.
+
+    Raises ModelFileError, of one line, for everything that keeps the file from being a model.
+    """
+    arrays = _read_arrays(path)
+    for key in ("format", "num_layers", "lut_frac"):
+        _expect(path, key, _take(arrays, key, path), np.int64, ())
+    if arrays["format"] != FORMAT:
+        _fail(path, "format", int(arrays["format"]), FORMAT)
+    layers = int(arrays["num_layers"])
+    if not 1 <= layers <= fixed.MAX_LAYERS:
+        _fail(path, "num_layers", layers, f"1...{fixed.MAX_LAYERS}")
+    for key in arrays:
+        match = _LAYER_KEY.fullmatch(key)
+        # A file of more layers than it declares would run, and silently be another network.
+        if match and key not in _layer_keys(layers):
+            _fail(path, key, f"a tensor of layer {match[1]}", f"layers 0...{layers - 1}")
+    known = set(_HEADER_KEYS) | set(_layer_keys(layers))
+    model = Model(
+        num_layers=layers,
+        lut_frac=int(arrays["lut_frac"]),
+        weight_ih=tuple(_take(arrays, f"l{i}.weight_ih", path) for i in range(layers)),
+        weight_hh=tuple(_take(arrays, f"l{i}.weight_hh", path) for i in range(layers)),
+        bias=tuple(_take(arrays, f"l{i}.bias", path) for i in range(layers)),
+        theta_x=_take(arrays, "theta_x", path),
+        theta_h=_take(arrays, "theta_h", path),
+        extras={key: value for key, value in arrays.items() if key not in known},
+    )
+    model.validate(path)
+    return model
+
+
+def _layer_keys(layers):
+    return [f"l{i}.{name}" for i in range(layers) for name in ("weight_ih", "weight_hh", "bias")]
+
+
+def _take(arrays, key, path):
+    if key not in arrays:
+        _fail(path, key, "no such key", f"a model of format {FORMAT} to have it")
+    return arrays[key]
+
+
+def _read_arrays(path):
+    """Every array of an npz file, or ModelFileError."""
+    if not Path(path).is_file():
+        _fail(path, "file", "a folder" if Path(path).is_dir() else "no such file", "a .npz file")
+    # np.load passes on whatever zipfile, zlib, the header's parser or the allocator raise on bytes
+    # that are not an archive, so no shorter list of exceptions is complete.
+    try:
+        archive = np.load(path, allow_pickle=False)
+    except Exception:  # noqa: BLE001
+        _fail(path, "file", "something that numpy cannot read", "a .npz archive")
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        _fail(path, "file", "a single array", "a .npz archive")
+    arrays = {}
+    with archive:
+        for key in archive.files:
+            try:
+                arrays[key] = archive[key]
+            except Exception:  # noqa: BLE001
+                _fail(path, key, "an unreadable array", "a whole array without Python objects")
+            if not isinstance(arrays[key], np.ndarray):
+                _fail(path, key, "a member that is no array", "an array")
+    return arrays
+
+
+def save_model(path, model):
+    """Validate `model` and write it to `path`, all or nothing (temporary file, then rename)."""
+    path = Path(path)
+    model.validate(path)
+    arrays = {
+        "format": np.int64(FORMAT),
+        "num_layers": np.int64(model.num_layers),
+        "lut_frac": np.int64(model.lut_frac),
+        "theta_x": model.theta_x,
+        "theta_h": model.theta_h,
+    }
+    for i in range(model.num_layers):
+        arrays[f"l{i}.weight_ih"] = model.weight_ih[i]
+        arrays[f"l{i}.weight_hh"] = model.weight_hh[i]
+        arrays[f"l{i}.bias"] = model.bias[i]
+    for key, value in model.extras.items():
+        arrays[key] = np.asarray(value)
+        if arrays[key].dtype.hasobject:
+            _fail(path, key, "Python objects", "an array of numbers or text")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,131 @@
+"""Random models and input sequences that reach the corners of the arithmetic.
+
+Everything comes from the `numpy.random.Generator` handed in, so that one printed seed makes a
+failing case again.
+"""
+
+import numpy as np
+
+from golden import fixed
+from golden.model_file import Model, resolve_theta
+
+KINDS = ("uniform", "walk", "edges", "quiet", "burst", "saturate")
+
+# Chance of an end value (-128/127, or the two ends of int32): a uniform draw over 2^32 values
+# would never meet one.
+_END_CHANCE = 1 / 32
+
+
+def random_model(
+    rng, input_size, hidden_sizes, lut_frac=8, weight_scale=None, theta_x=0, theta_h=0
+):
+    """A valid Model of any shape. `theta_x`, `theta_h`: Q8.8, scalar or one per layer.
+
+    With `weight_scale` None, weights span int8 and biases int32, ends included; some rows and
+    biases are small so that gates are met in their slopes as well as in saturation. With a
+    number, weights and biases are uniform in +-weight_scale (1.0 is one), as in a trained network.
+    """
+    hidden_sizes = tuple(int(h) for h in np.atleast_1d(hidden_sizes))
+    input_sizes = (int(input_size), *hidden_sizes[:-1])
+    layers = len(hidden_sizes)
+    if weight_scale is None:
+        weight, bias = _extreme_weight, _extreme_bias
+    else:
+        weight = _scaled(weight_scale, fixed.W_FRAC, fixed.W_BITS)
+        bias = _scaled(weight_scale, fixed.ACC_FRAC, fixed.ACC_BITS)
+    zeros = np.zeros(layers, np.int16)
+    model = Model(
+        num_layers=layers,
+        lut_frac=int(lut_frac),
+        weight_ih=tuple(
+            weight(rng, (3 * h, i)) for h, i in zip(hidden_sizes, input_sizes, strict=True)
+        ),
+        weight_hh=tuple(weight(rng, (3 * h, h)) for h in hidden_sizes),
+        bias=tuple(bias(rng, (4, h)) for h in hidden_sizes),
+        theta_x=resolve_theta(theta_x, zeros, "theta_x"),
+        theta_h=resolve_theta(theta_h, zeros, "theta_h"),
+    )
+    model.validate()
+    return model
+
+
+def _scaled(scale, frac, bits):
+    return lambda rng, shape: fixed.to_fixed(rng.uniform(-scale, scale, shape), frac, bits)
+
+
+def _with_ends(rng, values, low, high):
+    values = np.where(rng.random(values.shape) < _END_CHANCE, low, values)
+    return np.where(rng.random(values.shape) < _END_CHANCE, high, values)
+
+
+def _extreme_weight(rng, shape):
+    weights = rng.integers(fixed.W_MIN, fixed.W_MAX + 1, shape)
+    weights = _with_ends(rng, weights, fixed.W_MIN, fixed.W_MAX)
+    # Half the rows keep the full range; the others shrink by a power of two.
+    shift = np.where(rng.random((shape[0], 1)) < 0.5, 0, rng.integers(1, 8, (shape[0], 1)))
+    return (weights >> shift).astype(np.int8)
+
+
+def _extreme_bias(rng, shape):
+    bias = rng.integers(fixed.ACC_MIN, fixed.ACC_MAX + 1, shape)
+    # Magnitudes even in the logarithm: 2^18 is a gate argument of 8, well into saturation.
+    bias = bias >> rng.integers(0, fixed.ACC_BITS, shape)
+    return _with_ends(rng, bias, fixed.ACC_MIN, fixed.ACC_MAX).astype(np.int32)
+
+
+def random_inputs(rng, steps, input_size, kind="uniform", theta=0):
+    """An input sequence int16 (steps, input_size), Q8.8.
+
+    `kind`: 'uniform' over int16 with both ends; 'walk' drifts a little each step; 'edges' moves
+    each element by exactly theta-1, theta or theta+1 from its reference, either sign (`theta`:
+    layer 0's input threshold, Q8.8); 'quiet' is a constant with rare changes; 'burst' is silence
+    and, one step in eight, every element new; 'saturate' alternates between the ends, so that the
+    delta itself saturates. Raises ValueError for an unknown kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind: found {kind!r}, expected one of {', '.join(KINDS)}")
+    make = globals()[f"_{kind}"]
+    return make(rng, (steps, input_size), int(theta)).astype(np.int16)
+
+
+def _uniform(rng, shape, _theta):
+    values = rng.integers(fixed.X_MIN, fixed.X_MAX + 1, shape)
+    return _with_ends(rng, values, fixed.X_MIN, fixed.X_MAX)
+
+
+def _walk(rng, shape, _theta):
+    start = rng.integers(-256, 257, shape[1])
+    moves = rng.integers(-48, 49, shape) * (rng.random(shape) < 0.6)
+    return np.clip(start + np.cumsum(moves, axis=0), fixed.X_MIN, fixed.X_MAX)
+
+
+def _edges(rng, shape, theta):
+    values = np.empty(shape, np.int64)
+    reference = np.zeros(shape[1], np.int64)
+    for t in range(shape[0]):
+        size = np.maximum(theta + rng.integers(-1, 2, shape[1]), 0)
+        delta = size * rng.choice([-1, 1], shape[1])
+        moved = reference + delta
+        # Of two opposite moves of at most 2^15, at least one stays within 16 bits.
+        out = (moved < fixed.X_MIN) | (moved > fixed.X_MAX)
+        values[t] = np.where(out, reference - delta, moved)
+        moved = reference + fixed.sat16(values[t] - reference)
+        reference = np.where(size >= max(theta, 1), moved, reference)
+    return values
+
+
+def _quiet(rng, shape, _theta):
+    level = rng.integers(-512, 513, shape[1])
+    changes = rng.integers(-256, 257, shape) * (rng.random(shape) < 0.02)
+    return level + np.cumsum(changes, axis=0)
+
+
+def _burst(rng, shape, _theta):
+    active = rng.random((shape[0], 1)) < 1 / 8
+    return np.where(active, rng.integers(-1024, 1025, shape), 0)
+
+
+def _saturate(rng, shape, _theta):
+    phase = rng.integers(0, 2, shape[1])
+    odd = (np.arange(shape[0])[:, None] + phase) % 2
+    return np.where(odd, fixed.X_MAX, fixed.X_MIN)

@@ -1,0 +1,147 @@
+"""Sound to Q8.8 features and back from h to a digit."""
+
+import dataclasses
+import wave
+
+import numpy as np
+import pytest
+
+from golden import features
+from golden.features import Extractor, features_from_model, log_mel, read_wav, readout, write_wav
+from golden.model_file import ModelFileError, load_model, save_model
+from golden.stimulus import random_model
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(21)
+
+
+@pytest.fixture
+def model(rng):
+    """A random network with everything a digit model carries."""
+    extract = Extractor.fitted([rng.normal(0, 0.1, 4000)])
+    extras = {
+        **extract.extras(),
+        "readout.pooling": np.array("mean"),
+        "readout.labels": np.array(["yes", "no", "other"]),
+        "readout.weight": rng.normal(size=(3, 8)).astype(np.float32),
+        "readout.bias": rng.normal(size=3).astype(np.float32),
+    }
+    return dataclasses.replace(random_model(rng, features.BANDS, 8), extras=extras)
+
+
+@pytest.mark.parametrize(
+    ("samples", "frames"), [(0, 1), (1, 1), (200, 1), (279, 1), (280, 2), (8000, 98)]
+)
+def test_one_frame_every_10_ms(rng, samples, frames):
+    assert log_mel(rng.normal(size=samples)).shape == (frames, 40)
+
+
+@pytest.mark.parametrize("hertz", [200, 1000, 3000])
+def test_a_tone_peaks_in_its_own_band(hertz):
+    tone = np.sin(2 * np.pi * hertz * np.arange(800) / 8000)
+    band = int(log_mel(tone).mean(axis=0).argmax())
+    mel = np.linspace(2595 * np.log10(1 + 60 / 700), 2595 * np.log10(1 + 3900 / 700), 42)
+    centre = 700 * (10 ** (mel[band + 1] / 2595) - 1)
+    assert abs(centre - hertz) < 0.07 * hertz
+
+
+def test_every_band_hears_something():
+    assert (features.mel_filters().sum(axis=0) > 0).all()
+    assert features.mel_filters().min() == 0
+
+
+def test_level_does_not_matter_and_silence_is_the_floor(rng):
+    noise = rng.normal(0, 0.01, 2000)
+    np.testing.assert_allclose(log_mel(noise), log_mel(30 * noise))
+    assert np.allclose(log_mel(np.zeros(2000)), np.log(features.FLOOR))
+
+
+def test_fitted_features_have_mean_0_and_deviation_1_in_q8_8(rng):
+    recordings = [rng.normal(0, 0.1, 4000) * np.hanning(4000) for _ in range(4)]
+    extract = Extractor.fitted(recordings)
+    x = np.concatenate([extract(samples) for samples in recordings])
+    assert x.dtype == np.int16
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1)
+    np.testing.assert_allclose(x.std(axis=0), 256, atol=1)
+
+
+def test_the_extractor_comes_back_from_a_model_file(tmp_path, model, rng):
+    save_model(tmp_path / "m.npz", model)
+    samples = rng.normal(size=3000)
+    expected = features_from_model(model)(samples)
+    assert np.array_equal(features_from_model(load_model(tmp_path / "m.npz"))(samples), expected)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("features.mean", None, "features.mean: found no such key"),
+        ("features.hop", None, "features.hop: found no such key"),
+        ("features.hop", np.int64(100), "features.hop: found 100, expected 80"),
+        ("features.sample_rate", np.int64(16000), "features.sample_rate: found 16000"),
+        ("features.mean", np.zeros(39), r"features.mean: found shape \(39,\)"),
+    ],
+)
+def test_other_features_are_refused(model, key, value, message):
+    extras = {k: v for k, v in model.extras.items() if k != key}
+    if value is not None:
+        extras[key] = value
+    with pytest.raises(ModelFileError, match=message):
+        features_from_model(dataclasses.replace(model, extras=extras))
+
+
+def test_the_read_out_sees_the_mean_of_what_was(model, rng):
+    h = rng.integers(-256, 257, (10, 8)).astype(np.int16)
+    decision = readout(model, h)
+    weight, bias = model.extras["readout.weight"], model.extras["readout.bias"]
+    np.testing.assert_allclose(decision.logits[0], weight @ (h[0] / 256) + bias, rtol=1e-6)
+    expected = weight @ (h.mean(axis=0) / 256) + bias
+    np.testing.assert_allclose(decision.logits[-1], expected, rtol=1e-6)
+    assert decision.label == ("yes", "no", "other")[expected.argmax()]
+    assert decision.running[-1] == decision.label
+    assert len(decision.running) == 10
+    np.testing.assert_allclose(decision.probabilities.sum(axis=1), 1)
+    np.testing.assert_allclose(readout(model, h[:4]).logits, decision.logits[:4])
+
+
+def test_a_read_out_that_does_not_fit_is_refused(model):
+    for h in (np.zeros((3, 9), np.int16), np.zeros((0, 8), np.int16), np.zeros(8, np.int16)):
+        with pytest.raises(ValueError, match=r"h: found shape .* expected \(T, 8\), T >= 1"):
+            readout(model, h)
+    extras = {**model.extras, "readout.pooling": np.array("max")}
+    with pytest.raises(ModelFileError, match="readout.pooling: found 'max', expected 'mean'"):
+        readout(dataclasses.replace(model, extras=extras), np.zeros((3, 8), np.int16))
+    with pytest.raises(ModelFileError, match="readout.pooling: found no such key"):
+        readout(dataclasses.replace(model, extras={}), np.zeros((3, 8), np.int16))
+
+
+def test_a_wav_comes_back_and_other_rates_are_resampled(tmp_path):
+    tone = 0.5 * np.sin(2 * np.pi * 400 * np.arange(1600) / 8000)
+    write_wav(tmp_path / "a.wav", tone)
+    np.testing.assert_allclose(read_wav(tmp_path / "a.wav"), tone, atol=2**-15)
+    fine = 0.5 * np.sin(2 * np.pi * 400 * np.arange(3200) / 16000)
+    write_wav(tmp_path / "b.wav", fine, sample_rate=16000)
+    back = read_wav(tmp_path / "b.wav")
+    assert len(back) == 1600
+    np.testing.assert_allclose(back[100:-100], tone[100:-100], atol=0.01)
+
+
+@pytest.mark.parametrize(("channels", "width", "frames"), [(2, 2, 10), (1, 1, 10), (1, 2, 0)])
+def test_other_wavs_are_refused(tmp_path, channels, width, frames):
+    path = tmp_path / "bad.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((channels, width, 8000, frames, "NONE", ""))
+        file.writeframes(bytes(channels * width * frames))
+    with pytest.raises(ValueError, match=r"bad.wav: found .* expected one channel of 16 bits"):
+        read_wav(path)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no sound at all", b"RIFF\x10\0\0\0WAVE"])
+def test_what_is_no_wav_is_refused(tmp_path, content):
+    path = tmp_path / "bad.wav"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"^[^\n]*bad.wav: found [^\n]*, expected a WAV file$"):
+        read_wav(path)

@@ -1,0 +1,125 @@
+// Column fetch: turns entries into requests for consecutive beats of DRAM, and tells the PEs, in the same order,
+// what the beats will be.
+//
+//   cycle  1                                2                             3
+//          index * beats of a column     -> region base + offset       -> request to the burst reader,
+//                                                                         entry to the PEs' work queue
+module column_fetch
+  import edgedrnn_pkg::*;
+#(
+  parameter int AxiDataWidth = 64,
+  parameter int AxiAddrWidth = 32,
+  parameter int MaxLayers    = 4
+) (
+  input  logic                    clk_i,
+  input  logic                    rst_ni,
+  input  logic                    flush_i,
+
+  input  logic [MaxLayers*SizeBits-1:0]     groups_i,     // groups of P units, per layer
+  input  logic [MaxLayers*AxiAddrWidth-1:0] addr_wx_i,
+  input  logic [MaxLayers*AxiAddrWidth-1:0] addr_wh_i,
+  input  logic [MaxLayers*AxiAddrWidth-1:0] addr_bias_i,
+
+  input  logic                    entry_valid_i,
+  output logic                    entry_ready_o,
+  input  entry_e                  entry_type_i,
+  input  logic [LayerBits-1:0]    entry_layer_i,
+  input  logic                    entry_kind_i,
+  input  logic                    entry_last_i,
+  input  logic [UnitBits-1:0]     entry_index_i,
+  input  act_t                    entry_delta_i,
+
+  output logic                    burst_valid_o,
+  input  logic                    burst_ready_i,
+  output logic [AxiAddrWidth-1:0] burst_addr_o,
+  output logic [FetchBits-1:0]    burst_beats_o,
+
+  output logic                    work_valid_o,
+  input  logic                    work_ready_i,
+  output entry_e                  work_type_o,
+  output logic [LayerBits-1:0]    work_layer_o,
+  output logic                    work_kind_o,
+  output logic                    work_last_o,
+  output act_t                    work_delta_o,
+
+  output logic                    column_o,     // a column leaves in this cycle (work_layer_o, work_kind_o)
+  output logic                    idle_o
+);
+  localparam int BeatShift  = $clog2(AxiDataWidth / 8);
+  localparam int ColumnBits = SizeBits + 2;       // beats of a column: 3 groups
+
+  // ---- 1: multiply ------------------------------------------------------------------------------------------------
+  wire [SizeBits-1:0]   groups       = groups_i[entry_layer_i*SizeBits +: SizeBits];
+  wire [ColumnBits-1:0] column_beats = {1'b0, groups, 1'b0} + {2'b0, groups};
+
+  logic                           v1_q, v2_q;
+  entry_e                         type1_q, type2_q;
+  logic [LayerBits-1:0]           layer1_q, layer2_q;
+  logic                           kind1_q, kind2_q, last1_q, last2_q;
+  act_t                           delta1_q, delta2_q;
+  logic [UnitBits-1:0]            index1_q, index2_q;
+  logic [UnitBits+ColumnBits-1:0] offset1_q;
+  logic [FetchBits-1:0]           beats1_q, beats2_q;
+  logic [AxiAddrWidth-1:0]        addr2_q;
+
+  wire ready2 = !v2_q || ((type2_q == EntryEnd || burst_ready_i) && work_ready_i);
+  wire ready1 = !v1_q || ready2;
+  assign entry_ready_o = ready1;
+
+  // ---- 2: address -------------------------------------------------------------------------------------------------
+  wire [AxiAddrWidth-1:0] base =
+      (type1_q == EntryBias) ? addr_bias_i[layer1_q*AxiAddrWidth +: AxiAddrWidth]
+    : (kind1_q == KindH)     ? addr_wh_i  [layer1_q*AxiAddrWidth +: AxiAddrWidth]
+                             : addr_wx_i  [layer1_q*AxiAddrWidth +: AxiAddrWidth];
+  wire [AxiAddrWidth-1:0] offset_bytes = AxiAddrWidth'(offset1_q) << BeatShift;
+
+  always_ff @(posedge clk_i) begin
+    if (entry_valid_i && ready1) begin
+      type1_q   <= entry_type_i;
+      layer1_q  <= entry_layer_i;
+      kind1_q   <= entry_kind_i;
+      last1_q   <= entry_last_i;
+      delta1_q  <= entry_delta_i;
+      index1_q  <= entry_index_i;
+      offset1_q <= (entry_type_i == EntryBias) ? '0 : entry_index_i * column_beats;
+      beats1_q  <= (entry_type_i == EntryBias) ? FetchBits'({groups, 4'd0}) : column_beats;
+    end
+    if (v1_q && ready2) begin
+      type2_q  <= type1_q;
+      layer2_q <= layer1_q;
+      kind2_q  <= kind1_q;
+      last2_q  <= last1_q;
+      delta2_q <= delta1_q;
+      index2_q <= index1_q;
+      beats2_q <= beats1_q;
+      addr2_q  <= base + offset_bytes;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || flush_i) begin
+      v1_q <= 1'b0;
+      v2_q <= 1'b0;
+    end else begin
+      if (ready1) v1_q <= entry_valid_i;
+      if (ready2) v2_q <= v1_q;
+    end
+  end
+
+  // ---- 3: hand over; both sides take it in the same cycle -----------------------------------------------------------
+  assign burst_valid_o = v2_q && (type2_q != EntryEnd) && work_ready_i;
+  assign burst_addr_o  = addr2_q;
+  assign burst_beats_o = beats2_q;
+  assign work_valid_o  = v2_q && (type2_q == EntryEnd || burst_ready_i);
+  assign work_type_o   = type2_q;
+  assign work_layer_o  = layer2_q;
+  assign work_kind_o   = kind2_q;
+  assign work_last_o   = last2_q;
+  assign work_delta_o  = (type2_q == EntryColumn) ? delta2_q : '0;  // biases pass through the adders unchanged
+  assign column_o      = work_valid_o && work_ready_i && (type2_q == EntryColumn);
+  assign idle_o        = !v1_q && !v2_q;
+
+  // Kept for the waveform: which column is being asked for.
+  logic [UnitBits-1:0] unused_index;
+  assign unused_index = index2_q;
+endmodule

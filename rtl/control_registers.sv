@@ -1,0 +1,291 @@
+// AXI4-Lite slave and the register file. Addresses, fields and reset values come from edgedrnn_reg_pkg.
+// One write and one read are served at a time; AW and W may come in either order.
+// A refused access (see docs/interfaces.md) answers SLVERR and changes nothing.
+module control_registers
+  import edgedrnn_pkg::*;
+  import edgedrnn_reg_pkg::*;
+#(
+  parameter int AxiDataWidth = 64,
+  parameter int Outstanding  = 16,
+  parameter int MaxLayers    = 4,
+  parameter int MaxUnits     = 1024,
+  parameter int Counters     = 7 + 2 * MaxLayers
+) (
+  input  logic        clk_i,
+  input  logic        rst_ni,
+
+  input  logic [11:0] s_axil_awaddr,
+  input  logic [2:0]  s_axil_awprot,
+  input  logic        s_axil_awvalid,
+  output logic        s_axil_awready,
+  input  logic [31:0] s_axil_wdata,
+  input  logic [3:0]  s_axil_wstrb,
+  input  logic        s_axil_wvalid,
+  output logic        s_axil_wready,
+  output logic [1:0]  s_axil_bresp,
+  output logic        s_axil_bvalid,
+  input  logic        s_axil_bready,
+  input  logic [11:0] s_axil_araddr,
+  input  logic [2:0]  s_axil_arprot,
+  input  logic        s_axil_arvalid,
+  output logic        s_axil_arready,
+  output logic [31:0] s_axil_rdata,
+  output logic [1:0]  s_axil_rresp,
+  output logic        s_axil_rvalid,
+  input  logic        s_axil_rready,
+
+  output logic        irq_o,
+
+  output logic        start_o,
+  output logic        soft_reset_o,
+  output logic        new_sequence_o,
+  output logic [3:0]  num_layers_o,
+  output logic [3:0]  lut_frac_o,
+  output logic [31:0] timeout_o,
+  output logic [MaxLayers*SizeBits-1:0]  input_size_o,
+  output logic [MaxLayers*SizeBits-1:0]  hidden_size_o,
+  output logic [MaxLayers*ThetaBits-1:0] theta_x_o,
+  output logic [MaxLayers*ThetaBits-1:0] theta_h_o,
+  output logic [MaxLayers*32-1:0]        addr_wx_o,
+  output logic [MaxLayers*32-1:0]        addr_wh_o,
+  output logic [MaxLayers*32-1:0]        addr_bias_o,
+  output logic        perf_freeze_o,
+  output logic        perf_clear_o,
+
+  input  seq_state_e           state_i,
+  input  logic                 busy_init_i,
+  input  logic                 wait_x_i,
+  input  logic [7:0]           error_cause_i,
+  input  logic [LayerBits-1:0] error_layer_i,
+  input  logic [15:0]          error_info_i,
+  input  logic                 irq_step_i,
+  input  logic                 irq_error_i,
+  input  logic                 irq_ready_i,
+  input  logic                 irq_reset_done_i,
+  input  logic [Counters*64-1:0] count_i     // in the order of the registers: general ones, then X and H by layer
+);
+  localparam logic [1:0] RespOkay   = 2'b00;
+  localparam logic [1:0] RespSlverr = 2'b10;
+  localparam int GeneralCounters = 7;
+
+  // ---- Write channel ------------------------------------------------------------------------------------------------
+  logic        aw_held_q, w_held_q, b_valid_q;
+  logic [11:0] awaddr_q;
+  logic [31:0] wdata_q;
+  logic [3:0]  wstrb_q;
+  logic [1:0]  bresp_q;
+
+  assign s_axil_awready = !aw_held_q;
+  assign s_axil_wready  = !w_held_q;
+  assign s_axil_bvalid  = b_valid_q;
+  assign s_axil_bresp   = bresp_q;
+  wire do_write = aw_held_q && w_held_q && !b_valid_q;
+
+  wire        idle      = (state_i == SeqIdle);
+  wire        w_layer   = (awaddr_q[11:8] == LayerBase[11:8]);
+  wire [2:0]  w_index   = awaddr_q[7:5];
+  wire [11:0] w_offset  = {7'd0, awaddr_q[4:0]};
+  wire        w_index_ok = ({1'b0, w_index} < 4'(MaxLayers));
+  wire        fits_size  = (wdata_q[31:SizeBits] == '0);
+  wire        fits_theta = (wdata_q[31:ThetaBits] == '0);
+  wire        fits_nibble = (wdata_q[31:4] == '0);
+
+  logic write_ok;
+  always_comb begin
+    write_ok = 1'b0;
+    if (wstrb_q == 4'hF) begin
+      if (w_layer && w_index_ok) begin
+        case (w_offset)
+          LayerInputSize, LayerHiddenSize:         write_ok = idle && fits_size;
+          LayerThetaX, LayerThetaH:                write_ok = fits_theta;
+          LayerAddrWx, LayerAddrWh, LayerAddrBias: write_ok = idle;
+          default:                                 write_ok = 1'b0;
+        endcase
+      end else begin
+        case (awaddr_q)
+          RegCtrl, RegIrqEnable, RegIrqStatus, RegPerfCtrl: write_ok = 1'b1;
+          RegNumLayers, RegLutFrac:                         write_ok = idle && fits_nibble;
+          RegTimeout:                                       write_ok = idle;
+          default:                                          write_ok = 1'b0;
+        endcase
+      end
+    end
+  end
+  wire commit = do_write && write_ok;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      aw_held_q <= 1'b0;
+      w_held_q  <= 1'b0;
+      b_valid_q <= 1'b0;
+      bresp_q   <= RespOkay;
+    end else begin
+      if (s_axil_awvalid && s_axil_awready) aw_held_q <= 1'b1;
+      else if (do_write)                    aw_held_q <= 1'b0;
+      if (s_axil_wvalid && s_axil_wready)   w_held_q <= 1'b1;
+      else if (do_write)                    w_held_q <= 1'b0;
+      if (do_write) begin
+        b_valid_q <= 1'b1;
+        bresp_q   <= write_ok ? RespOkay : RespSlverr;
+      end else if (s_axil_bready) begin
+        b_valid_q <= 1'b0;
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (s_axil_awvalid && s_axil_awready) awaddr_q <= s_axil_awaddr;
+    if (s_axil_wvalid && s_axil_wready) begin
+      wdata_q <= s_axil_wdata;
+      wstrb_q <= s_axil_wstrb;
+    end
+  end
+
+  // ---- Registers ------------------------------------------------------------------------------------------------------
+  logic [3:0] irq_enable_q, irq_status_q;
+  wire  [3:0] irq_set = {irq_reset_done_i, irq_ready_i, irq_error_i, irq_step_i};
+  wire  w_ctrl = commit && !w_layer && (awaddr_q == RegCtrl);
+  wire  w_perf = commit && !w_layer && (awaddr_q == RegPerfCtrl);
+
+  assign start_o        = w_ctrl && wdata_q[CtrlStartBit];
+  assign soft_reset_o   = w_ctrl && wdata_q[CtrlSoftResetBit];
+  assign new_sequence_o = w_ctrl && wdata_q[CtrlNewSequenceBit];
+  assign perf_clear_o   = w_perf && wdata_q[PerfCtrlClearBit];
+  assign irq_o          = |(irq_status_q & irq_enable_q);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      irq_enable_q  <= ResetIrqEnable[3:0];
+      irq_status_q  <= ResetIrqStatus[3:0];
+      num_layers_o  <= ResetNumLayers[3:0];
+      lut_frac_o    <= ResetLutFrac[3:0];
+      timeout_o     <= ResetTimeout;
+      perf_freeze_o <= ResetPerfCtrl[PerfCtrlFreezeBit];
+      input_size_o  <= {MaxLayers{ResetInputSize[SizeBits-1:0]}};
+      hidden_size_o <= {MaxLayers{ResetHiddenSize[SizeBits-1:0]}};
+      theta_x_o     <= {MaxLayers{ResetThetaX[ThetaBits-1:0]}};
+      theta_h_o     <= {MaxLayers{ResetThetaH[ThetaBits-1:0]}};
+      addr_wx_o     <= {MaxLayers{ResetAddrWx}};
+      addr_wh_o     <= {MaxLayers{ResetAddrWh}};
+      addr_bias_o   <= {MaxLayers{ResetAddrBias}};
+    end else begin
+      // An event that comes together with the write that clears it is kept.
+      irq_status_q <= irq_set | (irq_status_q & ~((commit && !w_layer && awaddr_q == RegIrqStatus) ? wdata_q[3:0] : 4'd0));
+      if (commit && !w_layer) begin
+        case (awaddr_q)
+          RegIrqEnable: irq_enable_q  <= wdata_q[3:0];
+          RegNumLayers: num_layers_o  <= wdata_q[3:0];
+          RegLutFrac:   lut_frac_o    <= wdata_q[3:0];
+          RegTimeout:   timeout_o     <= wdata_q;
+          RegPerfCtrl:  perf_freeze_o <= wdata_q[PerfCtrlFreezeBit];
+          default: ;
+        endcase
+      end
+      if (commit && w_layer) begin
+        for (int l = 0; l < MaxLayers; l++) begin
+          if (w_index == 3'(l)) begin
+            case (w_offset)
+              LayerInputSize:  input_size_o [l*SizeBits +: SizeBits]   <= wdata_q[SizeBits-1:0];
+              LayerHiddenSize: hidden_size_o[l*SizeBits +: SizeBits]   <= wdata_q[SizeBits-1:0];
+              LayerThetaX:     theta_x_o    [l*ThetaBits +: ThetaBits] <= wdata_q[ThetaBits-1:0];
+              LayerThetaH:     theta_h_o    [l*ThetaBits +: ThetaBits] <= wdata_q[ThetaBits-1:0];
+              LayerAddrWx:     addr_wx_o    [l*32 +: 32]               <= wdata_q;
+              LayerAddrWh:     addr_wh_o    [l*32 +: 32]               <= wdata_q;
+              LayerAddrBias:   addr_bias_o  [l*32 +: 32]               <= wdata_q;
+              default: ;
+            endcase
+          end
+        end
+      end
+    end
+  end
+
+  // ---- Read channel -----------------------------------------------------------------------------------------------------
+  logic [31:0] status;
+  always_comb begin
+    status = '0;
+    status[StatusBusyBit]     = !idle;
+    status[StatusRunningBit]  = (state_i == SeqInit) || (state_i == SeqWaitX) || (state_i == SeqStep);
+    status[StatusWaitXBit]    = wait_x_i;
+    status[StatusErrorBit]    = (state_i == SeqError);
+    status[StatusDrainingBit] = (state_i == SeqDrain);
+    status[StatusBusyInitBit] = busy_init_i;
+    status[StatusStateLsb +: StatusStateWidth] = {5'd0, state_i};
+  end
+
+  wire [11:0] ra        = s_axil_araddr;
+  wire        r_index_ok = ({1'b0, ra[7:5]} < 4'(MaxLayers));
+  wire [2:0]  r_layer   = r_index_ok ? ra[7:5] : 3'd0;
+  wire        c_general = (ra[11:8] == RegCycles[11:8]) && ({1'b0, ra[7:3]} < 6'(GeneralCounters));
+  wire        c_columns = (ra[11:8] == ColumnsBase[11:8]) && ({1'b0, ra[7:4]} < 5'(MaxLayers));
+  wire [5:0]  c_index   = c_columns ? 6'(GeneralCounters) + {1'b0, ra[7:3]} : c_general ? {1'b0, ra[7:3]} : 6'd0;
+  wire [63:0] count     = count_i[c_index*64 +: 64];
+
+  logic [31:0] read_data;
+  logic        read_ok;
+  always_comb begin
+    read_ok   = 1'b1;
+    read_data = '0;
+    if (ra[1:0] != 2'b00) begin
+      read_ok = 1'b0;
+    end else if (ra[11:8] == LayerBase[11:8]) begin
+      read_ok = r_index_ok;
+      case ({7'd0, ra[4:0]})
+        LayerInputSize:  read_data = 32'(input_size_o [r_layer*SizeBits +: SizeBits]);
+        LayerHiddenSize: read_data = 32'(hidden_size_o[r_layer*SizeBits +: SizeBits]);
+        LayerThetaX:     read_data = 32'(theta_x_o    [r_layer*ThetaBits +: ThetaBits]);
+        LayerThetaH:     read_data = 32'(theta_h_o    [r_layer*ThetaBits +: ThetaBits]);
+        LayerAddrWx:     read_data = addr_wx_o  [r_layer*32 +: 32];
+        LayerAddrWh:     read_data = addr_wh_o  [r_layer*32 +: 32];
+        LayerAddrBias:   read_data = addr_bias_o[r_layer*32 +: 32];
+        default:         read_ok = 1'b0;
+      endcase
+    end else if (c_general || c_columns) begin
+      read_data = ra[2] ? count[63:32] : count[31:0];
+    end else begin
+      case (ra)
+        RegId:        read_data = ResetId;
+        RegVersion:   read_data = ResetVersion;
+        RegBuildPort: read_data = {16'(Outstanding), 16'(AxiDataWidth)};
+        RegBuildSize: read_data = {16'(MaxUnits), 8'd0, 8'(MaxLayers)};
+        RegCtrl:      read_data = '0;
+        RegStatus:    read_data = status;
+        RegError:     read_data = {error_info_i, {(8-LayerBits){1'b0}}, error_layer_i, error_cause_i};
+        RegIrqEnable: read_data = {28'd0, irq_enable_q};
+        RegIrqStatus: read_data = {28'd0, irq_status_q};
+        RegNumLayers: read_data = {28'd0, num_layers_o};
+        RegLutFrac:   read_data = {28'd0, lut_frac_o};
+        RegTimeout:   read_data = timeout_o;
+        RegPerfCtrl:  read_data = 32'(perf_freeze_o) << PerfCtrlFreezeBit;
+        default:      read_ok = 1'b0;
+      endcase
+    end
+  end
+
+  logic        r_valid_q;
+  logic [31:0] rdata_q;
+  logic [1:0]  rresp_q;
+  assign s_axil_arready = !r_valid_q;
+  assign s_axil_rvalid  = r_valid_q;
+  assign s_axil_rdata   = rdata_q;
+  assign s_axil_rresp   = rresp_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      r_valid_q <= 1'b0;
+    end else if (s_axil_arvalid && s_axil_arready) begin
+      r_valid_q <= 1'b1;
+    end else if (s_axil_rready) begin
+      r_valid_q <= 1'b0;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (s_axil_arvalid && s_axil_arready) begin
+      rdata_q <= read_ok ? read_data : '0;
+      rresp_q <= read_ok ? RespOkay : RespSlverr;
+    end
+  end
+
+  wire unused = ^{s_axil_awprot, s_axil_arprot};
+endmodule

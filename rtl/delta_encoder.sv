@@ -1,0 +1,247 @@
+// Delta encoder: walks a vector 8 elements a cycle and emits the elements that have moved by at least the threshold
+// since they were last propagated, each as an entry (index, delta). Keeps the references x^ and h^ of all layers.
+//
+//   cycle  A              B                    C                        D
+//          read source -> sat16(src - ref)  -> |delta| >= theta?     -> one firing element a cycle
+//          and reference  Q8.8, 8 lanes        reference += delta        (index, delta Q8.8)
+//
+// A vector in which nothing fires costs one cycle; otherwise one cycle for each firing element. A pass ends with an
+// EntryEnd. A PassInit emits one EntryBias and then clears both references and the hidden state of its layer.
+// While the gates of the source layer are still running, the walk keeps behind them (gate_*_i).
+module delta_encoder
+  import edgedrnn_pkg::*;
+#(
+  parameter int MaxLayers = 4,
+  parameter int MaxUnits  = 1024
+) (
+  input  logic                 clk_i,
+  input  logic                 rst_ni,
+  input  logic                 flush_i,        // give up the pass and everything in flight
+
+  input  logic                 pass_valid_i,
+  output logic                 pass_ready_o,
+  input  pass_e                pass_type_i,
+  input  logic [LayerBits-1:0] pass_layer_i,
+  input  logic                 pass_last_i,    // copied into the EntryEnd: the gates may run after this pass
+  input  logic [SizeBits-1:0]  pass_size_i,    // elements to walk (PassInit: the larger of inputs and units)
+  input  logic [ThetaBits-1:0] pass_theta_i,
+
+  input  logic                 x_valid_i,      // source of PassX of layer 0
+  output logic                 x_ready_o,
+  input  logic [VecWidth-1:0]  x_data_i,
+
+  output logic                 h_re_o,         // source of all other passes
+  output logic [LayerBits-1:0] h_layer_o,
+  output logic [VecBits-1:0]   h_vec_o,
+  input  logic [VecWidth-1:0]  h_rdata_i,
+  output logic                 h_clear_o,      // write zeros at h_layer_o, h_vec_o
+
+  input  logic                 gate_busy_i,
+  input  logic [LayerBits-1:0] gate_layer_i,
+  input  logic [VecBits:0]     gate_vecs_i,    // vectors of h_t that are written
+
+  output logic                 entry_valid_o,
+  input  logic                 entry_ready_i,
+  output entry_e               entry_type_o,
+  output logic [LayerBits-1:0] entry_layer_o,
+  output logic                 entry_kind_o,
+  output logic                 entry_last_o,
+  output logic [UnitBits-1:0]  entry_index_o,
+  output act_t                 entry_delta_o,
+
+  output logic                 idle_o
+);
+  localparam int VecsPerLayer = MaxUnits / VecLanes;
+  localparam int VecIndexBits = $clog2(VecsPerLayer);
+  localparam int LayerIndexBits = (MaxLayers > 1) ? $clog2(MaxLayers) : 1;
+  localparam int RefAddrBits = 1 + LayerIndexBits + VecIndexBits;
+
+  typedef enum logic [2:0] {
+    StIdle, StWalk, StTail, StEnd, StBias, StClearX, StClearH
+  } state_e;
+
+  state_e               state_q;
+  pass_e                type_q;
+  logic [LayerBits-1:0] layer_q;
+  logic                 last_q;
+  logic [SizeBits-1:0]  size_q;
+  logic [ThetaBits-1:0] theta_q;
+  logic [VecBits:0]     vec_q;          // next vector to read
+
+  wire                  kind     = (type_q == PassH) ? KindH : KindX;
+  wire                  from_x   = (type_q == PassX) && (layer_q == '0);
+  wire [LayerBits-1:0]  src_layer = (type_q == PassX) ? layer_q - 1'b1 : layer_q;
+  wire [SizeBits:0]     size_up  = {1'b0, size_q} + 12'(VecLanes - 1);
+  wire [VecBits:0]      vecs     = size_up[VecBits+3:3];
+
+  // ---- A: issue the read ------------------------------------------------------------------------------------------
+  logic b_valid_q, c_valid_q, d_valid_q;
+  logic b_ready, c_ready, d_ready;
+
+  wire src_written = !(gate_busy_i && gate_layer_i == src_layer) || (vec_q < gate_vecs_i);
+  wire src_valid   = from_x ? x_valid_i : src_written;
+  wire a_fire      = (state_q == StWalk) && src_valid && b_ready;
+
+  assign x_ready_o  = (state_q == StWalk) && from_x && b_ready;
+  assign h_re_o     = a_fire && !from_x;
+  assign h_layer_o  = (state_q == StClearH) ? layer_q : src_layer;
+  assign h_vec_o    = vec_q[VecBits-1:0];
+  assign h_clear_o  = (state_q == StClearH);
+
+  // ---- B: difference ----------------------------------------------------------------------------------------------
+  logic [VecBits-1:0]  b_vec_q, c_vec_q, d_vec_q;
+  logic [VecWidth-1:0] b_x_q;
+  logic [VecWidth-1:0] ref_rdata;
+  wire  [VecWidth-1:0] b_src = from_x ? b_x_q : h_rdata_i;
+  logic [VecWidth-1:0] b_delta;
+  logic [VecLanes-1:0] b_inside;        // lanes that hold an element of the vector
+
+  for (genvar i = 0; i < VecLanes; i++) begin : gen_diff
+    wire signed [ActBits:0] diff = {b_src[i*ActBits+ActBits-1], b_src[i*ActBits +: ActBits]}
+                                 - {ref_rdata[i*ActBits+ActBits-1], ref_rdata[i*ActBits +: ActBits]};
+    wire overflow = diff[ActBits] != diff[ActBits-1];
+    assign b_delta[i*ActBits +: ActBits] =
+        overflow ? {diff[ActBits], {(ActBits-1){!diff[ActBits]}}} : diff[ActBits-1:0];
+    assign b_inside[i] = {1'b0, b_vec_q, 3'(i)} < size_q;
+  end
+
+  // ---- C: compare and update the reference ------------------------------------------------------------------------
+  logic [VecWidth-1:0] c_delta_q, c_ref_q;
+  logic [VecLanes-1:0] c_inside_q;
+  logic [VecLanes-1:0] c_fire;
+  logic [VecWidth-1:0] c_ref_new;
+  wire  [ThetaBits-1:0] theta_min1 = (theta_q == '0) ? 15'd1 : theta_q;
+
+  for (genvar i = 0; i < VecLanes; i++) begin : gen_fire
+    wire [ActBits-1:0] delta = c_delta_q[i*ActBits +: ActBits];
+    wire [ActBits-1:0] magnitude = delta[ActBits-1] ? -delta : delta;  // -32768 gives 32768
+    assign c_fire[i] = c_inside_q[i] && (magnitude >= {1'b0, theta_min1});
+    assign c_ref_new[i*ActBits +: ActBits] = c_ref_q[i*ActBits +: ActBits] + delta;
+  end
+  wire c_move = c_valid_q && c_ready;
+
+  // ---- D: one entry a cycle ---------------------------------------------------------------------------------------
+  logic [VecWidth-1:0] d_delta_q;
+  logic [VecLanes-1:0] d_pending_q;
+  logic [2:0]          d_lane;
+  always_comb begin
+    d_lane = 3'd0;
+    for (int i = VecLanes - 1; i >= 0; i--) begin
+      if (d_pending_q[i]) d_lane = 3'(i);
+    end
+  end
+  wire [VecLanes-1:0] d_rest = d_pending_q & (d_pending_q - 1'b1);
+  wire d_emit   = d_valid_q && entry_ready_i;
+  assign d_ready = !d_valid_q || (entry_ready_i && d_rest == '0);
+
+  assign c_ready = d_ready;                         // a quiet vector passes C without entering D
+  assign b_ready = !b_valid_q || !c_valid_q || c_ready;
+  wire   b_move  = b_valid_q && (!c_valid_q || c_ready);
+
+  wire pipe_empty = !b_valid_q && !c_valid_q && !d_valid_q;
+
+  assign entry_valid_o = d_valid_q || (state_q == StEnd) || (state_q == StBias);
+  assign entry_type_o  = (state_q == StBias) ? EntryBias : (state_q == StEnd) ? EntryEnd : EntryColumn;
+  assign entry_layer_o = layer_q;
+  assign entry_kind_o  = kind;
+  assign entry_last_o  = last_q;
+  assign entry_index_o = {d_vec_q, d_lane};
+  assign entry_delta_o = act_t'(d_delta_q[d_lane*ActBits +: ActBits]);
+
+  assign pass_ready_o = (state_q == StIdle);
+  assign idle_o       = (state_q == StIdle);
+
+  always_ff @(posedge clk_i) begin
+    if (b_move) begin
+      c_delta_q  <= b_delta;
+      c_ref_q    <= ref_rdata;
+      c_inside_q <= b_inside;
+      c_vec_q    <= b_vec_q;
+    end
+    if (a_fire) begin
+      b_vec_q <= vec_q[VecBits-1:0];
+      b_x_q   <= x_data_i;
+    end
+    if (c_move && c_fire != '0) begin
+      d_delta_q <= c_delta_q;
+      d_vec_q   <= c_vec_q;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || flush_i) begin
+      b_valid_q   <= 1'b0;
+      c_valid_q   <= 1'b0;
+      d_valid_q   <= 1'b0;
+      d_pending_q <= '0;
+    end else begin
+      if (a_fire)      b_valid_q <= 1'b1;
+      else if (b_move) b_valid_q <= 1'b0;
+      if (b_move)      c_valid_q <= 1'b1;
+      else if (c_move) c_valid_q <= 1'b0;
+      if (c_move && c_fire != '0) begin
+        d_valid_q   <= 1'b1;
+        d_pending_q <= c_fire;
+      end else if (d_emit) begin
+        d_valid_q   <= (d_rest != '0);
+        d_pending_q <= d_rest;
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || flush_i) begin
+      state_q <= StIdle;
+    end else begin
+      case (state_q)
+        StIdle: if (pass_valid_i) begin
+          type_q  <= pass_type_i;
+          layer_q <= pass_layer_i;
+          last_q  <= pass_last_i;
+          size_q  <= pass_size_i;
+          theta_q <= pass_theta_i;
+          vec_q   <= '0;
+          state_q <= (pass_type_i == PassInit) ? StBias : StWalk;
+        end
+        StWalk: if (a_fire) begin
+          vec_q <= vec_q + 1'b1;
+          if (vec_q + 1'b1 == vecs) state_q <= StTail;
+        end
+        StTail: if (pipe_empty) state_q <= StEnd;
+        StEnd:  if (entry_ready_i) state_q <= StIdle;
+        StBias: if (entry_ready_i) state_q <= StClearX;
+        StClearX: state_q <= StClearH;
+        StClearH: begin
+          vec_q   <= vec_q + 1'b1;
+          state_q <= (vec_q + 1'b1 == vecs) ? StIdle : StClearX;
+        end
+        default: state_q <= StIdle;
+      endcase
+    end
+  end
+
+  // ---- References -------------------------------------------------------------------------------------------------
+  wire clearing = (state_q == StClearX) || (state_q == StClearH);
+  wire [VecBits-1:0] ref_wvec = clearing ? vec_q[VecBits-1:0] : c_vec_q;
+  wire               ref_wkind = clearing ? (state_q == StClearH) : kind;
+
+  ram_1r1w #(
+    .Width(VecWidth), .Depth(1 << RefAddrBits), .WriteLanes(VecLanes)
+  ) u_references (
+    .clk_i,
+    .re_i   (a_fire),
+    .raddr_i({kind, layer_q[LayerIndexBits-1:0], vec_q[VecIndexBits-1:0]}),
+    .rdata_o(ref_rdata),
+    .we_i   (clearing ? {VecLanes{1'b1}} : (c_fire & {VecLanes{c_move}})),
+    .waddr_i({ref_wkind, layer_q[LayerIndexBits-1:0], ref_wvec[VecIndexBits-1:0]}),
+    .wdata_i(clearing ? '0 : c_ref_new)
+  );
+
+`ifndef SYNTHESIS
+  always @(posedge clk_i) begin
+    if (rst_ni && pass_valid_i && pass_ready_o && (pass_size_i == 0 || int'(pass_size_i) > MaxUnits)) begin
+      $error("delta_encoder: a pass over %0d elements, expected 1 to %0d", pass_size_i, MaxUnits);
+    end
+  end
+`endif
+endmodule

@@ -1,0 +1,522 @@
+// EdgeDRNN: delta-GRU accelerator. Weights stay in external DRAM; only the columns of elements that have moved by at
+// least a threshold are read.
+//
+//   s_axis_x -> x_ingress -> delta_encoder -> column_fetch -> burst_reader <-> m_axi (DRAM)
+//                               ^     ^            |               |
+//                               |     |            v work          v beats
+//                          references |        work_queue ---> pe_array (delta memories)
+//                                     |                            |
+//                               hidden_memory <--- gate_pipeline <-+ ---> h_egress -> m_axis_h
+//
+//   s_axil -> control_registers -> sequencer (which pass runs next; faults; resets)
+//
+// Every arrow is a ready/valid stream or a memory port. docs/architecture.md has the pipelines cycle by cycle,
+// docs/interfaces.md the contract with the world outside.
+module edgedrnn
+  import edgedrnn_pkg::*;
+#(
+  parameter int AxiDataWidth = 64,     // 32, 64, 128 or 256; one PE for each 8 bits
+  parameter int AxiAddrWidth = 32,     // 12 ... 32
+  parameter int MaxLayers    = 4,      // 1 ... 8
+  parameter int MaxUnits     = 1024,   // 64, 128, 256, 512 or 1024
+  parameter int Outstanding  = 16      // AXI bursts under way: power of two, 2 ... 64
+) (
+  input  logic                    clk_i,
+  input  logic                    rst_ni,
+  output logic                    irq_o,
+
+  input  logic [11:0]             s_axil_awaddr,
+  input  logic [2:0]              s_axil_awprot,
+  input  logic                    s_axil_awvalid,
+  output logic                    s_axil_awready,
+  input  logic [31:0]             s_axil_wdata,
+  input  logic [3:0]              s_axil_wstrb,
+  input  logic                    s_axil_wvalid,
+  output logic                    s_axil_wready,
+  output logic [1:0]              s_axil_bresp,
+  output logic                    s_axil_bvalid,
+  input  logic                    s_axil_bready,
+  input  logic [11:0]             s_axil_araddr,
+  input  logic [2:0]              s_axil_arprot,
+  input  logic                    s_axil_arvalid,
+  output logic                    s_axil_arready,
+  output logic [31:0]             s_axil_rdata,
+  output logic [1:0]              s_axil_rresp,
+  output logic                    s_axil_rvalid,
+  input  logic                    s_axil_rready,
+
+  output logic [0:0]              m_axi_arid,
+  output logic [AxiAddrWidth-1:0] m_axi_araddr,
+  output logic [7:0]              m_axi_arlen,
+  output logic [2:0]              m_axi_arsize,
+  output logic [1:0]              m_axi_arburst,
+  output logic                    m_axi_arlock,
+  output logic [3:0]              m_axi_arcache,
+  output logic [2:0]              m_axi_arprot,
+  output logic [3:0]              m_axi_arqos,
+  output logic                    m_axi_arvalid,
+  input  logic                    m_axi_arready,
+  input  logic [0:0]              m_axi_rid,
+  input  logic [AxiDataWidth-1:0] m_axi_rdata,
+  input  logic [1:0]              m_axi_rresp,
+  input  logic                    m_axi_rlast,
+  input  logic                    m_axi_rvalid,
+  output logic                    m_axi_rready,
+
+  input  logic [VecWidth-1:0]     s_axis_x_tdata,
+  input  logic                    s_axis_x_tvalid,
+  output logic                    s_axis_x_tready,
+  input  logic                    s_axis_x_tlast,
+
+  output logic [VecWidth-1:0]     m_axis_h_tdata,
+  output logic                    m_axis_h_tuser,
+  output logic                    m_axis_h_tvalid,
+  input  logic                    m_axis_h_tready,
+  output logic                    m_axis_h_tlast
+);
+  localparam int Pes       = AxiDataWidth / WeightBits;
+  localparam int PeShift   = $clog2(Pes);
+  localparam int WordWidth = Pes * AccBits;
+  localparam int Counters  = 7 + 2 * MaxLayers;
+
+  // Build parameters out of range stop the simulation before it starts (Icarus 11 knows no elaboration tasks).
+  if (!(AxiDataWidth == 32 || AxiDataWidth == 64 || AxiDataWidth == 128 || AxiDataWidth == 256)) begin : gen_bad_width
+    initial $fatal(1, "edgedrnn: AxiDataWidth must be 32, 64, 128 or 256");
+  end
+  if (!(MaxUnits == 64 || MaxUnits == 128 || MaxUnits == 256 || MaxUnits == 512 || MaxUnits == 1024))
+  begin : gen_bad_units
+    initial $fatal(1, "edgedrnn: MaxUnits must be 64, 128, 256, 512 or 1024");
+  end
+  if (MaxLayers < 1 || MaxLayers > 8) begin : gen_bad_layers
+    initial $fatal(1, "edgedrnn: MaxLayers must be 1 to 8");
+  end
+  if (AxiAddrWidth < 12 || AxiAddrWidth > 32) begin : gen_bad_addr
+    initial $fatal(1, "edgedrnn: AxiAddrWidth must be 12 to 32");
+  end
+  if (Outstanding < 2 || Outstanding > 64 || (Outstanding & (Outstanding - 1)) != 0) begin : gen_bad_outstanding
+    initial $fatal(1, "edgedrnn: Outstanding must be a power of two from 2 to 64");
+  end
+
+  // ---- Configuration ------------------------------------------------------------------------------------------------
+  logic        start, soft_reset, new_sequence, perf_freeze, perf_clear;
+  logic [3:0]  num_layers, lut_frac;
+  logic [31:0] timeout;
+  logic [MaxLayers*SizeBits-1:0]     input_size, hidden_size, groups;
+  logic [MaxLayers*ThetaBits-1:0]    theta_x, theta_h;
+  logic [MaxLayers*32-1:0]           addr_wx, addr_wh, addr_bias;
+  logic [MaxLayers*AxiAddrWidth-1:0] bus_wx, bus_wh, bus_bias;
+
+  for (genvar l = 0; l < MaxLayers; l++) begin : gen_layer
+    wire [SizeBits-1:0] units    = hidden_size[l*SizeBits +: SizeBits];
+    wire [SizeBits:0]   units_up = {1'b0, units} + (SizeBits+1)'(Pes - 1);
+    assign groups  [l*SizeBits +: SizeBits]         = SizeBits'(units_up >> PeShift);
+    assign bus_wx  [l*AxiAddrWidth +: AxiAddrWidth] = addr_wx  [l*32 +: AxiAddrWidth];
+    assign bus_wh  [l*AxiAddrWidth +: AxiAddrWidth] = addr_wh  [l*32 +: AxiAddrWidth];
+    assign bus_bias[l*AxiAddrWidth +: AxiAddrWidth] = addr_bias[l*32 +: AxiAddrWidth];
+  end
+
+  // ---- Sequencer ----------------------------------------------------------------------------------------------------
+  seq_state_e           state;
+  logic                 busy_init, ready, reset_done, fault, flush, drain;
+  logic [7:0]           error_cause;
+  logic [LayerBits-1:0] error_layer;
+  logic [15:0]          error_info;
+
+  logic                 x_open, x_drop, x_first, x_short, x_long;
+  logic [VecBits:0]     x_beat;
+  logic                 x_valid, x_ready;
+  logic [VecWidth-1:0]  x_data;
+
+  logic                 pass_valid, pass_ready, pass_last;
+  pass_e                pass_type;
+  logic [LayerBits-1:0] pass_layer;
+  logic [SizeBits-1:0]  pass_size;
+  logic [ThetaBits-1:0] pass_theta;
+
+  logic encoder_idle, fetch_idle, reader_idle, pe_idle, gate_start, gate_ready, gate_done;
+  logic slverr, decerr, timed_out;
+
+  sequencer #(
+    .AxiDataWidth(AxiDataWidth), .AxiAddrWidth(AxiAddrWidth), .MaxLayers(MaxLayers), .MaxUnits(MaxUnits)
+  ) u_sequencer (
+    .clk_i, .rst_ni,
+    .start_i       (start),
+    .soft_reset_i  (soft_reset),
+    .new_sequence_i(new_sequence),
+    .num_layers_i  (num_layers),
+    .lut_frac_i    (lut_frac),
+    .input_size_i  (input_size),
+    .hidden_size_i (hidden_size),
+    .groups_i      (groups),
+    .theta_x_i     (theta_x),
+    .theta_h_i     (theta_h),
+    .addr_wx_i     (addr_wx),
+    .addr_wh_i     (addr_wh),
+    .addr_bias_i   (addr_bias),
+    .x_open_o      (x_open),
+    .x_drop_o      (x_drop),
+    .x_first_i     (x_first),
+    .x_short_i     (x_short),
+    .x_long_i      (x_long),
+    .x_beat_i      (x_beat),
+    .pass_valid_o  (pass_valid),
+    .pass_ready_i  (pass_ready),
+    .pass_type_o   (pass_type),
+    .pass_layer_o  (pass_layer),
+    .pass_last_o   (pass_last),
+    .pass_size_o   (pass_size),
+    .pass_theta_o  (pass_theta),
+    .gate_started_i(gate_start && gate_ready),
+    .gate_done_i   (gate_done),
+    .quiet_i       (encoder_idle && fetch_idle && reader_idle && pe_idle),
+    .bus_idle_i    (reader_idle),
+    .slverr_i      (slverr),
+    .decerr_i      (decerr),
+    .timeout_i     (timed_out),
+    .flush_o       (flush),
+    .drain_o       (drain),
+    .state_o       (state),
+    .busy_init_o   (busy_init),
+    .ready_o       (ready),
+    .reset_done_o  (reset_done),
+    .fault_o       (fault),
+    .error_cause_o (error_cause),
+    .error_layer_o (error_layer),
+    .error_info_o  (error_info)
+  );
+
+  // ---- Input and encoder ----------------------------------------------------------------------------------------------
+  x_ingress u_x_ingress (
+    .clk_i, .rst_ni,
+    .flush_i  (flush),
+    .open_i   (x_open),
+    .drop_i   (x_drop),
+    .size_i   (input_size[SizeBits-1:0]),
+    .s_axis_x_tdata, .s_axis_x_tvalid, .s_axis_x_tready, .s_axis_x_tlast,
+    .first_o  (x_first),
+    .x_valid_o(x_valid),
+    .x_ready_i(x_ready),
+    .x_data_o (x_data),
+    .short_o  (x_short),
+    .long_o   (x_long),
+    .beat_o   (x_beat)
+  );
+
+  logic                 enc_h_re, enc_h_clear;
+  logic [LayerBits-1:0] enc_h_layer;
+  logic [VecBits-1:0]   enc_h_vec;
+  logic [VecWidth-1:0]  enc_h_rdata;
+  logic                 gate_busy;
+  logic [LayerBits-1:0] gate_layer;
+  logic [VecBits:0]     gate_vecs;
+
+  logic                 entry_valid, entry_ready, entry_kind, entry_last;
+  entry_e               entry_type;
+  logic [LayerBits-1:0] entry_layer;
+  logic [UnitBits-1:0]  entry_index;
+  act_t                 entry_delta;
+
+  delta_encoder #(.MaxLayers(MaxLayers), .MaxUnits(MaxUnits)) u_delta_encoder (
+    .clk_i, .rst_ni,
+    .flush_i      (flush),
+    .pass_valid_i (pass_valid),
+    .pass_ready_o (pass_ready),
+    .pass_type_i  (pass_type),
+    .pass_layer_i (pass_layer),
+    .pass_last_i  (pass_last),
+    .pass_size_i  (pass_size),
+    .pass_theta_i (pass_theta),
+    .x_valid_i    (x_valid),
+    .x_ready_o    (x_ready),
+    .x_data_i     (x_data),
+    .h_re_o       (enc_h_re),
+    .h_layer_o    (enc_h_layer),
+    .h_vec_o      (enc_h_vec),
+    .h_rdata_i    (enc_h_rdata),
+    .h_clear_o    (enc_h_clear),
+    .gate_busy_i  (gate_busy),
+    .gate_layer_i (gate_layer),
+    .gate_vecs_i  (gate_vecs),
+    .entry_valid_o(entry_valid),
+    .entry_ready_i(entry_ready),
+    .entry_type_o (entry_type),
+    .entry_layer_o(entry_layer),
+    .entry_kind_o (entry_kind),
+    .entry_last_o (entry_last),
+    .entry_index_o(entry_index),
+    .entry_delta_o(entry_delta),
+    .idle_o       (encoder_idle)
+  );
+
+  // ---- Columns ----------------------------------------------------------------------------------------------------------
+  logic                    burst_valid, burst_ready;
+  logic [AxiAddrWidth-1:0] burst_addr;
+  logic [FetchBits-1:0]    burst_beats;
+  logic                    push_valid, push_ready, push_kind, push_last;
+  entry_e                  push_type;
+  logic [LayerBits-1:0]    push_layer;
+  act_t                    push_delta;
+  logic                    column;
+
+  column_fetch #(
+    .AxiDataWidth(AxiDataWidth), .AxiAddrWidth(AxiAddrWidth), .MaxLayers(MaxLayers)
+  ) u_column_fetch (
+    .clk_i, .rst_ni,
+    .flush_i      (flush),
+    .groups_i     (groups),
+    .addr_wx_i    (bus_wx),
+    .addr_wh_i    (bus_wh),
+    .addr_bias_i  (bus_bias),
+    .entry_valid_i(entry_valid),
+    .entry_ready_o(entry_ready),
+    .entry_type_i (entry_type),
+    .entry_layer_i(entry_layer),
+    .entry_kind_i (entry_kind),
+    .entry_last_i (entry_last),
+    .entry_index_i(entry_index),
+    .entry_delta_i(entry_delta),
+    .burst_valid_o(burst_valid),
+    .burst_ready_i(burst_ready),
+    .burst_addr_o (burst_addr),
+    .burst_beats_o(burst_beats),
+    .work_valid_o (push_valid),
+    .work_ready_i (push_ready),
+    .work_type_o  (push_type),
+    .work_layer_o (push_layer),
+    .work_kind_o  (push_kind),
+    .work_last_o  (push_last),
+    .work_delta_o (push_delta),
+    .column_o     (column),
+    .idle_o       (fetch_idle)
+  );
+
+  logic                    beat_valid, beat_ready, beat_taken, bus_waiting;
+  logic [AxiDataWidth-1:0] beat_data;
+
+  burst_reader #(
+    .AxiDataWidth(AxiDataWidth), .AxiAddrWidth(AxiAddrWidth), .Outstanding(Outstanding)
+  ) u_burst_reader (
+    .clk_i, .rst_ni,
+    .drain_i      (drain),
+    .timeout_i    (timeout),
+    .burst_valid_i(burst_valid),
+    .burst_ready_o(burst_ready),
+    .burst_addr_i (burst_addr),
+    .burst_beats_i(burst_beats),
+    .beat_valid_o (beat_valid),
+    .beat_ready_i (beat_ready),
+    .beat_data_o  (beat_data),
+    .m_axi_arid, .m_axi_araddr, .m_axi_arlen, .m_axi_arsize, .m_axi_arburst, .m_axi_arlock, .m_axi_arcache,
+    .m_axi_arprot, .m_axi_arqos, .m_axi_arvalid, .m_axi_arready,
+    .m_axi_rid, .m_axi_rdata, .m_axi_rresp, .m_axi_rlast, .m_axi_rvalid, .m_axi_rready,
+    .slverr_o     (slverr),
+    .decerr_o     (decerr),
+    .timeout_o    (timed_out),
+    .beat_taken_o (beat_taken),
+    .waiting_o    (bus_waiting),
+    .idle_o       (reader_idle)
+  );
+
+  logic                 work_valid, work_ready, work_kind, work_last, next_closes, work_empty;
+  entry_e               work_type;
+  logic [LayerBits-1:0] work_layer;
+  act_t                 work_delta;
+
+  work_queue #(.Depth(2 * Outstanding)) u_work_queue (
+    .clk_i, .rst_ni,
+    .flush_i      (flush),
+    .in_valid_i   (push_valid),
+    .in_ready_o   (push_ready),
+    .in_type_i    (push_type),
+    .in_layer_i   (push_layer),
+    .in_kind_i    (push_kind),
+    .in_last_i    (push_last),
+    .in_delta_i   (push_delta),
+    .out_valid_o  (work_valid),
+    .out_ready_i  (work_ready),
+    .out_type_o   (work_type),
+    .out_layer_o  (work_layer),
+    .out_kind_o   (work_kind),
+    .out_last_o   (work_last),
+    .out_delta_o  (work_delta),
+    .next_closes_o(next_closes),
+    .empty_o      (work_empty)
+  );
+
+  // ---- PEs and gates ------------------------------------------------------------------------------------------------------
+  logic [LayerBits-1:0]       start_layer;
+  logic                       all_ready;
+  logic [SizeBits-1:0]        groups_ready, gate_passed, bank_group;
+  logic [Banks-1:0]           bank_re, bank_grant;
+  logic [Banks*WordWidth-1:0] bank_rdata;
+  logic                       wanting;
+
+  pe_array #(.AxiDataWidth(AxiDataWidth), .MaxLayers(MaxLayers), .MaxUnits(MaxUnits)) u_pe_array (
+    .clk_i, .rst_ni,
+    .flush_i       (flush),
+    .groups_i      (groups),
+    .work_valid_i  (work_valid),
+    .work_ready_o  (work_ready),
+    .work_type_i   (work_type),
+    .work_layer_i  (work_layer),
+    .work_kind_i   (work_kind),
+    .work_last_i   (work_last),
+    .work_delta_i  (work_delta),
+    .next_closes_i (next_closes),
+    .beat_valid_i  (beat_valid),
+    .beat_ready_o  (beat_ready),
+    .beat_data_i   (beat_data),
+    .gate_start_o  (gate_start),
+    .gate_ready_i  (gate_ready),
+    .gate_layer_o  (start_layer),
+    .all_ready_o   (all_ready),
+    .groups_ready_o(groups_ready),
+    .gate_busy_i   (gate_busy),
+    .gate_layer_i  (gate_layer),
+    .gate_passed_i (gate_passed),
+    .gate_re_i     (bank_re),
+    .gate_grant_o  (bank_grant),
+    .gate_group_i  (bank_group),
+    .gate_rdata_o  (bank_rdata),
+    .wanting_o     (wanting),
+    .idle_o        (pe_idle)
+  );
+
+  logic                         gate_h_re, h_we;
+  logic [VecBits-1:0]           gate_h_vec;
+  logic [VecWidth-1:0]          gate_h_rdata;
+  logic [QuadBits-1:0]          h_quad;
+  logic [QuadLanes*ActBits-1:0] h_wdata;
+  logic                         out_room, out_reserve, out_valid, out_last, out_stalled;
+
+  gate_pipeline #(.Pes(Pes)) u_gate_pipeline (
+    .clk_i, .rst_ni,
+    .flush_i       (flush),
+    .lut_frac_i    (lut_frac),
+    .start_i       (gate_start),
+    .ready_o       (gate_ready),
+    .layer_i       (start_layer),
+    .units_i       (hidden_size[start_layer*SizeBits +: SizeBits]),
+    .to_output_i   ({1'b0, start_layer} + 1'b1 == num_layers),
+    .all_ready_i   (all_ready),
+    .groups_ready_i(groups_ready),
+    .busy_o        (gate_busy),
+    .layer_o       (gate_layer),
+    .passed_o      (gate_passed),
+    .vecs_o        (gate_vecs),
+    .done_o        (gate_done),
+    .bank_re_o     (bank_re),
+    .bank_grant_i  (bank_grant),
+    .bank_group_o  (bank_group),
+    .bank_rdata_i  (bank_rdata),
+    .h_re_o        (gate_h_re),
+    .h_vec_o       (gate_h_vec),
+    .h_rdata_i     (gate_h_rdata),
+    .h_we_o        (h_we),
+    .h_quad_o      (h_quad),
+    .h_wdata_o     (h_wdata),
+    .out_room_i    (out_room),
+    .out_reserve_o (out_reserve),
+    .out_valid_o   (out_valid),
+    .out_last_o    (out_last),
+    .stalled_o     (out_stalled)
+  );
+
+  hidden_memory #(.MaxLayers(MaxLayers), .MaxUnits(MaxUnits)) u_hidden_memory (
+    .clk_i,
+    .enc_re_i    (enc_h_re),
+    .enc_layer_i (enc_h_layer),
+    .enc_vec_i   (enc_h_vec),
+    .enc_rdata_o (enc_h_rdata),
+    .enc_clear_i (enc_h_clear),
+    .gate_re_i   (gate_h_re),
+    .gate_layer_i(gate_layer),
+    .gate_vec_i  (gate_h_vec),
+    .gate_rdata_o(gate_h_rdata),
+    .we_i        (h_we),
+    .quad_i      (h_quad),
+    .wdata_i     (h_wdata)
+  );
+
+  logic packet_done;
+  h_egress u_h_egress (
+    .clk_i, .rst_ni,
+    .flush_i      (flush),
+    .room_o       (out_room),
+    .reserve_i    (out_reserve),
+    .quad_valid_i (out_valid),
+    .quad_odd_i   (h_quad[0]),
+    .quad_last_i  (out_last),
+    .quad_data_i  (h_wdata),
+    .m_axis_h_tdata, .m_axis_h_tuser, .m_axis_h_tvalid, .m_axis_h_tready, .m_axis_h_tlast,
+    .packet_done_o(packet_done)
+  );
+
+  // ---- Registers and counters -----------------------------------------------------------------------------------------------
+  logic [Counters-1:0]    events;
+  logic [Counters*64-1:0] counts;
+  wire  bias_beat = beat_valid && beat_ready && (work_type == EntryBias);
+
+  always_comb begin
+    events    = '0;
+    events[0] = (state != SeqIdle);
+    events[1] = packet_done;
+    events[2] = beat_taken;
+    events[3] = wanting && bus_waiting;
+    events[4] = out_stalled;
+    events[5] = (state == SeqWaitX);
+    events[6] = bias_beat;
+    for (int l = 0; l < MaxLayers; l++) begin
+      events[7+2*l]   = column && (push_kind == KindX) && (push_layer == LayerBits'(l));
+      events[7+2*l+1] = column && (push_kind == KindH) && (push_layer == LayerBits'(l));
+    end
+  end
+
+  perf_counters #(.Counters(Counters)) u_perf_counters (
+    .clk_i, .rst_ni,
+    .freeze_i(perf_freeze),
+    .clear_i (perf_clear),
+    .event_i (events),
+    .count_o (counts)
+  );
+
+  control_registers #(
+    .AxiDataWidth(AxiDataWidth), .Outstanding(Outstanding), .MaxLayers(MaxLayers), .MaxUnits(MaxUnits)
+  ) u_control_registers (
+    .clk_i, .rst_ni,
+    .s_axil_awaddr, .s_axil_awprot, .s_axil_awvalid, .s_axil_awready,
+    .s_axil_wdata, .s_axil_wstrb, .s_axil_wvalid, .s_axil_wready,
+    .s_axil_bresp, .s_axil_bvalid, .s_axil_bready,
+    .s_axil_araddr, .s_axil_arprot, .s_axil_arvalid, .s_axil_arready,
+    .s_axil_rdata, .s_axil_rresp, .s_axil_rvalid, .s_axil_rready,
+    .irq_o,
+    .start_o         (start),
+    .soft_reset_o    (soft_reset),
+    .new_sequence_o  (new_sequence),
+    .num_layers_o    (num_layers),
+    .lut_frac_o      (lut_frac),
+    .timeout_o       (timeout),
+    .input_size_o    (input_size),
+    .hidden_size_o   (hidden_size),
+    .theta_x_o       (theta_x),
+    .theta_h_o       (theta_h),
+    .addr_wx_o       (addr_wx),
+    .addr_wh_o       (addr_wh),
+    .addr_bias_o     (addr_bias),
+    .perf_freeze_o   (perf_freeze),
+    .perf_clear_o    (perf_clear),
+    .state_i         (state),
+    .busy_init_i     (busy_init),
+    .wait_x_i        (x_open),
+    .error_cause_i   (error_cause),
+    .error_layer_i   (error_layer),
+    .error_info_i    (error_info),
+    .irq_step_i      (packet_done),
+    .irq_error_i     (fault),
+    .irq_ready_i     (ready),
+    .irq_reset_done_i(reset_done),
+    .count_i         (counts)
+  );
+
+  wire unused = ^{addr_wx, addr_wh, addr_bias, work_empty};
+endmodule

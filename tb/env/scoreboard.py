@@ -1,0 +1,311 @@
+"""Compares the core with the integer model, element by element, and names the first difference.
+
+The model is fed from what the monitors saw: register writes give thresholds, starts and new
+sequences; the x stream gives inputs. The h stream is compared as a black box; trace records, where
+a trace is taken, are compared inside out: columns, delta memories, gates, h of each layer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from cocotb_bus.scoreboard import Scoreboard
+from golden.integer import IntegerGru, StepTrace
+from golden.model_file import Model
+
+from tb.env import registers as regs
+from tb.env.axil import OKAY, Access, AxiLiteMonitor
+from tb.env.registers import Ctrl, LayerReg, Reg
+from tb.env.stream import LANES, AxisMonitor, Packet
+
+MEMORY_NAMES = ("M_r", "M_z", "M_nx", "M_nh")
+GATE_NAMES = ("r", "z", "n")
+
+
+@dataclass(frozen=True)
+class Format:
+    """A number format: total bits and fraction bits, for messages."""
+
+    bits: int
+    frac: int
+
+    @property
+    def name(self) -> str:
+        """As Qm.n."""
+        return f"Q{self.bits - self.frac}.{self.frac}"
+
+    def show(self, value: int) -> str:
+        """A value as a fraction and in hex."""
+        digits = (self.bits + 3) // 4
+        return f"{value / (1 << self.frac):.{self.frac}g} (0x{value & ((1 << self.bits) - 1):0{digits}x})"
+
+
+ACTIVATION = Format(16, 8)
+ACCUMULATOR = Format(32, 15)
+
+
+class MismatchError(AssertionError):
+    """The core and the model differ; the text names the first difference in one line."""
+
+
+def first_difference(
+    where: str, expected: np.ndarray, actual: np.ndarray, form: Format
+) -> str | None:
+    """One line on the first element that differs, or None when all are equal."""
+    expected, actual = np.asarray(expected).ravel(), np.asarray(actual).ravel()
+    if expected.shape != actual.shape:
+        return f"{where}: expected {expected.size} elements, actual {actual.size}"
+    unequal = np.flatnonzero(expected != actual)
+    if not unequal.size:
+        return None
+    unit = int(unequal[0])
+    return (
+        f"{where} unit {unit}: expected {form.show(int(expected[unit]))},"
+        f" actual {form.show(int(actual[unit]))} in {form.name}"
+        f" ({unequal.size} of {expected.size} differ)"
+    )
+
+
+def columns_difference(
+    where: str, delta: np.ndarray, actual: list[tuple[int, int]]
+) -> str | None:
+    """One line on the first column that fired wrongly. `delta`: the model's, 0 where silent."""
+    expected = [(int(i), int(delta[i])) for i in np.flatnonzero(delta)]
+    actual = [(int(i), int(d)) for i, d in actual]
+    if expected == actual:
+        return None
+    for position in range(max(len(expected), len(actual))):
+        want = expected[position] if position < len(expected) else None
+        got = actual[position] if position < len(actual) else None
+        if want != got:
+            texts = [
+                "none" if c is None else f"index {c[0]} delta {ACTIVATION.show(c[1])}"
+                for c in (want, got)
+            ]
+            return (
+                f"{where} column {position}: expected {texts[0]}, actual {texts[1]} in Q8.8"
+                f" ({len(expected)} expected, {len(actual)} actual)"
+            )
+    return None
+
+
+def step_difference(step: int, expected: StepTrace, record: Any) -> str | None:
+    """First difference between a model step and a trace record, in the order of the dataflow."""
+    for layer, want in enumerate(expected.layers):
+        got = record.layers[layer]
+        where = f"layer {layer} step {step}"
+        found = columns_difference(f"{where} x", want.dx, got.columns_x)
+        found = found or columns_difference(f"{where} h", want.dh, got.columns_h)
+        if found:
+            return found
+        for bank, name in enumerate(MEMORY_NAMES):
+            found = first_difference(
+                f"{where} {name}", want.memory[bank], got.memory[bank], ACCUMULATOR
+            )
+            if found:
+                return found
+        for name in GATE_NAMES:
+            found = first_difference(
+                f"{where} gate {name}", getattr(want, name), getattr(got, name), ACTIVATION
+            )
+            if found:
+                return found
+        found = first_difference(f"{where} h", want.h, got.h, ACTIVATION)
+        if found:
+            return found
+    return None
+
+
+class DeltaGruScoreboard(Scoreboard):
+    """Follows the core through sequences and resets.
+
+    `padded(H)` bytes count per column: 3 * ceil(H / P) * P with P = `data_width` / 8. After
+    `expect_fault` or a soft reset what is still owed may come, in order, or not; the next START
+    drops it. `result` raises unless steps were compared and nothing is owed.
+    """
+
+    def __init__(self, dut: Any, data_width: int) -> None:
+        super().__init__(dut)
+        self.data_width = data_width
+        self.model: Model | None = None
+        self.gru: IntegerGru | None = None
+        self.theta: dict[tuple[LayerReg, int], int] = {}
+        self.running = False
+        self.lenient = False
+        self.steps = 0
+        self.compared = 0
+        self.compared_trace = 0
+        self.cut_packets = 0
+        self.columns_x: list[int] = []
+        self.columns_h: list[int] = []
+        self.on_step: list[Callable[[StepTrace], None]] = []
+        self.history: list[StepTrace] = []
+        self.trace_in_use = False
+        self._owed: deque[tuple[int, StepTrace]] = deque()
+        self._owed_trace: deque[tuple[int, StepTrace]] = deque()
+        self._new_sequence = False
+        self._taken_theta: tuple[list[int], list[int]] = ([], [])
+
+    # ------------------------------------------------------------ wiring
+
+    def attach(self, axil: AxiLiteMonitor, x: AxisMonitor, h: AxisMonitor) -> None:
+        """Listen to the register bus and both streams."""
+        self._x = x
+        self._h = h
+        axil.on_write.append(self._on_write)
+        axil.add_callback(self._on_access)
+        x.on_first.append(self._on_first_beat)
+        x.add_callback(self._on_x)
+        self.add_interface(h, self._owed, compare_fn=self._on_h)
+
+    def use(self, model: Model) -> None:
+        """The model that the core is configured with from now on."""
+        self.model = model
+
+    def expect_fault(self) -> None:
+        """A fault is about to be provoked: what is owed now, or comes to be, may stay out."""
+        self.lenient = True
+
+    def hard_reset(self) -> None:
+        """The core was reset: nothing is owed."""
+        self.theta.clear()
+        self.running = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self.lenient = False
+        self._owed.clear()
+        self._owed_trace.clear()
+        self._new_sequence = False
+
+    # ------------------------------------------------------------ what the monitors see
+
+    def _on_access(self, access: Access) -> None:
+        if not access.write or access.resp != OKAY:
+            return
+        for register in (LayerReg.THETA_X, LayerReg.THETA_H):
+            for layer in range(regs.LAYER_COUNT):
+                if access.address == regs.layer_reg(layer, register):
+                    self.theta[register, layer] = access.data
+
+    def _on_write(self, access: Access) -> None:
+        if access.address != Reg.CTRL or access.strb != 0xF:
+            return
+        if access.data & Ctrl.SOFT_RESET:
+            self.lenient = True
+            self.running = False
+        elif access.data & Ctrl.START and not self.running:
+            self._forget()
+            assert self.model is not None, "START before the scoreboard knows a model"
+            self.gru = IntegerGru(self.model)
+            self.running = True
+            self.columns_x = [0] * self.model.num_layers
+            self.columns_h = [0] * self.model.num_layers
+        elif access.data & Ctrl.NEW_SEQUENCE and self.running:
+            self._new_sequence = True
+
+    def _on_first_beat(self) -> None:
+        if self.gru is None or not self.running:
+            return
+        if self._new_sequence:
+            self._new_sequence = False
+            self.gru.reset()
+        layers = range(self.gru.model.num_layers)
+        self._taken_theta = tuple(
+            [self.theta.get((register, layer), 0) for layer in layers]
+            for register in (LayerReg.THETA_X, LayerReg.THETA_H)
+        )
+
+    def _on_x(self, packet: Packet) -> None:
+        if self.gru is None or not self.running:
+            return
+        size = self.gru.model.input_size
+        if len(packet.beats) != -(-size // LANES):
+            assert self.lenient, f"x packet of {len(packet.beats)} beats for {size} inputs"
+            return
+        step = self.gru.step(packet.elements[:size], *self._taken_theta)
+        self._owed.append((self.steps, step))
+        if self.trace_in_use:
+            self._owed_trace.append((self.steps, step))
+        self.steps += 1
+        self.history.append(step)
+        for layer, trace in enumerate(step.layers):
+            self.columns_x[layer] += trace.columns_x
+            self.columns_h[layer] += trace.columns_h
+        for call in self.on_step:
+            call(step)
+
+    def _on_h(self, packet: Packet) -> None:
+        if packet.user:
+            if not self.lenient:
+                raise MismatchError("h packet closed by tuser without a soft reset")
+            self.cut_packets += 1
+            if packet.beats[-1] != 0:
+                raise MismatchError(f"closing beat holds data {packet.beats[-1]:#x}")
+            if len(packet.beats) > 1:
+                if not self._owed:
+                    raise MismatchError("cut h packet, but no step is owed")
+                step, trace = self._owed[0]
+                got = packet.elements[: (len(packet.beats) - 1) * LANES]
+                self._compare_h(step, trace.h[: len(got)], got)
+            return
+        if not self._owed:
+            raise MismatchError(f"h packet of {len(packet.beats)} beats, but no step is owed")
+        step, trace = self._owed.popleft()
+        self._compare_h(step, trace.h, packet.elements)
+        self.compared += 1
+
+    def _compare_h(self, step: int, expected: np.ndarray, actual: np.ndarray) -> None:
+        assert self.gru is not None
+        where = f"layer {self.gru.model.num_layers - 1} step {step} h stream"
+        found = first_difference(where, expected, actual, ACTIVATION)
+        if found:
+            self.errors += 1
+            raise MismatchError(found)
+
+    def check_trace(self, record: Any) -> None:
+        """Compare a trace record with the oldest step not yet compared."""
+        if not self._owed_trace:
+            raise MismatchError("trace record, but no step is owed")
+        step, expected = self._owed_trace.popleft()
+        found = step_difference(step, expected, record)
+        if found:
+            self.errors += 1
+            raise MismatchError(found)
+        self.compared_trace += 1
+
+    # ------------------------------------------------------------ the end
+
+    @property
+    def owed(self) -> int:
+        """Steps whose h has not come out."""
+        return len(self._owed)
+
+    def weight_bytes(self, step: StepTrace) -> int:
+        """Bytes that the weight columns of a step take on the port, padding included."""
+        lanes = self.data_width // 8
+        return sum(
+            (layer.columns_x + layer.columns_h) * 3 * (-(-len(layer.h) // lanes) * lanes)
+            for layer in step.layers
+        )
+
+    def result(self, *, at_least: int = 1) -> None:  # type: ignore[override]
+        """Raise AssertionError unless `at_least` steps were compared and nothing is owed.
+
+        Overrides a property of the library that ends the running test as passed.
+        """
+        assert not self.errors, f"{self.errors} mismatches"
+        assert self.compared >= at_least, (
+            f"compared {self.compared} steps on the h stream, expected at least {at_least}"
+        )
+        if not self.lenient:
+            assert not self._owed, f"{len(self._owed)} steps never came out of the core"
+            assert not self._owed_trace, f"{len(self._owed_trace)} steps are not in the trace"
+        if self.trace_in_use:
+            assert self.compared_trace >= at_least, (
+                f"compared {self.compared_trace} trace records, expected at least {at_least}"
+            )

@@ -1,0 +1,79 @@
+// Rules that hold on every ready/valid channel, written once and instantiated for each.
+//
+//   X_CONTROL     valid is known; ready is known
+//   X_PAYLOAD     the payload is known while valid is high (a part may be left out, see XMask)
+//   VALID_DROPPED valid stays high until ready has been seen
+//   NOT_STABLE    the payload does not change while valid waits for ready
+//   VALID_IN_RESET  valid is low in reset (from the second cycle of it on)
+//
+// A checker only watches. It counts what it found in error_count_o and prints one line for each,
+// up to MaxMessages of them. On a two-state simulator the X rules never fire.
+
+module channel_checker #(
+  parameter int Width = 1,
+  parameter int MaxMessages = 20,
+  // Payload bits that must not be X while valid is high.
+  parameter logic [Width-1:0] XMask = {Width{1'b1}}
+) (
+  input  logic             clk_i,
+  input  logic             rst_ni,
+  input  logic             valid_i,
+  input  logic             ready_i,
+  input  logic [Width-1:0] payload_i,
+  output logic [31:0]      error_count_o
+);
+
+  logic             waiting_q;     // valid without ready in the cycle before
+  logic             in_reset_q;
+  logic [Width-1:0] payload_q;
+
+  initial error_count_o = 0;
+  initial waiting_q = 1'b0;
+  initial in_reset_q = 1'b0;
+
+  // verilator lint_off BLKSEQ
+  always @(posedge clk_i) begin
+    if (rst_ni === 1'b1) begin
+      if ((valid_i ^ valid_i) !== 1'b0) begin
+        error_count_o = error_count_o + 1;
+        if (error_count_o <= MaxMessages)
+          $display("CHECKER %m: X_CONTROL valid is %b at %0t", valid_i, $time);
+      end
+      if ((ready_i ^ ready_i) !== 1'b0) begin
+        error_count_o = error_count_o + 1;
+        if (error_count_o <= MaxMessages)
+          $display("CHECKER %m: X_CONTROL ready is %b at %0t", ready_i, $time);
+      end
+      if (valid_i === 1'b1 && (^(payload_i & XMask) ^ ^(payload_i & XMask)) !== 1'b0) begin
+        error_count_o = error_count_o + 1;
+        if (error_count_o <= MaxMessages)
+          $display("CHECKER %m: X_PAYLOAD payload is %h at %0t", payload_i, $time);
+      end
+      if (waiting_q && valid_i !== 1'b1) begin
+        error_count_o = error_count_o + 1;
+        if (error_count_o <= MaxMessages)
+          $display("CHECKER %m: VALID_DROPPED valid fell without ready at %0t, payload was %h",
+                   $time, payload_q);
+      end
+      if (waiting_q && valid_i === 1'b1 && payload_i !== payload_q) begin
+        error_count_o = error_count_o + 1;
+        if (error_count_o <= MaxMessages)
+          $display("CHECKER %m: NOT_STABLE payload went from %h to %h while waiting at %0t",
+                   payload_q, payload_i, $time);
+      end
+      waiting_q = valid_i === 1'b1 && ready_i !== 1'b1;
+      payload_q = payload_i;
+      in_reset_q = 1'b0;
+    end else begin
+      if (in_reset_q && valid_i !== 1'b0) begin
+        error_count_o = error_count_o + 1;
+        if (error_count_o <= MaxMessages)
+          $display("CHECKER %m: VALID_IN_RESET valid is %b in reset at %0t", valid_i, $time);
+      end
+      waiting_q = 1'b0;
+      in_reset_q = 1'b1;
+    end
+  end
+  // verilator lint_on BLKSEQ
+
+endmodule

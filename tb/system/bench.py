@@ -1,0 +1,66 @@
+"""From a pytest case to a simulation: named configurations, and the case's numbers on the way in.
+
+A test file holds both sides: cocotb coroutines that tell the story, and one pytest function that
+runs them on the configurations they name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tb.env.build import SV_DIR, build, run
+
+CONFIG_FILE = Path(__file__).resolve().parents[1] / "configs.toml"
+TOP = "edgedrnn_tb"
+SOURCES = [
+    SV_DIR / name
+    for name in (
+        *("channel_checker.sv", "axi_checker.sv", "axis_checker.sv", "axil_checker.sv"),
+        *("trace_monitor.sv", "edgedrnn_tb.sv"),
+    )
+]
+
+
+@cache
+def configs() -> dict[str, dict[str, Any]]:
+    """The named configurations of `tb/configs.toml`."""
+    return tomllib.loads(CONFIG_FILE.read_text(encoding="utf-8"))
+
+
+def simulate(file: str, test: str, config: str, **case: Any) -> None:
+    """Build a configuration, run one cocotb test of `file` on it; raise unless it passed."""
+    module = f"tb.system.{Path(file).stem}"
+    chosen = configs()[config]
+    built = build(chosen["sim"], TOP, chosen["parameters"], sources=SOURCES)
+    run(
+        built,
+        module,
+        rf"\.{test}$",
+        extra_env={"CASE": json.dumps(case)},
+        timeout_s=300,
+    )
+
+
+def case() -> dict[str, Any]:
+    """Inside the simulation: the numbers that `simulate` was given."""
+    return json.loads(os.environ.get("CASE", "{}"))
+
+
+def matrix(*rows: tuple[str, str]) -> list[tuple[str, str]]:
+    """(test, 'config config ...') rows as one (test, config) pair for each run."""
+    pairs = [(test, config) for test, names in rows for config in names.split()]
+    unknown = {config for _, config in pairs} - configs().keys()
+    assert not unknown, f"configurations not in {CONFIG_FILE.name}: {unknown}"
+    return pairs
+
+
+def on_icarus() -> bool:
+    """Inside the simulation: whether this is the slower simulator, for which sizes are cut."""
+    import cocotb
+
+    return cocotb.SIM_NAME.lower().startswith("icarus")
