@@ -205,7 +205,9 @@ class TraceReader:
                 raise TraceError(
                     f"{code} of quad {quad}, expected {len(rows) % (layer.units // 4)}"
                 )
-            bits, signed = {"M": (32, True), "R": (9, False), "N": (10, True), "H": (16, True)}[code]
+            bits, signed = {"M": (32, True), "R": (9, False), "N": (10, True), "H": (16, True)}[
+                code
+            ]
             rows.append(np.array([_split(w, bits, signed=signed) for w in words[3:]], np.int64))
         elif code == "C":
             layer, kind, index, beats = (int(words[i], 16) for i in (1, 2, 3, 5))

@@ -1,0 +1,76 @@
+# EdgeDRNN: what a person types. `make help` lists it.
+SHELL  := /bin/bash
+VENV   := .venv
+PYTHON ?= python3
+PY     := $(VENV)/bin/python
+JOBS   ?= $(shell nproc)
+WAVES  ?= 0
+export WAVES
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tools demo test unit system golden lint registers faults train clean distclean
+
+help:  ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@echo "  Variables: JOBS=$(JOBS) parallel tests, FSDD=folder of recordings for demo and train, SEED=number, WAVES=1"
+
+setup: $(VENV)/.ready  ## Virtual environment with pinned packages
+
+$(VENV)/.ready: requirements.txt
+	@command -v g++ >/dev/null && command -v make >/dev/null && command -v perl >/dev/null || \
+	  { echo "error: g++, make and perl are needed to build simulations; on Debian: apt-get install g++ make perl" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1), expected Python 3.11 or newer" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+tools: setup  ## Icarus Verilog too (apt-get when root)
+	@command -v iverilog >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing iverilog with apt-get"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq iverilog >/dev/null; \
+	  else \
+	    echo "error: iverilog is missing; on Debian or Ubuntu: sudo apt-get install iverilog" >&2; exit 1; \
+	  fi; }
+
+demo: setup  ## Spoken digits through the RTL, checked, with a picture (FSDD=folder: real recordings)
+	$(PY) scripts/demo.py $(if $(FSDD),--fsdd $(FSDD))
+
+# The seed of a test run is printed by every test and is part of its rerun line.
+PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal
+ifdef SEED
+export COCOTB_RANDOM_SEED := $(SEED)
+endif
+
+test: tools  ## Everything, on both simulators, in parallel; JUnit XML in reports/
+	$(PYTEST) --junitxml=reports/junit.xml
+
+golden: setup  ## Tests of the golden model alone
+	$(PYTEST) golden/tests
+
+unit: tools  ## One test file a module
+	$(PYTEST) tb/unit
+
+system: tools  ## The whole core
+	$(PYTEST) tb/system
+
+lint: setup  ## Verilator -Wall, generated files fresh, ruff
+	$(PY) scripts/lint.py
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+registers: setup  ## Regenerate what comes from rtl/registers.toml
+	$(PY) scripts/gen_registers.py
+
+faults: tools  ## Break the RTL on purpose, once in each place, and see the named test go red
+	$(PY) scripts/faults.py
+
+train: setup  ## Train the committed model again (FSDD=folder)
+	$(PY) -m golden.train --data $(FSDD)
+
+clean:  ## Remove builds and reports
+	rm -rf build reports
+
+distclean: clean  ## Remove the virtual environment too
+	rm -rf $(VENV)
