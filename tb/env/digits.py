@@ -224,7 +224,7 @@ def picture(
         cmap="magma",
         extent=(0, seconds[-1] + 0.01, 0, spectrum.shape[0]),
     )
-        axes[0].set_title("x: 40 log-mel bands, 60 to 3900 Hz (Q8.8)", loc="left")
+    axes[0].set_title("x: 40 log-mel bands, 60 to 3900 Hz (Q8.8)", loc="left")
     axes[0].set_yticks([])
     axes[0].annotate("said ", (0, 36), ha="right", annotation_clip=False, fontsize=9)
     for row, setting in enumerate(settings):
@@ -242,9 +242,7 @@ def picture(
         for row, per_setting in enumerate(heard):
             answer = per_setting[i]
             colour = "#7CFC9A" if answer.right else "#FF6B6B"
-            axes[0].text(
-                middle, 8 - 7 * row, answer.label, color=colour, ha="center", fontsize=12
-            )
+            axes[0].text(middle, 8 - 7 * row, answer.label, color=colour, ha="center", fontsize=12)
 
     for axis, setting, runs in zip(axes[1:], settings, heard, strict=False):
         columns_x = np.concatenate([one.result.columns_x for one in runs])

@@ -1,0 +1,253 @@
+#!/usr/bin/env python
+"""Run a model on the RTL, compare it with the golden model, and write what was measured."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from tqdm import tqdm
+
+from golden.model_file import Model, ModelFileError, load_model
+from tb.env.build import SIMULATORS, BuildError, SimulationError
+from tb.env.dram import DramError, load_dram
+from tb.env.simulation import MismatchError, Result, simulate
+from tb.env.trace import TraceError
+
+CLOCK_MHZ = 125
+OK, FAILED, BAD_INPUT = 0, 1, 2
+MAX_INTERVAL = 10**9
+
+EPILOG = """\
+the input files
+  M.npz      format, num_layers, lut_frac, and for each layer i l{i}.weight_ih int8 (3H, I),
+             l{i}.weight_hh int8 (3H, H), l{i}.bias int32 (4, H); theta_x, theta_h int16 (L,)
+  X.npy      int16 (T, I), Q8.8: 256 is 1.0
+  FILE.toml  timing of a weight memory; tb/dram/ideal.toml and tb/dram/ddr3l.toml show the keys
+
+the output file
+  h            int16 (T, H)  hidden state of the last layer, Q8.8
+  latency      int64 (T,)    cycles from x offered to the last beat of h taken
+  period       int64 (T,)    cycles between the last beats of two steps; period[0] = latency[0]
+  columns_x    int64 (T, L)  weight columns read for inputs that moved by at least theta_x
+  columns_h    int64 (T, L)  the same for hidden units and theta_h
+  dram_bytes   int64 (T,)    bytes of those columns
+  wall_seconds, cycles       of the simulation loop
+
+exit status
+  0  the run ended and, unless --no-check was given, equals the golden model bit for bit
+  1  it does not (the first difference is named), or the simulation failed
+  2  bad input: one line says which file and key, and what was expected
+
+examples
+  simulate.py --model m.npz --stimulus x.npy --output out.npz
+  simulate.py --model m.npz --stimulus x.npy --output out.npz --dram ddr3l --theta-x 32 --theta-h 64
+  simulate.py --model m.npz --stimulus x.npy --output out.npz --sim icarus --steps 5 --waves
+"""
+
+
+class BadInputError(ValueError):
+    """One line for the person who typed the command."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors are one line, without the usage text before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (--help explains)\n")
+
+
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = Parser(
+        prog="simulate.py",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    files = parser.add_argument_group("files")
+    files.add_argument("--model", required=True, metavar="M.npz", help="the model")
+    files.add_argument("--stimulus", required=True, metavar="X.npy", help="the input sequence")
+    files.add_argument("--output", required=True, metavar="OUT.npz", help="where results go")
+    parser.add_argument("--sim", choices=SIMULATORS, default="verilator",
+                        help="simulator (default: %(default)s, by far the faster)")  # fmt: skip
+    parser.add_argument("--dram", default="ideal", metavar="ideal|ddr3l|FILE.toml",
+                        help="weight memory: ideal gives a beat every cycle, the first one cycle "
+                        "after the address; ddr3l is the memory of a MiniZed")  # fmt: skip
+    parser.add_argument("--interval", default="0", metavar="N",
+                        help="offer the next input N cycles after the output has left "
+                        "(default: 0, at once)")  # fmt: skip
+    for name, what in (("x", "inputs"), ("h", "hidden states")):
+        parser.add_argument(f"--theta-{name}", metavar="V[,V...]",
+                            help=f"thresholds of {what}, Q8.8 (0 to 32767): one for all layers or "
+                            "one for each (default: the model's)")  # fmt: skip
+    parser.add_argument("--steps", metavar="N", help="run only the first N rows of the stimulus")
+    parser.add_argument("--seed", default="1", metavar="S",
+                        help="seed of stalls, padding and random initial values (default: 1)")  # fmt: skip
+    parser.add_argument("--waves", action="store_true",
+                        help="write waveforms beside the output, as OUT.fst (or .vcd, which Verilator "
+                        "writes unless lz4.h and zlib.h are installed)")  # fmt: skip
+    parser.add_argument("--no-check", action="store_true",
+                        help="do not compare with the golden model")  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def whole_number(text: str, option: str, low: int, high: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = None
+    if value is None or not low <= value <= high:
+        raise BadInputError(f"{option}: found {text!r}, expected an integer from {low} to {high}")
+    return value
+
+
+def thresholds(text: str | None, option: str, layers: int) -> list[int] | None:
+    if text is None:
+        return None
+    values = [whole_number(word, option, 0, 32767) for word in text.split(",")]
+    if len(values) not in (1, layers):
+        raise BadInputError(
+            f"{option}: found {len(values)} values, expected one, or {layers}: one for each layer"
+        )
+    return values
+
+
+def load_stimulus(path: str, model: Model, model_path: str) -> np.ndarray:
+    expected = f"int16 (T, {model.input_size})"
+
+    def fail(found: str) -> NoReturn:
+        raise BadInputError(f"{path}: array: found {found}, expected {expected}")
+
+    try:
+        stimulus = np.load(path, allow_pickle=False)
+    except OSError as error:
+        fail(error.strerror or "something that numpy cannot read")
+    except Exception:
+        fail("something that numpy cannot read")
+    if not isinstance(stimulus, np.ndarray):
+        stimulus.close()
+        fail("an archive of several arrays")
+    if stimulus.dtype != np.int16 or stimulus.ndim != 2:
+        fail(f"{stimulus.dtype} of shape {stimulus.shape}")
+    if stimulus.shape[1] != model.input_size:
+        raise BadInputError(
+            f"{path}: array: found shape {stimulus.shape}, expected (T, {model.input_size}), "
+            f"since {model_path} has {model.input_size} inputs"
+        )
+    if len(stimulus) == 0:
+        fail("no rows")
+    return np.ascontiguousarray(stimulus.astype(np.int16))
+
+
+def check_output(path: Path) -> None:
+    if path.is_dir():
+        raise BadInputError(f"{path}: found a folder, expected a file name for the results")
+    if not path.parent.is_dir():
+        raise BadInputError(f"{path}: found no folder {path.parent}, expected one that exists")
+    if not os.access(path.parent, os.W_OK):
+        raise BadInputError(
+            f"{path}: folder {path.parent} found read-only, expected a writable one"
+        )
+
+
+def write_output(path: Path, result: Result) -> None:
+    """All or nothing: into a temporary file beside it, then renamed."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(
+                file,
+                h=result.h,
+                latency=result.latency,
+                period=result.period,
+                columns_x=result.columns_x,
+                columns_h=result.columns_h,
+                dram_bytes=result.dram_bytes,
+                wall_seconds=np.float64(result.wall_seconds),
+                cycles=np.int64(result.cycles),
+            )
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def summary(result: Result, checked: bool) -> str:
+    steps = len(result.latency)
+    columns = result.columns_x.sum(1).mean() + result.columns_h.sum(1).mean()
+    speed = result.cycles / max(result.wall_seconds, 1e-9)
+    verdict = f"equal to the golden model in {result.compared} values" if checked else "not checked"
+    return (
+        f"{steps} steps, {verdict}\n"
+        f"latency {result.latency.mean():.1f} cycles a step "
+        f"({result.latency.mean() / CLOCK_MHZ:.1f} us at {CLOCK_MHZ} MHz), "
+        f"period {result.period.mean():.1f}\n"
+        f"{columns:.1f} weight columns and {result.dram_bytes.mean():.0f} bytes a step\n"
+        f"{result.cycles} cycles in {result.wall_seconds:.2f} s: {speed:.0f} cycles/s"
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_arguments(argv)
+    output = Path(args.output)
+    try:
+        interval = whole_number(args.interval, "--interval", 0, MAX_INTERVAL)
+        seed = whole_number(args.seed, "--seed", 0, 2**31 - 1)
+        model = load_model(args.model)
+        stimulus = load_stimulus(args.stimulus, model, args.model)
+        model = model.with_theta(
+            thresholds(args.theta_x, "--theta-x", model.num_layers),
+            thresholds(args.theta_h, "--theta-h", model.num_layers),
+        )
+        if args.steps is not None:
+            stimulus = stimulus[: whole_number(args.steps, "--steps", 1, len(stimulus))]
+        dram = load_dram(args.dram)
+        check_output(output)
+    except (BadInputError, ModelFileError, DramError) as error:
+        print(f"simulate.py: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+
+    words = ["python", "scripts/simulate.py", *(argv if argv is not None else sys.argv[1:])]
+    try:
+        with tqdm(total=len(stimulus), unit="step", disable=None, leave=False) as bar:
+            result = simulate(
+                model,
+                stimulus,
+                sim=args.sim,
+                dram=dram,
+                interval=interval,
+                seed=seed,
+                check=not args.no_check,
+                waves_file=output if args.waves else None,
+                progress=bar.update,
+                reproduce=shlex.join(words),
+            )
+        write_output(output, result)
+    except MismatchError as error:
+        print(f"simulate.py: mismatch: {error}", file=sys.stderr)
+        print(f"REPRODUCE: {shlex.join(words)} --steps {error.step + 1} --waves", file=sys.stderr)
+        return FAILED
+    except (SimulationError, BuildError, TraceError, OSError) as error:
+        print(f"simulate.py: {error}", file=sys.stderr)
+        return FAILED
+    print(summary(result, not args.no_check))
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
