@@ -66,8 +66,8 @@ registers: setup  ## Regenerate what comes from rtl/registers.toml
 faults: tools  ## Break the RTL on purpose, once in each place, and see the named test go red
 	$(PY) scripts/faults.py
 
-train: setup  ## Train the committed model again (FSDD=folder)
-	$(PY) -m golden.train --data $(FSDD)
+train: setup  ## Train the committed model again (FSDD=folder; needs espeak-ng)
+	$(PY) -m golden.train --data $(FSDD) --seed 1 --synthetic
 
 clean:  ## Remove builds and reports
 	rm -rf build reports

@@ -98,8 +98,7 @@ def _convert(layers, theta_x, theta_h, lut_frac, extras):
         hidden = weight_hh.shape[1]
         if hidden % fixed.HIDDEN_STEP:
             raise ConversionError(
-                f"layer {i}: found hidden size {hidden}, "
-                f"expected a multiple of {fixed.HIDDEN_STEP}"
+                f"layer {i}: found hidden size {hidden}, expected a multiple of {fixed.HIDDEN_STEP}"
             )
         layer = []
         for name, values, frac, bits in (

@@ -1,4 +1,4 @@
-"""The spoken-digit network in training: a recurrent stack, its mean over time, a linear layer."""
+"""The spoken-digit network in training: a recurrent stack, pooled over time, a linear layer."""
 
 import numpy as np
 import torch
@@ -10,10 +10,14 @@ CLASSES = 10
 
 
 class DigitNet(nn.Module):
-    """`recurrent` is a torch.nn.GRU or a DeltaGRU with output (T, B, H), not batch_first."""
+    """`recurrent` is a torch.nn.GRU or a DeltaGRU with output (T, B, H), not batch_first.
 
-    def __init__(self, recurrent, hidden_size, dropout=0.2):
+    `pooling`: 'last' reads out the last h, 'mean' the mean of h over time.
+    """
+
+    def __init__(self, recurrent, hidden_size, pooling="last", dropout=0.2):
         super().__init__()
+        self.pooling = pooling
         self.recurrent = recurrent
         self.dropout = nn.Dropout(dropout)
         self.readout = nn.Linear(hidden_size, CLASSES)
@@ -21,14 +25,17 @@ class DigitNet(nn.Module):
     def forward(self, x, lengths):
         """Logits (B, 10) of sequences x (T, B, I), padded at the end, of `lengths` (B,)."""
         h, _ = self.recurrent(x)
-        valid = torch.arange(len(x))[:, None] < lengths
-        mean = (h * valid[:, :, None]).sum(dim=0) / lengths[:, None]
-        return self.readout(self.dropout(mean))
+        if self.pooling == "last":
+            pooled = h[lengths - 1, torch.arange(len(lengths))]
+        else:
+            valid = torch.arange(len(x))[:, None] < lengths
+            pooled = (h * valid[:, :, None]).sum(dim=0) / lengths[:, None]
+        return self.readout(self.dropout(pooled))
 
     def extras(self):
         """The read-out as `golden.features.readout` wants it in a model file."""
         return {
-            "readout.pooling": np.array("mean"),
+            "readout.pooling": np.array(self.pooling),
             "readout.labels": np.array([str(digit) for digit in range(CLASSES)]),
             "readout.weight": self.readout.weight.detach().numpy().copy(),
             "readout.bias": self.readout.bias.detach().numpy().copy(),

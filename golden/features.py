@@ -25,6 +25,7 @@ FFT = 256
 BANDS = 40
 LOW_HZ, HIGH_HZ = 60.0, 3900.0
 LEVEL_RMS = 0.05  # full scale is 1
+POOLINGS = ("last", "mean")  # how a read-out sees h over time
 FLOOR = 1e-4  # E0, in units of the squared DFT of a windowed frame
 
 
@@ -38,7 +39,9 @@ def read_wav(path, sample_rate=SAMPLE_RATE):
             channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
             data = file.readframes(file.getnframes())
     except (OSError, EOFError, wave.Error) as error:
-        raise ValueError(f"{path}: found {error or 'a cut-off file'}, expected a WAV file") from None
+        raise ValueError(
+            f"{path}: found {error or 'a cut-off file'}, expected a WAV file"
+        ) from None
     if channels != 1 or width != 2 or len(data) < 2:
         raise ValueError(
             f"{path}: found {channels} channels of {8 * width} bits, {len(data)} bytes, "
@@ -172,22 +175,26 @@ class Decision:
 def readout(model, h):
     """Decide from the network's outputs `h` int16 (T, H), T >= 1, Q8.8; return a Decision.
 
-    The read-out is linear on the mean of h over the frames so far, hence causal: ``readout.weight``
-    (classes, H), ``readout.bias`` (classes,), ``readout.labels``. Raises ModelFileError if the
-    extras lack these or pool otherwise, ValueError for another shape of h.
+    The read-out is linear, and causal: on h itself if ``readout.pooling`` is 'last', on the mean
+    of h over the frames so far if it is 'mean'. It takes ``readout.weight`` (classes, H),
+    ``readout.bias`` (classes,) and ``readout.labels`` from the extras. Raises ModelFileError if
+    they lack one or pool otherwise, ValueError for another shape of h.
     """
     pooling = str(_extra(model.extras, "readout.pooling"))
-    if pooling != "mean":
-        raise ModelFileError(f"model: readout.pooling: found {pooling!r}, expected 'mean'")
+    if pooling not in POOLINGS:
+        raise ModelFileError(
+            f"model: readout.pooling: found {pooling!r}, expected one of {', '.join(POOLINGS)}"
+        )
     weight = _extra(model.extras, "readout.weight")
     bias = _extra(model.extras, "readout.bias")
     labels = tuple(str(label) for label in _extra(model.extras, "readout.labels"))
     h = np.asarray(h)
     if h.ndim != 2 or h.shape[1] != weight.shape[1] or not len(h):
         raise ValueError(f"h: found shape {h.shape}, expected (T, {weight.shape[1]}), T >= 1")
-    values = fixed.to_float(h, fixed.X_FRAC)
-    mean = np.cumsum(values, axis=0) / np.arange(1, len(h) + 1)[:, None]
-    return Decision(mean @ weight.T.astype(np.float64) + bias, labels)
+    pooled = fixed.to_float(h, fixed.X_FRAC)
+    if pooling == "mean":
+        pooled = np.cumsum(pooled, axis=0) / np.arange(1, len(h) + 1)[:, None]
+    return Decision(pooled @ weight.T.astype(np.float64) + bias, labels)
 
 
 def write_wav(path, samples, sample_rate=SAMPLE_RATE):

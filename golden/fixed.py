@@ -73,9 +73,7 @@ def q(memory):
 
 def _check_lut_frac(lut_frac):
     if not LUT_FRAC_MIN <= lut_frac <= LUT_FRAC_MAX:
-        raise ValueError(
-            f"lut_frac: found {lut_frac}, expected {LUT_FRAC_MIN}...{LUT_FRAC_MAX}"
-        )
+        raise ValueError(f"lut_frac: found {lut_frac}, expected {LUT_FRAC_MIN}...{LUT_FRAC_MAX}")
 
 
 def _rounded_table(values, lut_frac):

@@ -207,9 +207,7 @@ class IntegerGru:
         theta_x = resolve_theta(theta_x, self.model.theta_x, "theta_x")
         theta_h = resolve_theta(theta_h, self.model.theta_h, "theta_h")
         traces = []
-        for layer, layer_theta_x, layer_theta_h in zip(
-            self.layers, theta_x, theta_h, strict=True
-        ):
+        for layer, layer_theta_x, layer_theta_h in zip(self.layers, theta_x, theta_h, strict=True):
             traces.append(layer.step(x, layer_theta_x, layer_theta_h))
             x = layer.h
         return StepTrace(tuple(traces))

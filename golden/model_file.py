@@ -88,9 +88,7 @@ class Model:
         if not 1 <= layers <= fixed.MAX_LAYERS:
             _fail(source, "num_layers", layers, f"1...{fixed.MAX_LAYERS}")
         if not fixed.LUT_FRAC_MIN <= self.lut_frac <= fixed.LUT_FRAC_MAX:
-            _fail(
-                source, "lut_frac", self.lut_frac, f"{fixed.LUT_FRAC_MIN}...{fixed.LUT_FRAC_MAX}"
-            )
+            _fail(source, "lut_frac", self.lut_frac, f"{fixed.LUT_FRAC_MIN}...{fixed.LUT_FRAC_MAX}")
         for name in ("weight_ih", "weight_hh", "bias"):
             if len(getattr(self, name)) != layers:
                 _fail(source, name, f"{len(getattr(self, name))} layers", f"{layers} layers")
@@ -218,7 +216,7 @@ def _read_arrays(path):
     # that are not an archive, so no shorter list of exceptions is complete.
     try:
         archive = np.load(path, allow_pickle=False)
-    except Exception:  # noqa: BLE001
+    except Exception:
         _fail(path, "file", "something that numpy cannot read", "a .npz archive")
     if not isinstance(archive, np.lib.npyio.NpzFile):
         _fail(path, "file", "a single array", "a .npz archive")
@@ -227,7 +225,7 @@ def _read_arrays(path):
         for key in archive.files:
             try:
                 arrays[key] = archive[key]
-            except Exception:  # noqa: BLE001
+            except Exception:
                 _fail(path, key, "an unreadable array", "a whole array without Python objects")
             if not isinstance(arrays[key], np.ndarray):
                 _fail(path, key, "a member that is no array", "an array")
@@ -255,8 +253,8 @@ def save_model(path, model):
             _fail(path, key, "Python objects", "an array of numbers or text")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -9,8 +9,6 @@ import numpy as np
 from golden import fixed
 from golden.model_file import Model, resolve_theta
 
-KINDS = ("uniform", "walk", "edges", "quiet", "burst", "saturate")
-
 # Chance of an end value (-128/127, or the two ends of int32): a uniform draw over 2^32 values
 # would never meet one.
 _END_CHANCE = 1 / 32
@@ -84,8 +82,7 @@ def random_inputs(rng, steps, input_size, kind="uniform", theta=0):
     """
     if kind not in KINDS:
         raise ValueError(f"kind: found {kind!r}, expected one of {', '.join(KINDS)}")
-    make = globals()[f"_{kind}"]
-    return make(rng, (steps, input_size), int(theta)).astype(np.int16)
+    return _MAKERS[kind](rng, (steps, input_size), int(theta)).astype(np.int16)
 
 
 def _uniform(rng, shape, _theta):
@@ -129,3 +126,14 @@ def _saturate(rng, shape, _theta):
     phase = rng.integers(0, 2, shape[1])
     odd = (np.arange(shape[0])[:, None] + phase) % 2
     return np.where(odd, fixed.X_MAX, fixed.X_MIN)
+
+
+_MAKERS = {
+    "uniform": _uniform,
+    "walk": _walk,
+    "edges": _edges,
+    "quiet": _quiet,
+    "burst": _burst,
+    "saturate": _saturate,
+}
+KINDS = tuple(_MAKERS)

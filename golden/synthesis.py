@@ -67,7 +67,11 @@ def training_recordings(progress=lambda items: items):
     """
     jobs = [(v, s, d) for v in TRAIN_VOICES for s in TRAIN_SPEEDS for d in range(len(WORDS))]
     return [
-        Recording(digit, voice.replace("+", "-"), 10 + TRAIN_SPEEDS.index(speed),
-                  speak(digit, voice, speed))
+        Recording(
+            digit,
+            voice.replace("+", "-"),
+            10 + TRAIN_SPEEDS.index(speed),
+            speak(digit, voice, speed),
+        )
         for voice, speed, digit in progress(jobs)
     ]

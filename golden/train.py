@@ -17,15 +17,15 @@ from torch import nn
 from tqdm import tqdm
 
 from golden import fixed, fsdd, synthesis
-from golden.augment import variant
+from golden.augment import masked, variant
 from golden.convert import convert_delta_gru
 from golden.delta_gru import DeltaGRU
 from golden.digit_net import DigitNet, accuracy, train_epoch
 from golden.evaluate import HEADING, evaluate
-from golden.features import BANDS, FLOOR, Extractor
+from golden.features import BANDS, FLOOR, POOLINGS, Extractor
 from golden.model_file import load_model, save_model
 
-VARIANTS = 3  # changed copies of each training recording, beside the recording itself
+VARIANTS = 5  # changed copies of each training recording, beside the recording itself
 SWEEP = (0, 16, 32, 64, 96, 128)
 
 
@@ -38,10 +38,18 @@ def parse_arguments(arguments=None):
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--data", required=True, type=Path, help="folder of the FSDD recordings")
-    parser.add_argument("--out", required=True, type=Path, help="model file to write (.npz)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("golden/models/digits-2l128h.npz"),
+        help="model file to write (.npz)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of every random choice")
     parser.add_argument(
         "--hidden", type=int, nargs="+", default=[128, 128], help="units of each layer, all equal"
+    )
+    parser.add_argument(
+        "--pooling", choices=POOLINGS, default=POOLINGS[0], help="what of h over time is read out"
     )
     parser.add_argument("--theta-x", type=int, default=64, help="input threshold, Q8.8 (64 = 0.25)")
     parser.add_argument("--theta-h", type=int, default=64, help="hidden threshold, Q8.8")
@@ -49,9 +57,15 @@ def parse_arguments(arguments=None):
         "--lut-frac", type=int, default=fixed.LUT_FRAC_MAX, help="fraction bits of the tables, 4-8"
     )
     parser.add_argument("--floor", type=float, default=FLOOR, help="E0 of log(E + E0)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="of torch; their number is part of what a seed repeats",
+    )
     parser.add_argument("--batch", type=int, default=64, help="utterances in a batch")
-    parser.add_argument("--epochs-float", type=int, default=30, help="epochs of the float GRU")
-    parser.add_argument("--epochs-quantised", type=int, default=8, help="epochs at threshold 0")
+    parser.add_argument("--epochs-float", type=int, default=28, help="epochs of the float GRU")
+    parser.add_argument("--epochs-quantised", type=int, default=6, help="epochs at threshold 0")
     parser.add_argument("--epochs-delta", type=int, default=4, help="epochs at the thresholds")
     parser.add_argument(
         "--synthetic", action="store_true", help="add digits spoken by espeak-ng to the training"
@@ -79,16 +93,16 @@ class Examples:
             self._features.append([extract(s) for s in (recording.samples, *copies)])
 
     def draw(self, rng):
-        """``(features, labels)`` with one variant of each recording, drawn anew."""
-        chosen = [copies[rng.integers(len(copies))] for copies in self._features]
-        return chosen, self.labels
+        """``(features, labels)`` with one variant of each recording, drawn and masked anew."""
+        chosen = (copies[rng.integers(len(copies))] for copies in self._features)
+        return [masked(features, rng) for features in chosen], self.labels
 
 
 class Log:
     """The CSV of the training: one row an epoch. It holds no clock, so equal runs are equal."""
 
     def __init__(self, path):
-        self._file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115 (see __exit__)
+        self._file = path.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(["stage", "epoch", "loss", "validation_accuracy"])
 
@@ -126,12 +140,13 @@ def float_network(args):
     for i in range(gru.num_layers):
         for gate in getattr(gru, f"weight_hh_l{i}").data.split(hidden):
             nn.init.orthogonal_(gate)
-    return DigitNet(gru, hidden)
+    return DigitNet(gru, hidden, args.pooling)
 
 
 def train(args):
     """Run all stages; return ``(model, quantisation report)``. Deterministic for one seed."""
     torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
     rng = np.random.default_rng(args.seed)
     recordings = fsdd.load_folder(args.data)
     training = fsdd.of_split(recordings, "train")
@@ -181,7 +196,8 @@ def report(model, recordings):
     def bar(items):
         return tqdm(items, desc="integer model", unit="recording", leave=False)
 
-    print(f"dense weight bytes per step: {sum(w.nbytes for w in model.weight_ih + model.weight_hh)}")
+    dense = sum(weight.nbytes for weight in (*model.weight_ih, *model.weight_hh))
+    print(f"weight bytes of a dense step: {dense}")
     print("validation split (indices 5-9), integer model:")
     print(HEADING)
     held_out = fsdd.of_split(recordings, "validation")

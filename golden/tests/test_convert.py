@@ -152,7 +152,7 @@ def test_weights_that_are_no_numbers_are_refused():
     gru = torch.nn.GRU(4, 8)
     with torch.no_grad():
         gru.weight_hh_l0[0, 0] = float("nan")
-    with pytest.raises(ConversionError, match="l0.weight_hh: found values that are not finite"):
+    with pytest.raises(ConversionError, match=r"l0\.weight_hh: found values that are not finite"):
         convert_gru(gru)
 
 

@@ -55,7 +55,7 @@ def test_decisions_can_be_watched_as_they_form(model, clips):
 
 
 def test_no_delta_memory_comes_near_its_limits(model, clips):
-    """32 bits leave ample room: sums of real speech stay below 2^24, an eighth of a percent."""
+    """32 bits leave ample room: sums of real speech stay within 1 % of their range."""
     extract = features_from_model(model)
     for clip in clips:
         for trace in run(model, extract(clip.samples)):

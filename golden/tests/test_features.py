@@ -106,14 +106,24 @@ def test_the_read_out_sees_the_mean_of_what_was(model, rng):
     np.testing.assert_allclose(readout(model, h[:4]).logits, decision.logits[:4])
 
 
+def test_a_read_out_of_the_last_frame_sees_that_frame_alone(model, rng):
+    extras = {**model.extras, "readout.pooling": np.array("last")}
+    h = rng.integers(-256, 257, (10, 8)).astype(np.int16)
+    decision = readout(dataclasses.replace(model, extras=extras), h)
+    expected = h / 256 @ extras["readout.weight"].T + extras["readout.bias"]
+    np.testing.assert_allclose(decision.logits, expected, rtol=1e-6)
+
+
 def test_a_read_out_that_does_not_fit_is_refused(model):
     for h in (np.zeros((3, 9), np.int16), np.zeros((0, 8), np.int16), np.zeros(8, np.int16)):
         with pytest.raises(ValueError, match=r"h: found shape .* expected \(T, 8\), T >= 1"):
             readout(model, h)
     extras = {**model.extras, "readout.pooling": np.array("max")}
-    with pytest.raises(ModelFileError, match="readout.pooling: found 'max', expected 'mean'"):
+    with pytest.raises(
+        ModelFileError, match=r"readout\.pooling: found 'max', expected one of last, mean"
+    ):
         readout(dataclasses.replace(model, extras=extras), np.zeros((3, 8), np.int16))
-    with pytest.raises(ModelFileError, match="readout.pooling: found no such key"):
+    with pytest.raises(ModelFileError, match=r"readout\.pooling: found no such key"):
         readout(dataclasses.replace(model, extras={}), np.zeros((3, 8), np.int16))
 
 

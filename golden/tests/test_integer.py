@@ -216,7 +216,13 @@ def test_progress_is_told_of_every_step():
 
 
 @pytest.mark.parametrize(
-    "x", [np.zeros(4, np.int16), np.zeros((2, 5), np.int16), np.zeros((2, 4)), np.full((2, 4), 40000)]
+    "x",
+    [
+        np.zeros(4, np.int16),
+        np.zeros((2, 5), np.int16),
+        np.zeros((2, 4)),
+        np.full((2, 4), 40000),
+    ],
 )
 def test_a_bad_input_is_refused_in_one_line(x):
     model = random_model(np.random.default_rng(15), 4, (8,))

@@ -140,7 +140,7 @@ def test_what_is_no_archive_is_refused(tmp_path, content):
 
 def test_a_single_array_is_refused(tmp_path):
     path = tmp_path / "bad.npz"
-    with open(path, "wb") as file:
+    with path.open("wb") as file:
         np.save(file, np.zeros(3))
     assert_refused(path, "a single array")
 
@@ -182,7 +182,7 @@ def test_with_theta_takes_one_or_one_per_layer(model):
 
 @pytest.mark.parametrize("theta", [-1, 32768, [1, 2, 3], 0.5, [[1, 2]], []])
 def test_with_theta_refuses(model, theta):
-    with pytest.raises(ModelFileError, match="theta_x: found .* expected 0...32767"):
+    with pytest.raises(ModelFileError, match=r"theta_x: found .* expected 0\.\.\.32767"):
         model.with_theta(theta_x=theta)
 
 

@@ -1,0 +1,6 @@
+"""Settings for all tests of the golden model."""
+
+import torch
+
+# The networks are tiny: threads would cost more than they bring, the more so beside other tests.
+torch.set_num_threads(1)
