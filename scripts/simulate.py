@@ -23,7 +23,7 @@ from tb.env.simulation import MismatchError, Result, simulate
 from tb.env.trace import TraceError
 
 CLOCK_MHZ = 125
-OK, FAILED, BAD_INPUT = 0, 1, 2
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 MAX_INTERVAL = 10**9
 
 EPILOG = """\
@@ -90,10 +90,11 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
                             "one for each (default: the model's)")  # fmt: skip
     parser.add_argument("--steps", metavar="N", help="run only the first N rows of the stimulus")
     parser.add_argument("--seed", default="1", metavar="S",
-                        help="seed of stalls, padding and random initial values (default: 1)")  # fmt: skip
+                        help="seed of stalls, padding and random initial values "
+                        "(default: 1)")  # fmt: skip
     parser.add_argument("--waves", action="store_true",
-                        help="write waveforms beside the output, as OUT.fst (or .vcd, which Verilator "
-                        "writes unless lz4.h and zlib.h are installed)")  # fmt: skip
+                        help="write waveforms beside the output, as OUT.fst, or as OUT.vcd where "
+                        "Verilator lacks lz4.h and zlib.h")  # fmt: skip
     parser.add_argument("--no-check", action="store_true",
                         help="do not compare with the golden model")  # fmt: skip
     return parser.parse_args(argv)
@@ -238,6 +239,9 @@ def main(argv: list[str] | None = None) -> int:
                 reproduce=shlex.join(words),
             )
         write_output(output, result)
+    except KeyboardInterrupt:
+        print("simulate.py: interrupted, nothing written", file=sys.stderr)
+        return INTERRUPTED
     except MismatchError as error:
         print(f"simulate.py: mismatch: {error}", file=sys.stderr)
         print(f"REPRODUCE: {shlex.join(words)} --steps {error.step + 1} --waves", file=sys.stderr)

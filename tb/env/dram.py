@@ -79,7 +79,9 @@ def load_dram(name: str | Path) -> Dram:
     path = DRAM_DIR / f"{name}.toml" if str(name) in BUILT_IN else Path(name)
     source = str(name)
     if not path.is_file():
-        raise DramError(f"{source}: file: found none, expected {', '.join(BUILT_IN)} or a TOML file")
+        raise DramError(
+            f"{source}: file: found none, expected {', '.join(BUILT_IN)} or a TOML file"
+        )
     try:
         table = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:

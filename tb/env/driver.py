@@ -256,8 +256,9 @@ class EdgeDrnnDriver:
         await self.write(Reg.PERF_CTRL, PerfCtrl.CLEAR)
 
     async def counters(self) -> Counters:
-        """All performance counters at one moment: frozen while read, then running again."""
+        """All performance counters at one moment: frozen while read, then as they were."""
         build = self.build or await self.identify()
+        frozen = bool(await self.read(Reg.PERF_CTRL) & PerfCtrl.FREEZE)
         await self.freeze()
         values = [
             await self.read64(register)
@@ -275,5 +276,5 @@ class EdgeDrnnDriver:
             )
             for register in (regs.ColumnsReg.COLUMNS_X, regs.ColumnsReg.COLUMNS_H)
         ]
-        await self.freeze(False)
+        await self.freeze(frozen)
         return Counters(*values, *columns)

@@ -169,8 +169,11 @@ class DramImage:
         return mask
 
     def write(self, path: Path) -> None:
-        """Write ``path`` and ``path.map`` for ``tb/sv/axi_dram.sv``: beats with the last byte first,
-        and the address and size of each region."""
+        """Write ``path`` and ``path.map`` for ``tb/sv/axi_dram.sv``.
+
+        The first holds beats with their last byte first, the second the address and the size of
+        each region.
+        """
         with path.open("wb") as file:
             for region in self.regions:
                 file.write(region.data.reshape(-1, self.port_bytes)[:, ::-1].tobytes())

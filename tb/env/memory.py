@@ -111,7 +111,7 @@ class AxiReadMemory(BusDriver):
         self._beat_faults[self.statistics.beats + beat] = response
 
     def fail_burst(self, burst: int, where: str, response: int) -> None:
-        """Answer `response` on the 'first', 'middle' or 'last' beat of a burst to come (0: next)."""
+        """Answer `response` on the 'first', 'middle' or 'last' beat of a burst (0: the next)."""
         assert where in ("first", "middle", "last"), where
         self._burst_faults[self.statistics.bursts + burst] = (where, response)
 
@@ -176,9 +176,7 @@ class AxiReadMemory(BusDriver):
 
     def _accept(self, cycle: int) -> None:
         bus, statistics = self.bus, self.statistics
-        burst = Burst(
-            int(bus.araddr.value), int(bus.arlen.value) + 1, 1 << int(bus.arsize.value)
-        )
+        burst = Burst(int(bus.araddr.value), int(bus.arlen.value) + 1, 1 << int(bus.arsize.value))
         burst.ready_at = cycle + max(1, next(self.latency)) - 1
         if statistics.bursts in self._burst_faults:
             where, response = self._burst_faults.pop(statistics.bursts)

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 from cocotb_bus.scoreboard import Scoreboard
+
 from golden.integer import IntegerGru, StepTrace
 from golden.model_file import Model
-
 from tb.env import registers as regs
 from tb.env.axil import OKAY, Access, AxiLiteMonitor
 from tb.env.registers import Ctrl, LayerReg, Reg
 from tb.env.stream import LANES, AxisMonitor, Packet
+from tb.env.trace import StepRecord, TraceReader
 
 MEMORY_NAMES = ("M_r", "M_z", "M_nx", "M_nh")
 GATE_NAMES = ("r", "z", "n")
@@ -41,7 +43,8 @@ class Format:
     def show(self, value: int) -> str:
         """A value as a fraction and in hex."""
         digits = (self.bits + 3) // 4
-        return f"{value / (1 << self.frac):.{self.frac}g} (0x{value & ((1 << self.bits) - 1):0{digits}x})"
+        word = value & ((1 << self.bits) - 1)
+        return f"{value / (1 << self.frac):.{self.frac}g} (0x{word:0{digits}x})"
 
 
 ACTIVATION = Format(16, 8)
@@ -70,9 +73,7 @@ def first_difference(
     )
 
 
-def columns_difference(
-    where: str, delta: np.ndarray, actual: list[tuple[int, int]]
-) -> str | None:
+def columns_difference(where: str, delta: np.ndarray, actual: list[tuple[int, int]]) -> str | None:
     """One line on the first column that fired wrongly. `delta`: the model's, 0 where silent."""
     expected = [(int(i), int(delta[i])) for i in np.flatnonzero(delta)]
     actual = [(int(i), int(d)) for i, d in actual]
@@ -93,7 +94,7 @@ def columns_difference(
     return None
 
 
-def step_difference(step: int, expected: StepTrace, record: Any) -> str | None:
+def step_difference(step: int, expected: StepTrace, record: StepRecord) -> str | None:
     """First difference between a model step and a trace record, in the order of the dataflow."""
     for layer, want in enumerate(expected.layers):
         got = record.layers[layer]
@@ -120,12 +121,95 @@ def step_difference(step: int, expected: StepTrace, record: Any) -> str | None:
     return None
 
 
+class _LineReader(TraceReader):
+    """A trace reader that is handed its lines, so that each network of a run has its own."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__("trace", model.input_size, model.hidden_sizes)
+        self.lines: list[str] = []
+
+    def _read_lines(self) -> list[str]:
+        lines, self.lines = self.lines, []
+        return lines
+
+
+class TraceFollower:
+    """Reads the growing trace file of a run in which networks, sequences and resets follow.
+
+    Each initialised sequence has a reader of its own. The last h beat of a step (`Y`) may leave
+    after the next sequence has begun (`I`), whose lines then wait; or after a flush (`Z`), which
+    has voided the step. A line of fewer cycles than the one before follows a hard reset.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO | None = None  # the monitor makes it when the simulation begins
+        self._partial = ""
+        self._model: Model | None = None
+        self._cycle = 0
+        self._offered: list[str] = []
+        self._done: list[StepRecord] = []
+        self._void()
+
+    def _void(self) -> None:
+        self._reader: _LineReader | None = None
+        self._computed = 0  # steps whose h is complete and not yet out
+        self._held: list[tuple[str, list[str]]] = []
+
+    def restart(self, model: Model) -> None:
+        """The next sequence to be initialised runs `model`."""
+        self._model = model
+
+    def poll(self) -> list[StepRecord]:
+        """Steps that were completed since the last call."""
+        if self._file is None:
+            self._file = self._path.open()
+        *lines, self._partial = (self._partial + self._file.read()).split("\n")
+        for line in lines:
+            if line[:1] in ("X", "B", "Z"):
+                self._offered = [line] if line.startswith("X") else []
+            if line[:1] in ("X", "Y", "I", "Z"):
+                cycle = int(line.split()[-1])
+                if cycle < self._cycle:
+                    self._void()
+                self._cycle = cycle
+            self._take(line, self._offered)
+        done, self._done = self._done, []
+        return done
+
+    def _take(self, line: str, offered: list[str]) -> None:
+        code = line[0]
+        if code == "Z":
+            self._void()
+        elif code == "Y":
+            if self._computed and self._reader is not None:
+                self._computed -= 1
+                self._reader.lines.append(line)
+                self._done += self._reader.poll()
+                if not self._computed:
+                    held, self._held = self._held, []
+                    for later in held:
+                        self._take(*later)
+        elif self._held or (code == "I" and self._computed):
+            self._held.append((line, offered))
+        elif code == "I" and self._model is not None:
+            self._reader = _LineReader(self._model)
+            self._reader.lines += [*offered, line]
+        elif self._reader is not None:
+            self._reader.lines.append(line)
+            if code == "H" and self._model is not None:
+                layer, quad = (int(word, 16) for word in line.split()[1:3])
+                last = (self._model.num_layers - 1, self._model.hidden_size // 4 - 1)
+                self._computed += (layer, quad) == last
+
+
 class DeltaGruScoreboard(Scoreboard):
     """Follows the core through sequences and resets.
 
-    `padded(H)` bytes count per column: 3 * ceil(H / P) * P with P = `data_width` / 8. After
+    `data_width`: bits of the weight port, which say how many bytes a column takes. After
     `expect_fault` or a soft reset what is still owed may come, in order, or not; the next START
-    drops it. `result` raises unless steps were compared and nothing is owed.
+    drops it, but for a packet that is half out or on offer. `result` raises unless steps were
+    compared and nothing is owed.
     """
 
     def __init__(self, dut: Any, data_width: int) -> None:
@@ -144,7 +228,10 @@ class DeltaGruScoreboard(Scoreboard):
         self.columns_h: list[int] = []
         self.on_step: list[Callable[[StepTrace], None]] = []
         self.history: list[StepTrace] = []
-        self.trace_in_use = False
+        self._trace: TraceFollower | None = None
+        self._late: MismatchError | None = None
+        # A packet of the run before, still going out after START: it comes whole or cut.
+        self._stale: tuple[int, StepTrace] | None = None
         self._owed: deque[tuple[int, StepTrace]] = deque()
         self._owed_trace: deque[tuple[int, StepTrace]] = deque()
         self._new_sequence = False
@@ -162,6 +249,10 @@ class DeltaGruScoreboard(Scoreboard):
         x.add_callback(self._on_x)
         self.add_interface(h, self._owed, compare_fn=self._on_h)
 
+    def follow(self, path: Path) -> None:
+        """Compare the trace file at `path` too, from the next START on."""
+        self._trace = TraceFollower(path)
+
     def use(self, model: Model) -> None:
         """The model that the core is configured with from now on."""
         self.model = model
@@ -172,8 +263,11 @@ class DeltaGruScoreboard(Scoreboard):
 
     def hard_reset(self) -> None:
         """The core was reset: nothing is owed."""
+        if self.running:
+            self.settle()
         self.theta.clear()
         self.running = False
+        self._stale = None
         self._forget()
 
     def _forget(self) -> None:
@@ -199,8 +293,13 @@ class DeltaGruScoreboard(Scoreboard):
             self.lenient = True
             self.running = False
         elif access.data & Ctrl.START and not self.running:
+            self.settle()
+            on_offer = self._h.partial is not None or self.dut.m_axis_h_tvalid.value == 1
+            self._stale = self._owed[0] if on_offer and self._owed else None
             self._forget()
             assert self.model is not None, "START before the scoreboard knows a model"
+            if self._trace is not None:
+                self._trace.restart(self.model)
             self.gru = IntegerGru(self.model)
             self.running = True
             self.columns_x = [0] * self.model.num_layers
@@ -229,7 +328,7 @@ class DeltaGruScoreboard(Scoreboard):
             return
         step = self.gru.step(packet.elements[:size], *self._taken_theta)
         self._owed.append((self.steps, step))
-        if self.trace_in_use:
+        if self._trace is not None:
             self._owed_trace.append((self.steps, step))
         self.steps += 1
         self.history.append(step)
@@ -240,22 +339,25 @@ class DeltaGruScoreboard(Scoreboard):
             call(step)
 
     def _on_h(self, packet: Packet) -> None:
+        stale, self._stale = self._stale, None
         if packet.user:
-            if not self.lenient:
-                raise MismatchError("h packet closed by tuser without a soft reset")
+            if not self.lenient and stale is None:
+                raise MismatchError("h packet closed by tuser without a soft reset or a fault")
             self.cut_packets += 1
             if packet.beats[-1] != 0:
                 raise MismatchError(f"closing beat holds data {packet.beats[-1]:#x}")
-            if len(packet.beats) > 1:
-                if not self._owed:
+            beats = len(packet.beats) - 1
+            if beats:
+                owed = stale or (self._owed[0] if self._owed else None)
+                if owed is None:
                     raise MismatchError("cut h packet, but no step is owed")
-                step, trace = self._owed[0]
-                got = packet.elements[: (len(packet.beats) - 1) * LANES]
-                self._compare_h(step, trace.h[: len(got)], got)
+                self._compare_h(
+                    owed[0], owed[1].h[: beats * LANES], packet.elements[: beats * LANES]
+                )
             return
-        if not self._owed:
+        if stale is None and not self._owed:
             raise MismatchError(f"h packet of {len(packet.beats)} beats, but no step is owed")
-        step, trace = self._owed.popleft()
+        step, trace = stale or self._owed.popleft()
         self._compare_h(step, trace.h, packet.elements)
         self.compared += 1
 
@@ -265,14 +367,31 @@ class DeltaGruScoreboard(Scoreboard):
         found = first_difference(where, expected, actual, ACTIVATION)
         if found:
             self.errors += 1
-            raise MismatchError(found)
+            self._late = self._late or MismatchError(found)
+            if self._trace is None:
+                raise self._late
 
-    def check_trace(self, record: Any) -> None:
+    def settle(self) -> None:
+        """Compare what the trace holds, then say what the h stream got wrong.
+
+        The trace of a step is in the file a cycle after its last h beat; it comes first because it
+        names the element that went wrong first.
+        """
+        if self._trace is not None:
+            for record in self._trace.poll():
+                self.check_trace(record)
+        if self._late is not None:
+            raise self._late
+
+    def check_trace(self, record: StepRecord) -> None:
         """Compare a trace record with the oldest step not yet compared."""
         if not self._owed_trace:
             raise MismatchError("trace record, but no step is owed")
         step, expected = self._owed_trace.popleft()
         found = step_difference(step, expected, record)
+        read, columns = record.column_beats * self.data_width // 8, self.weight_bytes(expected)
+        if not found and read != columns:
+            found = f"step {step}: columns took {read} bytes, expected {columns}"
         if found:
             self.errors += 1
             raise MismatchError(found)
@@ -298,6 +417,7 @@ class DeltaGruScoreboard(Scoreboard):
 
         Overrides a property of the library that ends the running test as passed.
         """
+        self.settle()
         assert not self.errors, f"{self.errors} mismatches"
         assert self.compared >= at_least, (
             f"compared {self.compared} steps on the h stream, expected at least {at_least}"
@@ -305,7 +425,7 @@ class DeltaGruScoreboard(Scoreboard):
         if not self.lenient:
             assert not self._owed, f"{len(self._owed)} steps never came out of the core"
             assert not self._owed_trace, f"{len(self._owed_trace)} steps are not in the trace"
-        if self.trace_in_use:
+        if self._trace is not None:
             assert self.compared_trace >= at_least, (
                 f"compared {self.compared_trace} trace records, expected at least {at_least}"
             )

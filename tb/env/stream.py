@@ -69,7 +69,7 @@ class AxisSource(BusDriver):
     for none at all; by default the last beat has it.
     """
 
-    _signals = ["tdata", "tvalid", "tready", "tlast"]
+    _signals = ("tdata", "tvalid", "tready", "tlast")
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class AxisSource(BusDriver):
 class AxisSink(BusDriver):
     """Drives tready: up except where `pause` says so. `hold` keeps it down until released."""
 
-    _signals = ["tvalid", "tready"]
+    _signals = ("tvalid", "tready")
 
     def __init__(
         self, entity: Any, name: str, clock: Any, *, pause: Iterator[bool] | None = None
@@ -171,8 +171,8 @@ class AxisSink(BusDriver):
 class AxisMonitor(BusMonitor):
     """Collects packets. `on_first` hears of the first beat of each packet when it is taken."""
 
-    _signals = ["tdata", "tvalid", "tready", "tlast"]
-    _optional_signals = ["tuser"]
+    _signals = ("tdata", "tvalid", "tready", "tlast")
+    _optional_signals = ("tuser",)
 
     def __init__(self, entity: Any, name: str, clock: Any, reset_n: Any, **kwargs: Any) -> None:
         self.cycle = 0

@@ -10,14 +10,15 @@ import itertools
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
-from golden.model_file import Model
+from cocotb.triggers import ClockCycles, Event, RisingEdge
 
+from golden.model_file import Model
 from tb.env.axil import AxiLiteMaster, AxiLiteMonitor
 from tb.env.driver import EdgeDrnnDriver
 from tb.env.image import DramImage
@@ -92,13 +93,15 @@ class _Nothing:
 
     def read(self, _address: int, _size: int) -> None:
         """Nothing is there."""
-        return None
+        return
 
 
 class TB:
-    """Everything around one core. `memory=False` leaves the weight port to somebody else."""
+    """Everything around one core; `memory`, `axil`, `streams` off leave a bus to somebody else."""
 
-    def __init__(self, dut: Any, *, memory: bool = True, axil: bool = True) -> None:
+    def __init__(
+        self, dut: Any, *, memory: bool = True, axil: bool = True, streams: bool = True
+    ) -> None:
         self.dut = dut
         self.log = dut._log
         self.log.info("seed %d", run_seed())
@@ -106,13 +109,15 @@ class TB:
         clock, reset_n = dut.clk_i, dut.rst_ni
         self.clock = clock
         self.width = len(dut.m_axi_rdata)
+        self.streams = streams
         self.image: DramImage | None = None
         self.model: Model | None = None
         for signal in (dut.done_i, dut.x_beats_i, dut.h_beats_i):
             signal.value = 0
         reset_n.value = 0
-        self.source = AxisSource(dut, "s_axis_x", clock, reset_n, noise=rng_for("x noise"))
-        self.sink = AxisSink(dut, "m_axis_h", clock)
+        if streams:
+            self.source = AxisSource(dut, "s_axis_x", clock, reset_n, noise=rng_for("x noise"))
+            self.sink = AxisSink(dut, "m_axis_h", clock)
         self.x_monitor = AxisMonitor(dut, "s_axis_x", clock, reset_n)
         self.h_monitor = AxisMonitor(dut, "m_axis_h", clock, reset_n)
         self.axi_monitor = AxiReadMonitor(dut, "m_axi", clock, reset_n)
@@ -120,14 +125,25 @@ class TB:
         self.axil_monitor = AxiLiteMonitor(dut, "s_axil", clock, reset_n)
         self.scoreboard = DeltaGruScoreboard(dut, self.width)
         self.scoreboard.attach(self.axil_monitor, self.x_monitor, self.h_monitor)
-        self.memory = (
-            AxiReadMemory(dut, "m_axi", clock, reset_n, _Nothing()) if memory else None
-        )
+        self.memory = AxiReadMemory(dut, "m_axi", clock, reset_n, _Nothing()) if memory else None
         if axil:
             self.axil = AxiLiteMaster(dut, "s_axil", clock)
             self.driver = EdgeDrnnDriver(self.axil, idle_wait=lambda: self.cycles(10))
-        self._h_seen = 0
+        if "TRACE" in cocotb.plusargs:
+            self.scoreboard.follow(Path(cocotb.plusargs["TRACE"]))
+            self._h_out = Event()
+            self.h_monitor.add_callback(lambda packet: self._h_out.set())
+            cocotb.start_soon(self._settle_after_h())
         cocotb.start_soon(Clock(clock, CLOCK_NS, unit="ns", impl="gpi").start(start_high=False))
+
+    async def _settle_after_h(self) -> None:
+        edge = RisingEdge(self.clock)
+        while True:
+            await self._h_out.wait()
+            self._h_out.clear()
+            await edge
+            await edge
+            self.scoreboard.settle()
 
     # ------------------------------------------------------------ time
 
@@ -151,7 +167,8 @@ class TB:
     async def reset(self) -> None:
         """Hard reset, from any state; configuration is gone afterwards."""
         self.dut.rst_ni.value = 0
-        self.source.drop_queued()
+        if self.streams:
+            self.source.drop_queued()
         self.scoreboard.hard_reset()
         await self.cycles(RESET_CYCLES)
         self.scoreboard.hard_reset()
@@ -227,7 +244,7 @@ class TB:
         dut = self.dut
         await self.until(
             lambda: (
-                self.source.idle
+                (not self.streams or self.source.idle)
                 and self.h_monitor.partial is None
                 and dut.m_axis_h_tvalid.value == 0
                 and not self.axi_monitor.pending
@@ -253,7 +270,9 @@ class TB:
         self.dut.done_i.value = 1
         await self.cycles(3)
         errors = self.checker_errors()
-        assert not any(errors.values()), f"protocol checkers: {errors}, see CHECKER lines in the log"
+        assert not any(errors.values()), (
+            f"protocol checkers: {errors}, see CHECKER lines in the log"
+        )
         if self.memory is not None:
             assert not self.memory.wild, f"wild reads: {self.memory.wild[:5]}"
         self.scoreboard.result(at_least=at_least)

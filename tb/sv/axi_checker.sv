@@ -12,6 +12,7 @@
 //   R_LAST           rlast on the last beat of the burst and nowhere else
 //   R_RESP           no EXOKAY, since no exclusive access is made
 //   NOT_DRAINED      when done_i rises nothing waits and nothing is under way
+//   NOT_RESET        when done_i rises there has been a reset: nothing is checked before
 
 module axi_checker #(
   parameter int DataWidth = 64,
@@ -93,6 +94,7 @@ module axi_checker #(
   logic [31:0]        outstanding;
   logic [8:0]         beat;  // beats of the head burst already taken
   logic               done_q;
+  logic               seen_reset;
   logic [31:0]        burst_bytes;
   logic [31:0]        page_offset;
 
@@ -103,6 +105,7 @@ module axi_checker #(
     outstanding = 0;
     beat = 0;
     done_q = 1'b0;
+    seen_reset = 1'b0;
   end
 
   // verilator lint_off BLKSEQ
@@ -114,6 +117,14 @@ module axi_checker #(
       outstanding = 0;
       beat = 0;
       done_q = 1'b0;
+      if (rst_ni === 1'b0) seen_reset = 1'b1;
+    end else if (!seen_reset) begin
+      // Twice in a row, since the very first edge may come before the bench has driven anything.
+      if (done_i === 1'b1 && done_q && errors == 0) begin
+        errors = 1;
+        $display("CHECKER %m: NOT_RESET done without a reset, nothing was checked, at %0t", $time);
+      end
+      done_q = done_i === 1'b1;
     end else begin
       // R first: a beat needs a burst that was accepted in an earlier cycle.
       if (rvalid_i === 1'b1) begin

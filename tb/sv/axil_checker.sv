@@ -6,6 +6,7 @@
 //   B_RESP, R_RESP         EXOKAY does not exist in AXI4-Lite
 //   AW_OUTSTANDING, W_OUTSTANDING, AR_OUTSTANDING  at most MaxOutstanding accepted, not answered
 //   NOT_DRAINED            when done_i rises nothing waits and nothing is unanswered
+//   NOT_RESET              when done_i rises there has been a reset: nothing is checked before
 
 module axil_checker #(
   parameter int DataWidth = 32,
@@ -113,6 +114,7 @@ module axil_checker #(
   logic [31:0] w_count;
   logic [31:0] ar_count;
   logic        done_q;
+  logic        seen_reset;
 
   initial begin
     errors = 0;
@@ -120,6 +122,7 @@ module axil_checker #(
     w_count = 0;
     ar_count = 0;
     done_q = 1'b0;
+    seen_reset = 1'b0;
   end
 
   // verilator lint_off BLKSEQ
@@ -129,6 +132,14 @@ module axil_checker #(
       w_count = 0;
       ar_count = 0;
       done_q = 1'b0;
+      if (rst_ni === 1'b0) seen_reset = 1'b1;
+    end else if (!seen_reset) begin
+      // Twice in a row, since the very first edge may come before the bench has driven anything.
+      if (done_i === 1'b1 && done_q && errors == 0) begin
+        errors = 1;
+        $display("CHECKER %m: NOT_RESET done without a reset, nothing was checked, at %0t", $time);
+      end
+      done_q = done_i === 1'b1;
     end else begin
       // Answers first: they need requests accepted in earlier cycles.
       if (bvalid_i === 1'b1) begin

@@ -4,6 +4,7 @@
 //   PACKET_LONG   no tlast on beat expected_beats_i of a packet
 //   PACKET_SHORT  tlast before that beat (a beat with tuser[0], which closes a cut packet, may)
 //   NOT_DRAINED   when done_i rises no beat waits and no packet is half sent
+//   NOT_RESET     when done_i rises there has been a reset: nothing is checked before
 //
 // expected_beats_i = 0 says that the length is not known: any length will do.
 
@@ -29,6 +30,7 @@ module axis_checker #(
   logic [31:0] t_errors;
   logic [15:0] beats;  // beats of the open packet already taken
   logic        done_q;
+  logic        seen_reset;
   assign error_count_o = errors + t_errors;
 
   channel_checker #(
@@ -48,6 +50,7 @@ module axis_checker #(
     errors = 0;
     beats = 0;
     done_q = 1'b0;
+    seen_reset = 1'b0;
   end
 
   // verilator lint_off BLKSEQ
@@ -55,6 +58,14 @@ module axis_checker #(
     if (rst_ni !== 1'b1) begin
       beats = 0;
       done_q = 1'b0;
+      if (rst_ni === 1'b0) seen_reset = 1'b1;
+    end else if (!seen_reset) begin
+      // Twice in a row, since the very first edge may come before the bench has driven anything.
+      if (done_i === 1'b1 && done_q && errors == 0) begin
+        errors = 1;
+        $display("CHECKER %m: NOT_RESET done without a reset, nothing was checked, at %0t", $time);
+      end
+      done_q = done_i === 1'b1;
     end else begin
       if (tvalid_i === 1'b1 && tready_i === 1'b1) begin
         beats = beats + 1;

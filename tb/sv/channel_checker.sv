@@ -6,6 +6,7 @@
 //   NOT_STABLE    the payload does not change while valid waits for ready
 //   VALID_IN_RESET  valid is low in reset (from the second cycle of it on)
 //
+// Nothing is checked before the first reset: until then signals may be anything.
 // A checker only watches. It counts what it found in error_count_o and prints one line for each,
 // up to MaxMessages of them. On a two-state simulator the X rules never fire.
 
@@ -25,15 +26,17 @@ module channel_checker #(
 
   logic             waiting_q;     // valid without ready in the cycle before
   logic             in_reset_q;
+  logic             seen_reset;
   logic [Width-1:0] payload_q;
 
   initial error_count_o = 0;
   initial waiting_q = 1'b0;
   initial in_reset_q = 1'b0;
+  initial seen_reset = 1'b0;
 
   // verilator lint_off BLKSEQ
   always @(posedge clk_i) begin
-    if (rst_ni === 1'b1) begin
+    if (rst_ni === 1'b1 && seen_reset) begin
       if ((valid_i ^ valid_i) !== 1'b0) begin
         error_count_o = error_count_o + 1;
         if (error_count_o <= MaxMessages)
@@ -64,7 +67,7 @@ module channel_checker #(
       waiting_q = valid_i === 1'b1 && ready_i !== 1'b1;
       payload_q = payload_i;
       in_reset_q = 1'b0;
-    end else begin
+    end else if (rst_ni !== 1'b1) begin
       if (in_reset_q && valid_i !== 1'b0) begin
         error_count_o = error_count_o + 1;
         if (error_count_o <= MaxMessages)
@@ -72,6 +75,7 @@ module channel_checker #(
       end
       waiting_q = 1'b0;
       in_reset_q = 1'b1;
+      if (rst_ni === 1'b0) seen_reset = 1'b1;
     end
   end
   // verilator lint_on BLKSEQ

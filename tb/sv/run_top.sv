@@ -1,6 +1,11 @@
 // Bench for long runs: the core, its DRAM, an x source, an h sink, and a checker on every bus, all
 // in SystemVerilog. Python configures the core over s_axil, raises go, and sleeps on wake.
 //
+// Python's side of s_axil works on py_clk, which rises 1 ns after clk: whatever the simulator, by then
+// all that the edge of clk caused has happened. What the core drives, Python sees as it was at that
+// edge; what Python drives reaches the core before the next one. While py_enable is low py_clk
+// stands still and costs nothing.
+//
 // Cycle numbers: cycle c is the c-th clock period since time 0; a handshake happens in the cycle in
 // which valid and ready are both high.
 //
@@ -37,8 +42,11 @@ module run_top #(
   // ------------------------------------------------------------------- seen from Python
 
   logic         clk;
+  logic         py_clk;
+  logic         py_enable;   // written
   logic         rst_n;
   logic         irq;
+  logic         watch;       // written: the core has work to do, silence is a hang
   logic         go;          // written: offer x from now on
   logic         done;        // written: all is drained, let the checkers see
   logic         wake;        // toggles when Python has something to do
@@ -68,6 +76,7 @@ module run_top #(
   logic         s_axil_rready;
 
   initial begin
+    watch = 1'b0;
     go = 1'b0;
     done = 1'b0;
     s_axil_awaddr = 0;
@@ -85,13 +94,27 @@ module run_top #(
 
   // -------------------------------------------------------------------- clock and reset
 
-  initial clk = 1'b0;
-  always #4 clk = ~clk;  // 125 MHz
+  initial begin
+    clk = 1'b0;
+    py_clk = 1'b0;
+    py_enable = 1'b1;
+  end
+
+  always begin  // 125 MHz
+    #4 clk = 1'b1;
+    if (py_enable) begin
+      #1 py_clk = 1'b1;
+      #3 clk = 1'b0;
+      py_clk = 1'b0;
+    end else begin
+      #4 clk = 1'b0;
+    end
+  end
 
   initial begin
     rst_n = 1'b0;
-    repeat (8) @(posedge clk);
-    rst_n <= 1'b1;
+    repeat (8) @(negedge clk);  // between two edges that anything samples
+    rst_n = 1'b1;
   end
 
   initial cycle = 0;
@@ -126,6 +149,27 @@ module run_top #(
   logic                    m_axis_h_tready;
   logic                    m_axis_h_tlast;
 
+  // What the core drives on s_axil; the signals of that name hold it as of the last edge of clk.
+  logic          core_awready;
+  logic          core_wready;
+  logic [1:0]    core_bresp;
+  logic          core_bvalid;
+  logic          core_arready;
+  logic [31:0]   core_rdata;
+  logic [1:0]    core_rresp;
+  logic          core_rvalid;
+
+  always @(posedge clk) begin
+    s_axil_awready <= core_awready;
+    s_axil_wready <= core_wready;
+    s_axil_bresp <= core_bresp;
+    s_axil_bvalid <= core_bvalid;
+    s_axil_arready <= core_arready;
+    s_axil_rdata <= core_rdata;
+    s_axil_rresp <= core_rresp;
+    s_axil_rvalid <= core_rvalid;
+  end
+
   edgedrnn #(
     .AxiDataWidth(AxiDataWidth),
     .AxiAddrWidth(AxiAddrWidth),
@@ -139,21 +183,21 @@ module run_top #(
     .s_axil_awaddr,
     .s_axil_awprot,
     .s_axil_awvalid,
-    .s_axil_awready,
+    .s_axil_awready(core_awready),
     .s_axil_wdata,
     .s_axil_wstrb,
     .s_axil_wvalid,
-    .s_axil_wready,
-    .s_axil_bresp,
-    .s_axil_bvalid,
+    .s_axil_wready(core_wready),
+    .s_axil_bresp(core_bresp),
+    .s_axil_bvalid(core_bvalid),
     .s_axil_bready,
     .s_axil_araddr,
     .s_axil_arprot,
     .s_axil_arvalid,
-    .s_axil_arready,
-    .s_axil_rdata,
-    .s_axil_rresp,
-    .s_axil_rvalid,
+    .s_axil_arready(core_arready),
+    .s_axil_rdata(core_rdata),
+    .s_axil_rresp(core_rresp),
+    .s_axil_rvalid(core_rvalid),
     .s_axil_rready,
     .m_axi_arid,
     .m_axi_araddr,
@@ -348,8 +392,8 @@ module run_top #(
       // Things that Python must see at once.
       if (m_axi_rvalid && m_axi_rready) quiet = 0;
       else if (m_axi_arvalid && m_axi_arready) quiet = 0;
-      quiet = quiet + 1;
-      if (quiet > hang_limit && started && int'(steps_done) < steps && !hang) begin
+      quiet = watch ? quiet + 1 : 0;
+      if (quiet > hang_limit && !hang) begin
         $display("RUN %m: HANG nothing has moved on x, h or the weight port for %0d cycles, step %0d",
                  hang_limit, steps_done);
         hang <= 1'b1;
@@ -405,21 +449,21 @@ module run_top #(
     .awaddr_i     (s_axil_awaddr),
     .awprot_i     (s_axil_awprot),
     .awvalid_i    (s_axil_awvalid),
-    .awready_i    (s_axil_awready),
+    .awready_i    (core_awready),
     .wdata_i      (s_axil_wdata),
     .wstrb_i      (s_axil_wstrb),
     .wvalid_i     (s_axil_wvalid),
-    .wready_i     (s_axil_wready),
-    .bresp_i      (s_axil_bresp),
-    .bvalid_i     (s_axil_bvalid),
+    .wready_i     (core_wready),
+    .bresp_i      (core_bresp),
+    .bvalid_i     (core_bvalid),
     .bready_i     (s_axil_bready),
     .araddr_i     (s_axil_araddr),
     .arprot_i     (s_axil_arprot),
     .arvalid_i    (s_axil_arvalid),
-    .arready_i    (s_axil_arready),
-    .rdata_i      (s_axil_rdata),
-    .rresp_i      (s_axil_rresp),
-    .rvalid_i     (s_axil_rvalid),
+    .arready_i    (core_arready),
+    .rdata_i      (core_rdata),
+    .rresp_i      (core_rresp),
+    .rvalid_i     (core_rvalid),
     .rready_i     (s_axil_rready),
     .error_count_o(axil_errors)
   );

@@ -41,6 +41,7 @@ def simulate(file: str, test: str, config: str, **case: Any) -> None:
         built,
         module,
         rf"\.{test}$",
+        plusargs=["TRACE=trace.txt"],
         extra_env={"CASE": json.dumps(case)},
         timeout_s=300,
     )
@@ -64,3 +65,8 @@ def on_icarus() -> bool:
     import cocotb
 
     return cocotb.SIM_NAME.lower().startswith("icarus")
+
+
+def parameters() -> dict[str, int]:
+    """Inside the simulation: the parameters that this build was made with."""
+    return {"AxiAddrWidth": 32} | json.loads(os.environ["BUILD_PARAMETERS"])

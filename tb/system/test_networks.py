@@ -7,9 +7,9 @@ from typing import Any
 import cocotb
 import numpy as np
 import pytest
+
 from golden.model_file import Model
 from golden.stimulus import KINDS, random_inputs, random_model
-
 from tb.env.tb import PAUSES, TB
 from tb.system import bench
 

@@ -1,4 +1,4 @@
-"""The SystemVerilog DRAM: contents, timing of both modes, stalls, and that it refuses wild reads."""
+"""The SystemVerilog DRAM: contents, timing of both modes, stalls, and no wild reads."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ DDR = {
     "geometry": {"bus_bytes": 2, "row_bytes": 2048, "banks": 8},
     "controller": {"front_ns": 1, "back_ns": 1, "fifo_bytes": 1024},
     "device": dict.fromkeys(
-        [f"t_{t}_ns" for t in "rcd rp ras cl rrd faw rtp rfc".split()], 10.0
+        [f"t_{t}_ns" for t in ["rcd", "rp", "ras", "cl", "rrd", "faw", "rtp", "rfc"]], 10.0
     )
     | {"t_ck_ns": 2, "t_refi_ns": 0},
 }
@@ -210,7 +210,7 @@ class Port:
         dut.arsize_i.value = BEAT.bit_length() - 1
         dut.arburst_i.value = 1
         dut.rst_ni.value = 0
-        Clock(dut.clk_i, 8, "ns").start()
+        Clock(dut.clk_i, 8, "ns").start(start_high=False)
         for _ in range(4):
             await RisingEdge(dut.clk_i)
         dut.rst_ni.value = 1
@@ -357,10 +357,17 @@ async def kinds(dut) -> None:
 @cocotb.test()
 async def stalls_are_seen(dut) -> None:
     """Both channels wait about as often as asked, and never for ever."""
+    ideal = os.environ["CASE"].startswith("ideal")  # else the DRAM itself adds waits
     port = await Port(dut).start()
+    # Asked for are 0.3 of the cycles; over 600 addresses the standard deviation is 0.02.
+    await port.play(rows(small_image(), 600, 1))
+    waits = port.ready_low / (port.ready_low + 600)
+    assert 0.2 < waits < (0.5 if ideal else 0.99), waits
+    # 0.4 of the cycles, so 2/3 of a cycle for each beat, known to about 0.04 over 960 of them.
+    port.valid_low = 0
     await port.play(rows(small_image(), 60))
-    assert 0.2 < port.ready_low / (port.ready_low + 60) < 0.99
-    assert 0.3 * 960 < port.valid_low < 3 * 960
+    waits = port.valid_low / 960
+    assert 0.45 < waits < (0.95 if ideal else 3.0), waits
     await port.finish()
 
 
@@ -444,4 +451,4 @@ async def image_error(dut) -> None:
     assert port.errors_before == 1
 
 
-assert {name for names in CASES.values() for name in names} <= set(globals()), os.getcwd()
+assert {name for names in CASES.values() for name in names} <= set(globals())

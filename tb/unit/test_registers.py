@@ -53,7 +53,7 @@ def test_addresses_do_not_overlap() -> None:
     ],
 )
 def test_rules_catch_a_bad_map(old: str, new: str, message: str) -> None:
-    """Breaks if a rule of the map never fires: break the source in one place, expect its message."""
+    """Breaks if a rule of the map never fires: spoil the source once, expect its message."""
     assert old in SOURCE
     with pytest.raises(gen.MapError, match=message):
         gen.parse(SOURCE.replace(old, new, 1))
