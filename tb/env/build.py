@@ -509,7 +509,13 @@ def run(
     with log.open("w") as out:
         print(f"seed {seed}\n{shlex.join(command)}", file=out, flush=True)
         process = subprocess.Popen(
-            command, stdout=out, stderr=out, env=env, cwd=work_dir, start_new_session=True
+            command,
+            stdout=out,
+            stderr=out,
+            env=env,
+            cwd=work_dir,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
         try:
             status = _wait(process, started + timeout_s, poll)
@@ -611,7 +617,7 @@ def _wait(
 
 
 def _die_with_parent() -> None:
-    """In the child, before it starts: have Linux kill it when this process dies, somehow."""
+    """In the child, before it starts: have Linux kill it should this process be killed."""
     with contextlib.suppress(OSError, AttributeError):
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

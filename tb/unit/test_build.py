@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from cocotb.triggers import Timer
 
 from tb.env.build import (
+    REPO,
     SIMULATORS,
     BuildError,
     SimulationError,
@@ -157,6 +161,32 @@ def test_poll_can_end_a_run(source: Path, tmp_path) -> None:
         run(make("icarus", source), __name__, "hangs$", poll=give_up, work_dir=tmp_path / "w")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child")
+@pytest.mark.parametrize("sim", SIMULATORS)
+def test_no_simulator_outlives_its_runner(sim: str, source: Path, tmp_path) -> None:
+    """Kill a runner so that it cannot clean up; the simulator says when it lived last."""
+    make(sim, source)  # so that the runner below finds it compiled
+    code = (
+        "from pathlib import Path\n"
+        f"from {__name__} import make, run\n"
+        f"run(make({sim!r}, Path({str(source)!r})), {__name__!r}, 'beats$',"
+        f" work_dir=Path({str(tmp_path / 'w')!r}))\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), str(REPO)])
+    runner = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path})
+    pulse = tmp_path / "w" / "pulse"
+    deadline = time.monotonic() + 60
+    while not pulse.exists():
+        assert time.monotonic() < deadline and runner.poll() is None
+        time.sleep(0.1)
+    runner.kill()
+    runner.wait()
+    time.sleep(1)
+    last = pulse.read_text()
+    time.sleep(1)
+    assert pulse.read_text() == last
+
+
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_waves_are_written(sim: str, source: Path, tmp_path) -> None:
     built = make(sim, source, waves=True)
@@ -190,3 +220,11 @@ async def dies(_dut) -> None:
 async def hangs(_dut) -> None:
     while True:
         await Timer(1, "us")
+
+
+@cocotb.test()
+async def beats(_dut) -> None:
+    for beat in itertools.count():
+        await Timer(1, "us")
+        if beat % 1000 == 0:
+            Path("pulse").write_text(str(beat))
