@@ -62,11 +62,16 @@ module burst_reader
   logic [FetchBits-1:0]    left_q;                       // beats not yet asked for
   logic [CountBits-1:0]    under_way_q;
 
-  wire [PageBits:0]    to_page = (PageBits+1)'(PageBeats) - {1'b0, addr_q[PageBits+BeatShift-1:BeatShift]};
+  // A request is split from the cycle in which it comes; what is left of it stays in addr_q and left_q.
+  wire                     held      = (left_q != '0);
+  wire                     accepted  = burst_valid_i && burst_ready_o;
+  wire [AxiAddrWidth-1:0]  addr      = held ? addr_q : burst_addr_i;
+  wire [FetchBits-1:0]     left      = held ? left_q : burst_beats_i;
+  wire [PageBits:0]    to_page = (PageBits+1)'(PageBeats) - {1'b0, addr[PageBits+BeatShift-1:BeatShift]};
   wire [FetchBits-1:0] page_ext = FetchBits'(to_page);
   wire [FetchBits-1:0] limit   = (page_ext > FetchBits'(MaxBurst)) ? FetchBits'(MaxBurst) : page_ext;
-  wire                 is_tail = (left_q <= limit);
-  wire [FetchBits-1:0] len     = is_tail ? left_q : limit;
+  wire                 is_tail = (left <= limit);
+  wire [FetchBits-1:0] len     = is_tail ? left : limit;
 
   logic                    arvalid_q;
   logic [AxiAddrWidth-1:0] araddr_q;
@@ -74,9 +79,9 @@ module burst_reader
   wire ar_taken = arvalid_q && m_axi_arready;
   wire r_taken  = m_axi_rvalid && m_axi_rready;
   wire room     = (under_way_q < CountBits'(Outstanding)) || (r_taken && m_axi_rlast);
-  wire issue    = (left_q != '0) && (!arvalid_q || m_axi_arready) && room && !drain_i;
+  wire issue    = (held || accepted) && (!arvalid_q || m_axi_arready) && room && !drain_i;
 
-  assign burst_ready_o = !drain_i && ((left_q == '0) || (issue && is_tail));
+  assign burst_ready_o = !drain_i && !held;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -85,10 +90,10 @@ module burst_reader
     end else begin
       if (drain_i) begin
         left_q <= '0;
-      end else if (burst_valid_i && burst_ready_o) begin
-        left_q <= burst_beats_i;
       end else if (issue) begin
-        left_q <= left_q - len;
+        left_q <= left - len;
+      end else if (accepted) begin
+        left_q <= burst_beats_i;
       end
       if (issue)         arvalid_q <= 1'b1;
       else if (ar_taken) arvalid_q <= 1'b0;
@@ -96,13 +101,10 @@ module burst_reader
   end
 
   always_ff @(posedge clk_i) begin
-    if (burst_valid_i && burst_ready_o) begin
-      addr_q <= burst_addr_i;
-    end else if (issue) begin
-      addr_q <= addr_q + (AxiAddrWidth'(len) << BeatShift);
-    end
+    if (issue)         addr_q <= addr + (AxiAddrWidth'(len) << BeatShift);
+    else if (accepted) addr_q <= burst_addr_i;
     if (issue) begin
-      araddr_q <= addr_q;
+      araddr_q <= addr;
       arlen_q  <= 8'(len - 1'b1);
     end
   end

@@ -26,6 +26,7 @@ module column_fetch
   input  logic [LayerBits-1:0]    entry_layer_i,
   input  logic                    entry_kind_i,
   input  logic                    entry_last_i,
+  input  logic                    entry_undo_i,
   input  logic [UnitBits-1:0]     entry_index_i,
   input  act_t                    entry_delta_i,
 
@@ -43,6 +44,7 @@ module column_fetch
   output act_t                    work_delta_o,
 
   output logic                    column_o,     // a column leaves in this cycle (work_layer_o, work_kind_o)
+  output logic                    undo_o,       // it, or the end, belongs to a PassUndo
   output logic                    idle_o
 );
   localparam int BeatShift  = $clog2(AxiDataWidth / 8);
@@ -55,7 +57,7 @@ module column_fetch
   logic                           v1_q, v2_q;
   entry_e                         type1_q, type2_q;
   logic [LayerBits-1:0]           layer1_q, layer2_q;
-  logic                           kind1_q, kind2_q, last1_q, last2_q;
+  logic                           kind1_q, kind2_q, last1_q, last2_q, undo1_q, undo2_q;
   act_t                           delta1_q, delta2_q;
   logic [UnitBits-1:0]            index1_q, index2_q;
   logic [UnitBits+ColumnBits-1:0] offset1_q;
@@ -79,6 +81,7 @@ module column_fetch
       layer1_q  <= entry_layer_i;
       kind1_q   <= entry_kind_i;
       last1_q   <= entry_last_i;
+      undo1_q   <= entry_undo_i;
       delta1_q  <= entry_delta_i;
       index1_q  <= entry_index_i;
       offset1_q <= (entry_type_i == EntryBias) ? '0 : entry_index_i * column_beats;
@@ -89,6 +92,7 @@ module column_fetch
       layer2_q <= layer1_q;
       kind2_q  <= kind1_q;
       last2_q  <= last1_q;
+      undo2_q  <= undo1_q;
       delta2_q <= delta1_q;
       index2_q <= index1_q;
       beats2_q <= beats1_q;
@@ -117,6 +121,7 @@ module column_fetch
   assign work_last_o   = last2_q;
   assign work_delta_o  = (type2_q == EntryColumn) ? delta2_q : '0;  // biases pass through the adders unchanged
   assign column_o      = work_valid_o && work_ready_i && (type2_q == EntryColumn);
+  assign undo_o        = undo2_q;
   assign idle_o        = !v1_q && !v2_q;
 
   // Kept for the waveform: which column is being asked for.

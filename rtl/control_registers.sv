@@ -9,7 +9,7 @@ module control_registers
   parameter int Outstanding  = 16,
   parameter int MaxLayers    = 4,
   parameter int MaxUnits     = 1024,
-  parameter int Counters     = 7 + 2 * MaxLayers
+  parameter int Counters     = 8 + 2 * MaxLayers
 ) (
   input  logic        clk_i,
   input  logic        rst_ni,
@@ -66,7 +66,7 @@ module control_registers
 );
   localparam logic [1:0] RespOkay   = 2'b00;
   localparam logic [1:0] RespSlverr = 2'b10;
-  localparam int GeneralCounters = 7;
+  localparam int GeneralCounters = 8;
 
   // ---- Write channel ------------------------------------------------------------------------------------------------
   logic        aw_held_q, w_held_q, b_valid_q;

@@ -7,6 +7,8 @@
 //
 // A vector in which nothing fires costs one cycle; otherwise one cycle for each firing element. A pass ends with an
 // EntryEnd. A PassInit emits one EntryBias and then clears both references and the hidden state of its layer.
+// A PassH keeps the references it found; a PassUndo walks from the new ones back to those: the same columns with the
+// opposite deltas, which leaves references and delta memories as if the PassH had never been.
 // While the gates of the source layer are still running, the walk keeps behind them (gate_*_i).
 module delta_encoder
   import edgedrnn_pkg::*;
@@ -46,6 +48,7 @@ module delta_encoder
   output logic [LayerBits-1:0] entry_layer_o,
   output logic                 entry_kind_o,
   output logic                 entry_last_o,
+  output logic                 entry_undo_o,
   output logic [UnitBits-1:0]  entry_index_o,
   output act_t                 entry_delta_o,
 
@@ -68,7 +71,9 @@ module delta_encoder
   logic [ThetaBits-1:0] theta_q;
   logic [VecBits:0]     vec_q;          // next vector to read
 
-  wire                  kind     = (type_q == PassH) ? KindH : KindX;
+  wire                  undo     = (type_q == PassUndo);
+  wire                  of_h     = (type_q == PassH) || (type_q == PassUndo);
+  wire                  kind     = of_h ? KindH : KindX;
   wire                  from_x   = (type_q == PassX) && (layer_q == '0);
   wire [LayerBits-1:0]  src_layer = (type_q == PassX) ? layer_q - 1'b1 : layer_q;
   wire [SizeBits:0]     size_up  = {1'b0, size_q} + 12'(VecLanes - 1);
@@ -78,12 +83,12 @@ module delta_encoder
   logic b_valid_q, c_valid_q, d_valid_q;
   logic b_ready, c_ready, d_ready;
 
-  wire src_written = !(gate_busy_i && gate_layer_i == src_layer) || (vec_q < gate_vecs_i);
+  wire src_written = undo || !(gate_busy_i && gate_layer_i == src_layer) || (vec_q < gate_vecs_i);
   wire src_valid   = from_x ? x_valid_i : src_written;
   wire a_fire      = (state_q == StWalk) && src_valid && b_ready;
 
   assign x_ready_o  = (state_q == StWalk) && from_x && b_ready;
-  assign h_re_o     = a_fire && !from_x;
+  assign h_re_o     = a_fire && !from_x && !undo;
   assign h_layer_o  = (state_q == StClearH) ? layer_q : src_layer;
   assign h_vec_o    = vec_q[VecBits-1:0];
   assign h_clear_o  = (state_q == StClearH);
@@ -91,8 +96,8 @@ module delta_encoder
   // ---- B: difference ----------------------------------------------------------------------------------------------
   logic [VecBits-1:0]  b_vec_q, c_vec_q, d_vec_q;
   logic [VecWidth-1:0] b_x_q;
-  logic [VecWidth-1:0] ref_rdata;
-  wire  [VecWidth-1:0] b_src = from_x ? b_x_q : h_rdata_i;
+  logic [VecWidth-1:0] ref_rdata, kept_rdata;
+  wire  [VecWidth-1:0] b_src = from_x ? b_x_q : undo ? kept_rdata : h_rdata_i;
   logic [VecWidth-1:0] b_delta;
   logic [VecLanes-1:0] b_inside;        // lanes that hold an element of the vector
 
@@ -145,6 +150,7 @@ module delta_encoder
   assign entry_layer_o = layer_q;
   assign entry_kind_o  = kind;
   assign entry_last_o  = last_q;
+  assign entry_undo_o  = undo;
   assign entry_index_o = {d_vec_q, d_lane};
   assign entry_delta_o = act_t'(d_delta_q[d_lane*ActBits +: ActBits]);
 
@@ -235,6 +241,19 @@ module delta_encoder
     .we_i   (clearing ? {VecLanes{1'b1}} : (c_fire & {VecLanes{c_move}})),
     .waddr_i({ref_wkind, layer_q[LayerIndexBits-1:0], ref_wvec[VecIndexBits-1:0]}),
     .wdata_i(clearing ? '0 : c_ref_new)
+  );
+
+  // What the references of h were before the last PassH of each layer.
+  ram_1r1w #(
+    .Width(VecWidth), .Depth(1 << (RefAddrBits - 1))
+  ) u_kept (
+    .clk_i,
+    .re_i   (a_fire && undo),
+    .raddr_i({layer_q[LayerIndexBits-1:0], vec_q[VecIndexBits-1:0]}),
+    .rdata_o(kept_rdata),
+    .we_i   (c_move && of_h && !undo),
+    .waddr_i({layer_q[LayerIndexBits-1:0], c_vec_q[VecIndexBits-1:0]}),
+    .wdata_i(c_ref_q)
   );
 
 `ifndef SYNTHESIS

@@ -77,7 +77,7 @@ module edgedrnn
   localparam int Pes       = AxiDataWidth / WeightBits;
   localparam int PeShift   = $clog2(Pes);
   localparam int WordWidth = Pes * AccBits;
-  localparam int Counters  = 7 + 2 * MaxLayers;
+  localparam int Counters  = 8 + 2 * MaxLayers;
 
   // Build parameters out of range stop the simulation before it starts (Icarus 11 knows no elaboration tasks).
   if (!(AxiDataWidth == 32 || AxiDataWidth == 64 || AxiDataWidth == 128 || AxiDataWidth == 256)) begin : gen_bad_width
@@ -168,6 +168,7 @@ module edgedrnn
     .pass_theta_o  (pass_theta),
     .gate_started_i(gate_start && gate_ready),
     .gate_done_i   (gate_done),
+    .hungry_i      (fetch_idle && work_few),
     .quiet_i       (encoder_idle && fetch_idle && reader_idle && pe_idle),
     .bus_idle_i    (reader_idle),
     .slverr_i      (slverr),
@@ -210,7 +211,7 @@ module edgedrnn
   logic [LayerBits-1:0] gate_layer;
   logic [VecBits:0]     gate_vecs;
 
-  logic                 entry_valid, entry_ready, entry_kind, entry_last;
+  logic                 entry_valid, entry_ready, entry_kind, entry_last, entry_undo;
   entry_e               entry_type;
   logic [LayerBits-1:0] entry_layer;
   logic [UnitBits-1:0]  entry_index;
@@ -243,6 +244,7 @@ module edgedrnn
     .entry_layer_o(entry_layer),
     .entry_kind_o (entry_kind),
     .entry_last_o (entry_last),
+    .entry_undo_o (entry_undo),
     .entry_index_o(entry_index),
     .entry_delta_o(entry_delta),
     .idle_o       (encoder_idle)
@@ -256,7 +258,7 @@ module edgedrnn
   entry_e                  push_type;
   logic [LayerBits-1:0]    push_layer;
   act_t                    push_delta;
-  logic                    column;
+  logic                    column, undo, work_few;
 
   column_fetch #(
     .AxiDataWidth(AxiDataWidth), .AxiAddrWidth(AxiAddrWidth), .MaxLayers(MaxLayers)
@@ -273,6 +275,7 @@ module edgedrnn
     .entry_layer_i(entry_layer),
     .entry_kind_i (entry_kind),
     .entry_last_i (entry_last),
+    .entry_undo_i (entry_undo),
     .entry_index_i(entry_index),
     .entry_delta_i(entry_delta),
     .burst_valid_o(burst_valid),
@@ -287,6 +290,7 @@ module edgedrnn
     .work_last_o  (push_last),
     .work_delta_o (push_delta),
     .column_o     (column),
+    .undo_o       (undo),
     .idle_o       (fetch_idle)
   );
 
@@ -340,6 +344,7 @@ module edgedrnn
     .out_last_o   (work_last),
     .out_delta_o  (work_delta),
     .next_closes_o(next_closes),
+    .few_o        (work_few),
     .empty_o      (work_empty)
   );
 
@@ -466,9 +471,10 @@ module edgedrnn
     events[4] = out_stalled;
     events[5] = (state == SeqWaitX);
     events[6] = bias_beat;
+    events[7] = column && undo;
     for (int l = 0; l < MaxLayers; l++) begin
-      events[7+2*l]   = column && (push_kind == KindX) && (push_layer == LayerBits'(l));
-      events[7+2*l+1] = column && (push_kind == KindH) && (push_layer == LayerBits'(l));
+      events[8+2*l]   = column && !undo && (push_kind == KindX) && (push_layer == LayerBits'(l));
+      events[8+2*l+1] = column && !undo && (push_kind == KindH) && (push_layer == LayerBits'(l));
     end
   end
 

@@ -46,7 +46,8 @@ package edgedrnn_pkg;
   typedef enum logic [1:0] {
     PassX    = 2'd0,     // input vector against its reference
     PassH    = 2'd1,     // hidden state against its reference
-    PassInit = 2'd2      // fetch biases, clear references and hidden state
+    PassInit = 2'd2,     // fetch biases, clear references and hidden state
+    PassUndo = 2'd3      // take back the last PassH of the layer, exactly
   } pass_e;
 
   localparam logic KindX = 1'b0;

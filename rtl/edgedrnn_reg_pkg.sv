@@ -35,6 +35,8 @@ package edgedrnn_reg_pkg;
   localparam logic [11:0] RegIdleHi = 12'h32C;
   localparam logic [11:0] RegBiasBeats = 12'h330;
   localparam logic [11:0] RegBiasBeatsHi = 12'h334;
+  localparam logic [11:0] RegColumnsUndone = 12'h338;
+  localparam logic [11:0] RegColumnsUndoneHi = 12'h33C;
 
   // Reset values
   localparam logic [31:0] ResetId = 32'h4544524E;

@@ -53,17 +53,23 @@ module h_egress
     if (quad_valid_i && !quad_odd_i) low_q <= quad_data_i;
   end
 
-  logic                fifo_valid, fifo_last, fifo_ready;
-  logic [VecWidth-1:0] fifo_data;
+  // A beat that finds the queue empty and the output free goes straight to the output.
+  wire                 beat      = quad_valid_i && quad_odd_i;
+  wire [VecWidth:0]    beat_data = {quad_last_i, quad_data_i, low_q};
+  logic                queue_valid, queue_ready, free, pass;
+  logic [VecWidth:0]   queue_data;
+  wire                 fifo_valid = queue_valid || beat;
+  wire [VecWidth:0]    fifo_data  = queue_valid ? queue_data : beat_data;
+  wire                 fifo_last  = fifo_data[VecWidth];
   logic unused_empty;
   stream_fifo #(.Width(VecWidth + 1), .Depth(Depth)) u_fifo (
     .clk_i, .rst_ni, .flush_i,
-    .in_valid_i (quad_valid_i && quad_odd_i),
-    .in_ready_o (fifo_ready),
-    .in_data_i  ({quad_last_i, quad_data_i, low_q}),
-    .out_valid_o(fifo_valid),
+    .in_valid_i (beat && !pass),
+    .in_ready_o (queue_ready),
+    .in_data_i  (beat_data),
+    .out_valid_o(queue_valid),
     .out_ready_i(fifo_pop),
-    .out_data_o ({fifo_last, fifo_data}),
+    .out_data_o (queue_data),
     .empty_o    (unused_empty)
   );
 
@@ -71,7 +77,8 @@ module h_egress
   logic valid_q, last_q, user_q, open_q, close_q;
   logic [VecWidth-1:0] data_q;
   wire taken  = valid_q && m_axis_h_tready;
-  wire free   = !valid_q || m_axis_h_tready;
+  assign free = !valid_q || m_axis_h_tready;
+  assign pass = fifo_pop && !queue_valid;
   assign fifo_pop = fifo_valid && free && !close_q && !flush_i;
 
   assign m_axis_h_tvalid = valid_q;
@@ -98,7 +105,7 @@ module h_egress
 
   always_ff @(posedge clk_i) begin
     if (free) begin
-      data_q <= close_q ? '0 : fifo_data;
+      data_q <= close_q ? '0 : fifo_data[VecWidth-1:0];
       last_q <= close_q || fifo_last;
       user_q <= close_q;
     end
@@ -106,7 +113,7 @@ module h_egress
 
 `ifndef SYNTHESIS
   always @(posedge clk_i) begin
-    if (rst_ni && quad_valid_i && quad_odd_i && !fifo_ready) $error("h_egress: a beat came without room");
+    if (rst_ni && beat && !pass && !queue_ready) $error("h_egress: a beat came without room");
   end
 `endif
 endmodule

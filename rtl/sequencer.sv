@@ -1,12 +1,15 @@
 // Sequencer: the life of a sequence, the order of the encoder's passes, and what happens on faults and resets.
 //
-// Order of passes in a step, H before X in all layers but the first:
+// The order of passes is where the speed comes from. Of the passes that may run, the first of these is taken:
 //
-//   X0  H0* | H1  X1* | H2  X2* | ...       (* the gates of the layer may run after this pass)
+//   1. X of the next layer, as soon as its source begins to be known: x has come, or the gates below have started
+//   2. H of a layer whose X is on its way: its gates wait for nothing else
+//   3. H of any layer whose h is known, for this step or already for the next one, when the port is about to run dry
 //
-// H_l+1 depends on the step before only, so its columns keep the port busy while the gates of layer l fill the
-// pipeline; X_l+1 follows those gates vector by vector. Changing this order is all it takes to change when columns
-// are read: pass_type_o, pass_layer_o and `runnable` below.
+// So recurrent columns are read while x is awaited, and keep the port busy while gates fill their pipeline. A PassH
+// that ran before its step began used the threshold of that moment. If another one holds when the step begins, the
+// pass is taken back (PassUndo) and made again: a step always works with the thresholds that stood when the first
+// beat of its x was taken.
 module sequencer
   import edgedrnn_pkg::*;
   import edgedrnn_reg_pkg::*;
@@ -56,6 +59,7 @@ module sequencer
   // What the rest is doing
   input  logic                           gate_started_i,   // pulses
   input  logic                           gate_done_i,
+  input  logic                           hungry_i,         // little is queued for the PEs
   input  logic                           quiet_i,          // nothing between encoder and delta memories
   input  logic                           bus_idle_i,       // no read is owed
   input  logic                           slverr_i,
@@ -75,11 +79,17 @@ module sequencer
   output logic [LayerBits-1:0]           error_layer_o,
   output logic [15:0]                    error_info_o
 );
+  localparam int LayerIndexBits = (MaxLayers > 1) ? $clog2(MaxLayers) : 1;
+
   seq_state_e           state_q;
   logic                 pending_q;         // a new sequence is asked for
   logic [LayerBits:0]   init_q;            // layers whose initialisation has been handed out
-  logic [LayerBits+1:0] pass_q;            // position in the order of passes
+  logic [LayerBits:0]   x_next_q;          // layers whose X has been handed out in this step
   logic [LayerBits:0]   started_q, done_q; // layers whose gates have started, are done, in this step
+  // For each layer: its H is handed out, for this step or, once its gates have started, for the next one; the
+  // threshold which that pass used; and that it was not the one of its step.
+  logic [MaxLayers-1:0]           h_given_q, stale_q;
+  logic [MaxLayers*ThetaBits-1:0] theta_used_q;
   logic [MaxLayers*ThetaBits-1:0] theta_x_q, theta_h_q;
 
   // ---- Check of the configuration -----------------------------------------------------------------------------------
@@ -104,23 +114,55 @@ module sequencer
   );
 
   // ---- Passes -------------------------------------------------------------------------------------------------------
-  wire [LayerBits-1:0] step_layer = pass_q[LayerBits:1];
-  wire                 step_is_x  = (step_layer == '0) ? !pass_q[0] : pass_q[0];
-  wire                 steps_left = (pass_q != {num_layers_i, 1'b0});
-  wire                 runnable   = !step_is_x || ({1'b0, step_layer} <= started_q);
-  wire                 init_left  = (init_q != num_layers_i);
-  wire                 init       = (state_q == SeqInit);
+  wire init      = (state_q == SeqInit);
+  wire stepping  = (state_q == SeqStep);
+  wire init_left = (init_q != num_layers_i);
 
-  assign pass_layer_o = init ? init_q[LayerBits-1:0] : step_layer;
-  assign pass_type_o  = init ? PassInit : step_is_x ? PassX : PassH;
-  assign pass_last_o  = pass_q[0];
-  assign pass_valid_o = init ? init_left : ((state_q == SeqStep) && steps_left && runnable);
+  // What a layer's H is waiting for. `ahead`: the pass belongs to the next step.
+  logic [MaxLayers-1:0] differ;                  // theta_h has changed since the H pass
+  logic [MaxLayers-1:0] exists, ahead, want, urgent, current, later;
+  for (genvar l = 0; l < MaxLayers; l++) begin : gen_layer
+    assign exists[l]  = (4'(l) < num_layers_i);
+    assign ahead[l]   = !stepping || (4'(l) < started_q);
+    assign want[l]    = exists[l] && (!h_given_q[l] || (stale_q[l] && !ahead[l]));
+    assign urgent[l]  = want[l] && !ahead[l] && (4'(l) < x_next_q);
+    assign current[l] = want[l] && !ahead[l];
+    assign later[l]   = want[l] && ahead[l];
+  end
+
+  wire begins_step = (state_q == SeqWaitX) && x_first_i;   // X of layer 0 is handed out in this very cycle
+  wire x_runs = begins_step || (stepping && (x_next_q != num_layers_i) && (x_next_q <= started_q));
+  wire [MaxLayers-1:0] h_choice = (urgent != '0) ? urgent : (current != '0) ? current : later;
+  wire h_runs = (urgent != '0)
+             || (hungry_i && (current != '0 || later != '0) && (stepping || (state_q == SeqWaitX && !pending_q)));
+
+  logic [LayerBits-1:0] h_layer;
+  always_comb begin
+    h_layer = '0;
+    for (int l = MaxLayers - 1; l >= 0; l--) begin
+      if (h_choice[l]) h_layer = LayerBits'(l);
+    end
+  end
+  wire [LayerBits-1:0] x_layer = begins_step ? '0 : x_next_q[LayerBits-1:0];
+  wire [LayerIndexBits-1:0] h_index = h_layer[LayerIndexBits-1:0];
+  wire [LayerIndexBits-1:0] x_index = x_layer[LayerIndexBits-1:0];
+  wire h_undo  = h_given_q[h_index];             // chosen although handed out: it is stale
+  wire h_ahead = ahead[h_index];
+
+  assign pass_layer_o = init ? init_q[LayerBits-1:0] : x_runs ? x_layer : h_layer;
+  assign pass_type_o  = init ? PassInit : x_runs ? PassX : h_undo ? PassUndo : PassH;
+  assign pass_last_o  = begins_step ? (h_given_q[0] && !differ[0])
+                      : x_runs ? (h_given_q[x_index] && !stale_q[x_index])
+                               : (!h_undo && !h_ahead && ({1'b0, h_layer} < x_next_q));
+  assign pass_valid_o = init ? init_left : (x_runs || h_runs);
+  wire   handed       = pass_valid_o && pass_ready_i;
 
   wire [SizeBits-1:0] inputs = input_size_i [pass_layer_o*SizeBits +: SizeBits];
   wire [SizeBits-1:0] units  = hidden_size_i[pass_layer_o*SizeBits +: SizeBits];
-  assign pass_size_o  = init ? ((inputs > units) ? inputs : units) : step_is_x ? inputs : units;
-  assign pass_theta_o = step_is_x ? theta_x_q[pass_layer_o*ThetaBits +: ThetaBits]
-                                  : theta_h_q[pass_layer_o*ThetaBits +: ThetaBits];
+  wire [ThetaBits-1:0] theta_h = h_ahead ? theta_h_i[h_layer*ThetaBits +: ThetaBits]
+                                         : theta_h_q[h_layer*ThetaBits +: ThetaBits];
+  assign pass_size_o  = init ? ((inputs > units) ? inputs : units) : x_runs ? inputs : units;
+  assign pass_theta_o = begins_step ? theta_x_i[ThetaBits-1:0] : x_runs ? theta_x_q[x_layer*ThetaBits +: ThetaBits] : h_undo ? '0 : theta_h;
 
   assign x_open_o    = (state_q == SeqWaitX) && !pending_q;
   assign x_drop_o    = (state_q == SeqError) || (state_q == SeqDrain);
@@ -189,7 +231,7 @@ module sequencer
       state_q   <= SeqIdle;
       pending_q <= 1'b0;
       init_q    <= '0;
-      pass_q    <= '0;
+      x_next_q  <= '0;
       started_q <= '0;
       done_q    <= '0;
     end else if (soft_reset_i) begin
@@ -207,11 +249,11 @@ module sequencer
           state_q <= SeqInit;
         end
         SeqInit: begin
-          if (pass_valid_o && pass_ready_i) init_q <= init_q + 1'b1;
+          if (handed) init_q <= init_q + 1'b1;
           if (init_over) state_q <= SeqWaitX;
         end
         SeqWaitX: begin
-          pass_q    <= '0;
+          x_next_q  <= {{LayerBits{1'b0}}, handed && begins_step};
           started_q <= '0;
           done_q    <= '0;
           init_q    <= '0;
@@ -223,7 +265,7 @@ module sequencer
           end
         end
         SeqStep: begin
-          if (pass_valid_o && pass_ready_i) pass_q <= pass_q + 1'b1;
+          if (handed && x_runs) x_next_q <= x_next_q + 1'b1;
           if (gate_started_i) started_q <= started_q + 1'b1;
           if (gate_done_i)    done_q    <= done_q + 1'b1;
           if (step_over)      state_q   <= SeqWaitX;
@@ -240,6 +282,26 @@ module sequencer
     if (x_first_i) begin
       theta_x_q <= theta_x_i;
       theta_h_q <= theta_h_i;
+    end
+  end
+
+  for (genvar l = 0; l < MaxLayers; l++) begin : gen_given
+    wire mine   = handed && !init && !x_runs && (h_layer == LayerBits'(l));
+    assign differ[l] = (theta_used_q[l*ThetaBits +: ThetaBits] != theta_h_i[l*ThetaBits +: ThetaBits]);
+    wire gates  = gate_started_i && stepping && (started_q == 4'(l));
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni || flush_o || init) begin
+        h_given_q[l] <= 1'b0;
+        stale_q[l]   <= 1'b0;
+      end else begin
+        if (mine)       h_given_q[l] <= !h_undo;
+        else if (gates) h_given_q[l] <= 1'b0;
+        if (x_first_i)           stale_q[l] <= h_given_q[l] && differ[l];
+        else if (mine && h_undo) stale_q[l] <= 1'b0;
+      end
+    end
+    always_ff @(posedge clk_i) begin
+      if (mine && !h_undo) theta_used_q[l*ThetaBits +: ThetaBits] <= theta_h;
     end
   end
 endmodule

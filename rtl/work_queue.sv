@@ -26,6 +26,7 @@ module work_queue
   output logic                 out_last_o,
   output act_t                 out_delta_o,
   output logic                 next_closes_o,   // the entry behind the head is an EntryEnd with last
+  output logic                 few_o,           // two entries or less: the port will soon want more
   output logic                 empty_o
 );
   localparam int PtrBits   = $clog2(Depth);
@@ -41,6 +42,7 @@ module work_queue
   wire push = in_valid_i && in_ready_o;
   wire pop  = out_valid_o && out_ready_i;
 
+  assign few_o       = (count <= 2);
   assign empty_o     = (count == '0);
   assign in_ready_o  = !count[PtrBits];
   assign out_valid_o = !empty_o;

@@ -1,5 +1,8 @@
 // Input stream: lets one packet of x in each time the sequencer opens the door, and checks its length.
 // The first accepted beat of a packet is the moment at which a step begins and thresholds are taken.
+//
+// A packet that a flush has cut is still coming: the rest of it, up to its tlast, is taken and dropped in whatever
+// state the core is, so that the next packet is not mistaken for it.
 module x_ingress
   import edgedrnn_pkg::*;
 (
@@ -25,16 +28,19 @@ module x_ingress
   output logic [VecBits:0]    beat_o
 );
   logic             inside_q;                // a packet has begun and not ended
+  logic             unended_q;               // the last beat on the bus was not the end of its packet
+  logic             rest_q;                  // what comes is the rest of a packet that was cut
   logic [VecBits:0] beat_q;
   logic             fifo_ready;
 
   wire [SizeBits:0]  size_up = {1'b0, size_i} + 12'(VecLanes - 1);
   wire [VecBits:0]   beats   = size_up[VecBits+3:3];
-  wire               accept  = (inside_q || open_i) && !drop_i;
+  wire               drop    = drop_i || rest_q;
+  wire               accept  = (inside_q || open_i) && !drop;
   wire               taken   = s_axis_x_tvalid && accept && fifo_ready;
   wire               at_end  = (beat_q + 1'b1 == beats);
 
-  assign s_axis_x_tready = drop_i || (accept && fifo_ready);
+  assign s_axis_x_tready = drop || (accept && fifo_ready);
   assign first_o = taken && !inside_q;
   assign short_o = taken && s_axis_x_tlast && !at_end;
   assign long_o  = taken && !s_axis_x_tlast && at_end;
@@ -51,6 +57,18 @@ module x_ingress
   end
 
   logic unused_empty;
+  wire bus_beat = s_axis_x_tvalid && s_axis_x_tready;
+  wire unended  = bus_beat ? !s_axis_x_tlast : unended_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      unended_q <= 1'b0;
+      rest_q    <= 1'b0;
+    end else begin
+      unended_q <= unended;
+      rest_q    <= unended && (flush_i || rest_q);
+    end
+  end
+
   stream_fifo #(.Width(VecWidth), .Depth(2)) u_fifo (
     .clk_i, .rst_ni, .flush_i,
     .in_valid_i (taken),

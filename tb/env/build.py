@@ -280,7 +280,7 @@ class _VerilatorRecipe:
             *map(str, sources),
             str(_cocotb_main()),
         ]
-        yield command, _verilator_env()
+        yield command, verilator_env()
         shared = self._runtime_objects(plan, optimise)
         if shared.is_dir():  # compiled by an earlier build with the same switches
             for path in shared.glob("verilated*.o"):
@@ -291,7 +291,7 @@ class _VerilatorRecipe:
             *(f"OPT_FAST={optimise}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"),
             *([f"OBJCACHE={cache}"] if (cache := shutil.which("ccache")) else []),
         ]
-        yield make, _verilator_env()
+        yield make, verilator_env()
         if not shared.is_dir():
             _publish(scratch.glob("verilated*.o"), shared)
 
@@ -386,7 +386,7 @@ def _verilator_root() -> Path:
     return Path(verilator.__file__).resolve().parent
 
 
-def _verilator_env() -> dict[str, str]:
+def verilator_env() -> dict[str, str]:
     try:
         root = _verilator_root()
     except BuildError:  # Icarus does without
@@ -436,7 +436,7 @@ def _has_headers(*names: str) -> bool:
 
 def _output(command: Sequence[str]) -> str:
     done = subprocess.run(
-        command, capture_output=True, text=True, env=_verilator_env(), check=False
+        command, capture_output=True, text=True, env=verilator_env(), check=False
     )
     return done.stdout
 

@@ -92,6 +92,7 @@ class Counters:
     stall_out: int
     idle: int
     bias_beats: int
+    columns_undone: int
     columns_x: tuple[int, ...]
     columns_h: tuple[int, ...]
 
@@ -264,7 +265,7 @@ class EdgeDrnnDriver:
             await self.read64(register)
             for register in (
                 *(Reg.CYCLES, Reg.STEPS, Reg.BEATS, Reg.STALL_MEM),
-                *(Reg.STALL_OUT, Reg.IDLE, Reg.BIAS_BEATS),
+                *(Reg.STALL_OUT, Reg.IDLE, Reg.BIAS_BEATS, Reg.COLUMNS_UNDONE),
             )
         ]
         columns = [

@@ -40,6 +40,7 @@ class Reg(IntEnum):
     STALL_OUT = 0x320
     IDLE = 0x328
     BIAS_BEATS = 0x330
+    COLUMNS_UNDONE = 0x338
 
 
 LAYER_BASE = 0x100
@@ -252,6 +253,7 @@ REGISTERS: tuple[RegisterInfo, ...] = (
     RegisterInfo("STALL_OUT", 0x320, "ro", 0x0, 64, 64),
     RegisterInfo("IDLE", 0x328, "ro", 0x0, 64, 64),
     RegisterInfo("BIAS_BEATS", 0x330, "ro", 0x0, 64, 64),
+    RegisterInfo("COLUMNS_UNDONE", 0x338, "ro", 0x0, 64, 64),
 )
 """Every register outside the arrays."""
 

@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from cocotb_bus.scoreboard import Scoreboard
 
-from golden.integer import IntegerGru, StepTrace
+from golden.integer import IntegerGru, StepTrace, encode_delta
 from golden.model_file import Model
 from tb.env import registers as regs
 from tb.env.axil import OKAY, Access, AxiLiteMonitor
@@ -121,88 +121,6 @@ def step_difference(step: int, expected: StepTrace, record: StepRecord) -> str |
     return None
 
 
-class _LineReader(TraceReader):
-    """A trace reader that is handed its lines, so that each network of a run has its own."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__("trace", model.input_size, model.hidden_sizes)
-        self.lines: list[str] = []
-
-    def _read_lines(self) -> list[str]:
-        lines, self.lines = self.lines, []
-        return lines
-
-
-class TraceFollower:
-    """Reads the growing trace file of a run in which networks, sequences and resets follow.
-
-    Each initialised sequence has a reader of its own. The last h beat of a step (`Y`) may leave
-    after the next sequence has begun (`I`), whose lines then wait; or after a flush (`Z`), which
-    has voided the step. A line of fewer cycles than the one before follows a hard reset.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: TextIO | None = None  # the monitor makes it when the simulation begins
-        self._partial = ""
-        self._model: Model | None = None
-        self._cycle = 0
-        self._offered: list[str] = []
-        self._done: list[StepRecord] = []
-        self._void()
-
-    def _void(self) -> None:
-        self._reader: _LineReader | None = None
-        self._computed = 0  # steps whose h is complete and not yet out
-        self._held: list[tuple[str, list[str]]] = []
-
-    def restart(self, model: Model) -> None:
-        """The next sequence to be initialised runs `model`."""
-        self._model = model
-
-    def poll(self) -> list[StepRecord]:
-        """Steps that were completed since the last call."""
-        if self._file is None:
-            self._file = self._path.open()
-        *lines, self._partial = (self._partial + self._file.read()).split("\n")
-        for line in lines:
-            if line[:1] in ("X", "B", "Z"):
-                self._offered = [line] if line.startswith("X") else []
-            if line[:1] in ("X", "Y", "I", "Z"):
-                cycle = int(line.split()[-1])
-                if cycle < self._cycle:
-                    self._void()
-                self._cycle = cycle
-            self._take(line, self._offered)
-        done, self._done = self._done, []
-        return done
-
-    def _take(self, line: str, offered: list[str]) -> None:
-        code = line[0]
-        if code == "Z":
-            self._void()
-        elif code == "Y":
-            if self._computed and self._reader is not None:
-                self._computed -= 1
-                self._reader.lines.append(line)
-                self._done += self._reader.poll()
-                if not self._computed:
-                    held, self._held = self._held, []
-                    for later in held:
-                        self._take(*later)
-        elif self._held or (code == "I" and self._computed):
-            self._held.append((line, offered))
-        elif code == "I" and self._model is not None:
-            self._reader = _LineReader(self._model)
-            self._reader.lines += [*offered, line]
-        elif self._reader is not None:
-            self._reader.lines.append(line)
-            if code == "H" and self._model is not None:
-                layer, quad = (int(word, 16) for word in line.split()[1:3])
-                last = (self._model.num_layers - 1, self._model.hidden_size // 4 - 1)
-                self._computed += (layer, quad) == last
-
-
 class DeltaGruScoreboard(Scoreboard):
     """Follows the core through sequences and resets.
 
@@ -228,7 +146,7 @@ class DeltaGruScoreboard(Scoreboard):
         self.columns_h: list[int] = []
         self.on_step: list[Callable[[StepTrace], None]] = []
         self.history: list[StepTrace] = []
-        self._trace: TraceFollower | None = None
+        self._trace: TraceReader | None = None
         self._late: MismatchError | None = None
         # A packet of the run before, still going out after START: it comes whole or cut.
         self._stale: tuple[int, StepTrace] | None = None
@@ -251,7 +169,7 @@ class DeltaGruScoreboard(Scoreboard):
 
     def follow(self, path: Path) -> None:
         """Compare the trace file at `path` too, from the next START on."""
-        self._trace = TraceFollower(path)
+        self._trace = TraceReader(path)
 
     def use(self, model: Model) -> None:
         """The model that the core is configured with from now on."""
@@ -299,7 +217,7 @@ class DeltaGruScoreboard(Scoreboard):
             self._forget()
             assert self.model is not None, "START before the scoreboard knows a model"
             if self._trace is not None:
-                self._trace.restart(self.model)
+                self._trace.restart(self.model.input_size, self.model.hidden_sizes)
             self.gru = IntegerGru(self.model)
             self.running = True
             self.columns_x = [0] * self.model.num_layers
@@ -404,12 +322,30 @@ class DeltaGruScoreboard(Scoreboard):
         """Steps whose h has not come out."""
         return len(self._owed)
 
+    def ahead(self) -> list[np.ndarray]:
+        """Recurrent columns of each layer that a core at rest has read for the step to come.
+
+        Indices, ascending. They follow from h, its references and the thresholds as they are now.
+        """
+        assert self.gru is not None
+        found = []
+        for layer, state in enumerate(self.gru.layers):
+            theta = self.theta.get((LayerReg.THETA_H, layer), 0)
+            _, fired = encode_delta(state.h, state.h_ref, theta)
+            found.append(np.flatnonzero(fired) if fired.dtype == bool else fired)
+        return found
+
+    def column_bytes(self, layer: int) -> int:
+        """Bytes that a weight column of a layer takes on the port, padding included."""
+        assert self.gru is not None
+        lanes = self.data_width // 8
+        return 3 * -(-self.gru.model.hidden_sizes[layer] // lanes) * lanes
+
     def weight_bytes(self, step: StepTrace) -> int:
         """Bytes that the weight columns of a step take on the port, padding included."""
-        lanes = self.data_width // 8
         return sum(
-            (layer.columns_x + layer.columns_h) * 3 * (-(-len(layer.h) // lanes) * lanes)
-            for layer in step.layers
+            (layer.columns_x + layer.columns_h) * self.column_bytes(number)
+            for number, layer in enumerate(step.layers)
         )
 
     def result(self, *, at_least: int = 1) -> None:  # type: ignore[override]

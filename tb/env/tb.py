@@ -239,6 +239,14 @@ class TB:
 
     # ------------------------------------------------------------ the end
 
+    async def at_rest(self) -> None:
+        """Wait until the recurrent columns of the step to come have been read as well."""
+        await self.until(
+            lambda: not self.axi_monitor.pending and self.dut.m_axi_arvalid.value == 0,
+            "at rest",
+            hold=200,  # longer than any pause inside or between passes
+        )
+
     async def drained(self, limit: int = 20_000) -> None:
         """Wait until no stream, burst or access is under way."""
         dut = self.dut

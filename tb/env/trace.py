@@ -16,6 +16,7 @@ from typing import TextIO
 import numpy as np
 
 KINDS = ("x", "h")
+FIELDS = {"M": (32, True), "R": (9, False), "N": (10, True), "H": (16, True)}  # bits, signed
 
 
 class TraceError(ValueError):
@@ -95,6 +96,25 @@ class _Gather:
         self.open_columns[kind] = []
         self.open_beats[kind] = 0
 
+    def begin(self) -> None:
+        """A new sequence: passes made ahead of their step are void; a step not yet out stays."""
+        self.open_columns = {kind: [] for kind in KINDS}
+        self.open_beats = dict.fromkeys(KINDS, 0)
+        while len(self.closed["h"]) > len(self.closed["x"]):
+            self.closed["h"].pop()
+
+    def undo(self) -> int:
+        """The columns just asked for took back the last closed pass over h; how many they were."""
+        if not self.closed["h"]:
+            raise TraceError("U, but no pass over h is closed")
+        taken_back, _ = self.closed["h"].pop()
+        undone = [(index, -delta) for index, delta in self.open_columns["h"]]
+        if undone != taken_back:
+            raise TraceError(f"U: columns {undone[:4]}... undo a pass of {taken_back[:4]}...")
+        self.open_columns["h"] = []
+        self.open_beats["h"] = 0
+        return len(undone)
+
     def take(self) -> LayerRecord:
         """The oldest step of this layer, all of whose events are here."""
         quads = self.units // 4
@@ -139,24 +159,31 @@ def _split(text: str, bits: int, *, signed: bool, count: int = 4) -> list[int]:
 
 
 class TraceReader:
-    """Steps of a trace file that may still be growing.
+    """Steps of a trace file that may still be growing, over sequences, resets and networks.
 
-    `hidden_sizes`: H of each layer. `input_size`: I. Raises TraceError on a line that makes no
-    sense, among them unknown values (x or z) in a number.
+    Raises TraceError on a line that makes no sense, among them unknown values (x or z) in a number.
     """
 
-    def __init__(self, path: str | Path, input_size: int, hidden_sizes: tuple[int, ...]) -> None:
+    def __init__(self, path: str | Path, input_size: int = 0, hidden: tuple[int, ...] = ()) -> None:
+        """`input_size`: I; `hidden`: H of each layer; or `restart` says so later."""
         self.path = Path(path)
         self.sequences = 0
         self.flushes = 0
+        self.undone = 0
         self._file: TextIO | None = None
         self._partial = ""
         self._line = 0
-        self._input_size = input_size
-        self._layers = [_Gather(units) for units in hidden_sizes]
+        self._next: tuple[int, tuple[int, ...]] | None = (input_size, hidden) if hidden else None
+        self._input_size = 0
+        self._layers: list[_Gather] = []
         self._offered: deque[int] = deque()
-        self._beats: list[list[int]] = []
+        self._beats: deque[list[int]] = deque()
+        self._computed = 0  # steps whose h is whole but has not left
         self._ready: deque[StepRecord] = deque()
+
+    def restart(self, input_size: int, hidden: tuple[int, ...]) -> None:
+        """The next sequence to be initialised runs a network of these sizes."""
+        self._next = (input_size, hidden)
 
     def close(self) -> None:
         """Close the file."""
@@ -205,10 +232,10 @@ class TraceReader:
                 raise TraceError(
                     f"{code} of quad {quad}, expected {len(rows) % (layer.units // 4)}"
                 )
-            bits, signed = {"M": (32, True), "R": (9, False), "N": (10, True), "H": (16, True)}[
-                code
-            ]
+            bits, signed = FIELDS[code]
             rows.append(np.array([_split(w, bits, signed=signed) for w in words[3:]], np.int64))
+            if code == "H" and layer is self._layers[-1] and 4 * (quad + 1) == layer.units:
+                self._computed += 1
         elif code == "C":
             layer, kind, index, beats = (int(words[i], 16) for i in (1, 2, 3, 5))
             self._layers[layer].column(KINDS[kind], index, _signed(words[4], 16), beats)
@@ -220,23 +247,33 @@ class TraceReader:
             self._offered.append(int(words[2]))
             self._beats.append([])
         elif code == "Y":
-            self._step(int(words[1]), int(words[2]))
-        elif code in "IZ":
-            self._forget()
-            self.sequences += code == "I"
-            self.flushes += code == "Z"
+            if self._computed:  # else its step was voided with the last beat on offer
+                self._computed -= 1
+                self._step(int(words[1]), int(words[2]))
+        elif code == "U":
+            self.undone += self._layers[int(words[1], 16)].undo()
+        elif code == "I":
+            self._begin(int(words[1], 16))
+        elif code == "Z":
+            self.flushes += 1
+            self._computed = 0
+            self._offered.clear()
+            self._beats.clear()
+            for layer in self._layers:
+                layer.clear()
         else:
             raise TraceError(f"unknown event {code!r}")
 
-    def _forget(self) -> None:
-        # An x packet may be offered, and waits, while a sequence is being initialised.
-        for layer in self._layers:
-            layer.clear()
-        if self._beats and self._beats[-1]:
-            self._offered.clear()
-            self._beats.clear()
+    def _begin(self, layer: int) -> None:
+        if layer == 0:
+            self.sequences += 1
+            if self._next is not None:
+                self._input_size, hidden = self._next
+                self._layers = [_Gather(units) for units in hidden]
+                self._next = None
+        self._layers[layer].begin()
 
     def _step(self, step: int, finished: int) -> None:
         layers = [layer.take() for layer in self._layers]
-        x = np.array(self._beats.pop(0)[: self._input_size], np.int16)
+        x = np.array(self._beats.popleft()[: self._input_size], np.int16)
         self._ready.append(StepRecord(step, layers, x, self._offered.popleft(), finished))

@@ -1,12 +1,13 @@
 // Trace monitor: writes what the core `u_dut` beside it did, one line an event, into the file named by +TRACE=.
 // Nothing is written without that argument. tb/env/trace.py reads the file; docs/verification.md has the format.
 //
-//   I cycle                         a sequence is initialised: references, h and delta memories start anew
-//   Z cycle                         flush: a fault or a soft reset; what is under way is void
+//   I layer                         a layer is initialised: references, h and delta memories start anew
+//   Z cycle                         a fault or a reset: what is under way is void
 //   X step cycle                    first cycle in which the first beat of x is offered
 //   B data                          a beat of x is taken
 //   C layer kind index delta beats  a weight column is asked for (kind 0: x, 1: h)
 //   E layer kind                    all columns of this kind are asked for
+//   U layer                         these columns took back those of kind 1 before them: theta had changed
 //   M layer quad r z nx nh          delta memories of 4 units as the gates read them
 //   R layer quad r z                gates of 4 units
 //   N layer quad n
@@ -24,7 +25,7 @@ module trace_monitor
   reg [4095:0] path;          // a packed string: both simulators take it
   longint    cycle_q, step_q, offered_step_q;
   logic      offered_q;       // the packet now offered has been noted
-  logic      init_q, flush_q;
+  logic      flush_q;
 
   initial begin
     file = 0;
@@ -34,8 +35,8 @@ module trace_monitor
     end
   end
 
-  wire init  = (u_dut.state == SeqInit);
   wire flush = u_dut.flush;
+  wire drop  = u_dut.u_x_ingress.drop;   // x beats now come to nothing
 
   wire [4*SigBits-1:0]  r = {u_dut.u_gate_pipeline.gen_lane[3].u_lane.r5, u_dut.u_gate_pipeline.gen_lane[2].u_lane.r5,
                              u_dut.u_gate_pipeline.gen_lane[1].u_lane.r5, u_dut.u_gate_pipeline.gen_lane[0].u_lane.r5};
@@ -50,11 +51,9 @@ module trace_monitor
       step_q         <= 0;
       offered_step_q <= 0;
       offered_q      <= 1'b0;
-      init_q         <= 1'b0;
       flush_q        <= 1'b0;
     end else begin
       cycle_q <= cycle_q + 1;
-      init_q  <= init;
       flush_q <= flush;
       if (u_dut.s_axis_x_tvalid && !offered_q) begin
         offered_q      <= 1'b1;
@@ -62,24 +61,28 @@ module trace_monitor
       end
       if (u_dut.s_axis_x_tvalid && u_dut.s_axis_x_tready && u_dut.s_axis_x_tlast) offered_q <= 1'b0;
       if (u_dut.packet_done) step_q <= step_q + 1;
-      if (flush) begin
+      if (drop) begin
         offered_q      <= 1'b0;
         offered_step_q <= step_q;
       end
     end
   end
 
+  logic was_reset;
+  initial was_reset = 1'b1;
   always @(posedge clk_i) begin
+    was_reset <= !rst_ni;
+    if (file != 0 && !rst_ni && !was_reset) $fwrite(file, "Z %0d\n", cycle_q);
     if (file != 0 && rst_ni) begin
-      if (init && !init_q)   $fwrite(file, "I %0d\n", cycle_q);
-      if (flush && !flush_q) $fwrite(file, "Z %0d\n", cycle_q);
-      if (u_dut.s_axis_x_tvalid && !offered_q && !flush) $fwrite(file, "X %0d %0d\n", offered_step_q, cycle_q);
-      if (u_dut.s_axis_x_tvalid && u_dut.s_axis_x_tready && !flush) $fwrite(file, "B %h\n", u_dut.s_axis_x_tdata);
+      if (u_dut.s_axis_x_tvalid && !offered_q && !drop) $fwrite(file, "X %0d %0d\n", offered_step_q, cycle_q);
+      if (u_dut.u_x_ingress.taken) $fwrite(file, "B %h\n", u_dut.s_axis_x_tdata);
       if (u_dut.push_valid && u_dut.push_ready) begin
         case (u_dut.push_type)
+          EntryBias:   $fwrite(file, "I %h\n", u_dut.push_layer);
           EntryColumn: $fwrite(file, "C %h %h %h %h %h\n", u_dut.push_layer, u_dut.push_kind,
                                u_dut.u_column_fetch.index2_q, u_dut.push_delta, u_dut.burst_beats);
-          EntryEnd:    $fwrite(file, "E %h %h\n", u_dut.push_layer, u_dut.push_kind);
+          EntryEnd:    if (u_dut.undo) $fwrite(file, "U %h\n", u_dut.push_layer);
+                       else            $fwrite(file, "E %h %h\n", u_dut.push_layer, u_dut.push_kind);
           default: ;
         endcase
       end
@@ -99,6 +102,8 @@ module trace_monitor
         $fwrite(file, "Y %0d %0d\n", step_q, cycle_q);
         $fflush(file);
       end
+      // Last: what happens in the first cycle of a flush still belongs to what it voids.
+      if (flush && !flush_q) $fwrite(file, "Z %0d\n", cycle_q);
     end
   end
 endmodule

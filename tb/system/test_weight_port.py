@@ -17,7 +17,8 @@ from tb.system import bench
 @cocotb.test()
 async def only_the_columns_that_fired(dut: Any) -> None:
     """Could break: a column read twice, too early, or not at all. The beats read in each step are
-    exactly those of the columns that fired, each once; the biases are read once a sequence.
+    exactly those of the inputs that fired and of the hidden units that fire in the step to come,
+    each once; the biases are read once a sequence.
     """
     tb = TB(dut)
     await tb.reset()
@@ -44,10 +45,10 @@ async def only_the_columns_that_fired(dut: Any) -> None:
     for number, x in enumerate(random_inputs(tb.rng, 4 if bench.on_icarus() else 12, 12, "walk")):
         beats.clear()
         await tb.send(x[None])
-        await tb.drained()
+        await tb.at_rest()
         expected = []
         for layer, trace in enumerate(tb.scoreboard.history[-1].layers):
-            for kind, fired in ((WX, trace.fired_x), (WH, trace.fired_h)):
+            for kind, fired in ((WX, trace.fired_x), (WH, tb.scoreboard.ahead()[layer])):
                 for index in fired:
                     start = image.column_address(layer, kind, int(index))
                     end = start + image.column_bytes(layer)
