@@ -28,8 +28,8 @@ from golden.features import features_from_model  # noqa: E402
 from golden.fsdd import DatasetError, load_folder, of_split  # noqa: E402
 from golden.model_file import ModelFileError, load_model  # noqa: E402
 from tb.env.build import BuildError, SimulationError  # noqa: E402
+from tb.env.compare import MismatchError  # noqa: E402
 from tb.env.digits import listen, picture, settings_of, summarise, table  # noqa: E402
-from tb.env.simulation import MismatchError  # noqa: E402
 
 
 def arguments() -> argparse.Namespace:

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from golden.model_file import Model, ModelFileError, load_model
 from tb.env.build import SIMULATORS, BuildError, SimulationError
+from tb.env.compare import MismatchError
 from tb.env.dram import DramError, load_dram
-from tb.env.simulation import MismatchError, Result, simulate
+from tb.env.simulation import Result, simulate
 from tb.env.trace import TraceError
 
 CLOCK_MHZ = 125
@@ -153,10 +154,12 @@ def check_output(path: Path) -> None:
         raise BadInputError(f"{path}: found a folder, expected a file name for the results")
     if not path.parent.is_dir():
         raise BadInputError(f"{path}: found no folder {path.parent}, expected one that exists")
-    if not os.access(path.parent, os.W_OK):
+    try:  # the only test that also holds for root and for read-only file systems
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError:
         raise BadInputError(
             f"{path}: folder {path.parent} found read-only, expected a writable one"
-        )
+        ) from None
 
 
 def write_output(path: Path, result: Result) -> None:

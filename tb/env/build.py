@@ -435,9 +435,7 @@ def _has_headers(*names: str) -> bool:
 
 
 def _output(command: Sequence[str]) -> str:
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=verilator_env(), check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, env=verilator_env(), check=False)
     return done.stdout
 
 

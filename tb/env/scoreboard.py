@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,105 +19,10 @@ from golden.integer import IntegerGru, StepTrace, encode_delta
 from golden.model_file import Model
 from tb.env import registers as regs
 from tb.env.axil import OKAY, Access, AxiLiteMonitor
+from tb.env.compare import ACTIVATION, MismatchError, step_difference, vector_difference
 from tb.env.registers import Ctrl, LayerReg, Reg
 from tb.env.stream import LANES, AxisMonitor, Packet
 from tb.env.trace import StepRecord, TraceReader
-
-MEMORY_NAMES = ("M_r", "M_z", "M_nx", "M_nh")
-GATE_NAMES = ("r", "z", "n")
-
-
-@dataclass(frozen=True)
-class Format:
-    """A number format: total bits and fraction bits, for messages."""
-
-    bits: int
-    frac: int
-
-    @property
-    def name(self) -> str:
-        """As Qm.n."""
-        return f"Q{self.bits - self.frac}.{self.frac}"
-
-    def show(self, value: int) -> str:
-        """A value as a fraction and in hex."""
-        digits = (self.bits + 3) // 4
-        word = value & ((1 << self.bits) - 1)
-        return f"{value / (1 << self.frac):.{self.frac}g} (0x{word:0{digits}x})"
-
-
-ACTIVATION = Format(16, 8)
-ACCUMULATOR = Format(32, 15)
-
-
-class MismatchError(AssertionError):
-    """The core and the model differ; the text names the first difference in one line."""
-
-
-def first_difference(
-    where: str, expected: np.ndarray, actual: np.ndarray, form: Format
-) -> str | None:
-    """One line on the first element that differs, or None when all are equal."""
-    expected, actual = np.asarray(expected).ravel(), np.asarray(actual).ravel()
-    if expected.shape != actual.shape:
-        return f"{where}: expected {expected.size} elements, actual {actual.size}"
-    unequal = np.flatnonzero(expected != actual)
-    if not unequal.size:
-        return None
-    unit = int(unequal[0])
-    return (
-        f"{where} unit {unit}: expected {form.show(int(expected[unit]))},"
-        f" actual {form.show(int(actual[unit]))} in {form.name}"
-        f" ({unequal.size} of {expected.size} differ)"
-    )
-
-
-def columns_difference(where: str, delta: np.ndarray, actual: list[tuple[int, int]]) -> str | None:
-    """One line on the first column that fired wrongly. `delta`: the model's, 0 where silent."""
-    expected = [(int(i), int(delta[i])) for i in np.flatnonzero(delta)]
-    actual = [(int(i), int(d)) for i, d in actual]
-    if expected == actual:
-        return None
-    for position in range(max(len(expected), len(actual))):
-        want = expected[position] if position < len(expected) else None
-        got = actual[position] if position < len(actual) else None
-        if want != got:
-            texts = [
-                "none" if c is None else f"index {c[0]} delta {ACTIVATION.show(c[1])}"
-                for c in (want, got)
-            ]
-            return (
-                f"{where} column {position}: expected {texts[0]}, actual {texts[1]} in Q8.8"
-                f" ({len(expected)} expected, {len(actual)} actual)"
-            )
-    return None
-
-
-def step_difference(step: int, expected: StepTrace, record: StepRecord) -> str | None:
-    """First difference between a model step and a trace record, in the order of the dataflow."""
-    for layer, want in enumerate(expected.layers):
-        got = record.layers[layer]
-        where = f"layer {layer} step {step}"
-        found = columns_difference(f"{where} x", want.dx, got.columns_x)
-        found = found or columns_difference(f"{where} h", want.dh, got.columns_h)
-        if found:
-            return found
-        for bank, name in enumerate(MEMORY_NAMES):
-            found = first_difference(
-                f"{where} {name}", want.memory[bank], got.memory[bank], ACCUMULATOR
-            )
-            if found:
-                return found
-        for name in GATE_NAMES:
-            found = first_difference(
-                f"{where} gate {name}", getattr(want, name), getattr(got, name), ACTIVATION
-            )
-            if found:
-                return found
-        found = first_difference(f"{where} h", want.h, got.h, ACTIVATION)
-        if found:
-            return found
-    return None
 
 
 class DeltaGruScoreboard(Scoreboard):
@@ -281,11 +185,11 @@ class DeltaGruScoreboard(Scoreboard):
 
     def _compare_h(self, step: int, expected: np.ndarray, actual: np.ndarray) -> None:
         assert self.gru is not None
-        where = f"layer {self.gru.model.num_layers - 1} step {step} h stream"
-        found = first_difference(where, expected, actual, ACTIVATION)
+        found = vector_difference("h stream", expected, actual, ACTIVATION)
         if found:
             self.errors += 1
-            self._late = self._late or MismatchError(found)
+            where = f"layer {self.gru.model.num_layers - 1}, {found}"
+            self._late = self._late or MismatchError(where, step)
             if self._trace is None:
                 raise self._late
 
@@ -306,13 +210,13 @@ class DeltaGruScoreboard(Scoreboard):
         if not self._owed_trace:
             raise MismatchError("trace record, but no step is owed")
         step, expected = self._owed_trace.popleft()
-        found = step_difference(step, expected, record)
+        found = step_difference(expected, record)
         read, columns = record.column_beats * self.data_width // 8, self.weight_bytes(expected)
         if not found and read != columns:
-            found = f"step {step}: columns took {read} bytes, expected {columns}"
+            found = f"columns took {read} bytes, expected {columns}"
         if found:
             self.errors += 1
-            raise MismatchError(found)
+            raise MismatchError(found, step)
         self.compared_trace += 1
 
     # ------------------------------------------------------------ the end

@@ -9,35 +9,24 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from golden.integer import IntegerGru, LayerTrace, StepTrace, encode_delta
+from golden.integer import IntegerGru, encode_delta
 from golden.model_file import Model
 from tb.env.build import SimulationError, build, run, run_folder, run_top_sources
+from tb.env.compare import MismatchError, step_difference
 from tb.env.dram import Dram, load_dram
 from tb.env.image import DramImage
-from tb.env.trace import LayerRecord, StepRecord, TraceReader
+from tb.env.trace import StepRecord, TraceReader
 
 LANES = 8  # elements of a stream beat
 BEAT_BYTES = 2 * LANES
 MEMORY_BYTES = (8 << 20, 32 << 20, 128 << 20)  # DRAM sizes built for; the smallest that fits
 QUIET_LIMIT_S = 3600.0  # wall clock without a finished step
-GATES = ("r", "z", "nx", "nh")
-
-
-class MismatchError(AssertionError):
-    """The RTL and the golden model differ: step, layer, element and gate of the first difference.
-
-    ``step`` is the step's number, from 0.
-    """
-
-    def __init__(self, step: int, what: str) -> None:
-        super().__init__(f"step {step}, {what}")
-        self.step = step
 
 
 @dataclass(frozen=True)
@@ -274,11 +263,11 @@ class _Comparison:
             raise SimulationError(f"trace: step {record.step}, expected {step}")
         if self.golden is not None:
             if not np.array_equal(record.x, self.stimulus[step]):
-                raise MismatchError(step, "the core took another x than was sent")
+                raise MismatchError("the core took another x than was sent", step)
             expected = self.golden.step(self.stimulus[step])
-            difference = first_difference(record, expected)
+            difference = step_difference(expected, record)
             if difference:
-                raise MismatchError(step, difference)
+                raise MismatchError(difference, step)
             self.compared += sum(x.memory.size + 4 * x.h.size for x in record.layers)  # r, z, n, h
         self.columns.append(
             (
@@ -305,9 +294,9 @@ class _Comparison:
         if not np.array_equal(hidden, self.hidden):
             step, unit = np.argwhere(hidden != np.array(self.hidden))[0]
             raise MismatchError(
-                int(step),
                 f"layer {self.model.num_layers - 1}, element {unit}, h:"
                 f" {hidden[step, unit]} on the bus, {self.hidden[step][unit]} in the core",
+                int(step),
             )
         beats = np.array([b for _, _, b in self.columns], np.int64)
         bias_bytes = measured["bias_beats"] * image.port_bytes
@@ -344,40 +333,3 @@ class _Comparison:
                 for layer, theta in zip(self.golden.layers, thetas, strict=True)
             ]
         return sum(n * image.column_bytes(i) // image.port_bytes for i, n in enumerate(columns))
-
-
-def first_difference(record: StepRecord, expected: StepTrace) -> str | None:
-    """The first value of a step in which RTL and golden model differ, in words; None if equal."""
-    for layer, (found, wanted) in enumerate(zip(record.layers, expected.layers, strict=True)):
-        for text in _layer_differences(found, wanted):
-            return f"layer {layer}, {text}"
-    return None
-
-
-def _layer_differences(found: LayerRecord, wanted: LayerTrace) -> Iterator[str]:
-    """Differences in the order in which the core computes: deltas, memories, gates, h."""
-    columns = (
-        ("x", found.columns_x, wanted.fired_x, wanted.dx),
-        ("h", found.columns_h, wanted.fired_h, wanted.dh),
-    )
-    for name, taken, fired, delta in columns:
-        right = {int(j): int(delta[j]) for j in fired}
-        if len(taken) != len(dict(taken)):
-            yield f"columns of delta {name}: one is read twice"
-        for element in sorted(right.keys() ^ dict(taken).keys()):
-            what = "is not read" if element in right else "is read, but does not fire"
-            yield f"element {element}, column of delta {name} {what}"
-        for element, value in sorted(taken):
-            if value != right.get(element):
-                yield f"element {element}, delta {name}: {value}, expected {right.get(element)}"
-    for gate, name in enumerate(GATES):
-        yield from _elements(f"gate {name}, memory M_{name}", found.memory[gate],
-                             wanted.memory[gate])  # fmt: skip
-    for name in ("r", "z", "n"):
-        yield from _elements(f"gate {name}", getattr(found, name), getattr(wanted, name))
-    yield from _elements("h", found.h, wanted.h)
-
-
-def _elements(what: str, found: np.ndarray, wanted: np.ndarray) -> Iterator[str]:
-    for element in np.flatnonzero(found != wanted):
-        yield f"element {element}, {what}: {found[element]}, expected {wanted[element]}"

@@ -126,9 +126,12 @@ async def no_answer(dut: Any) -> None:
 
 
 MESSAGES = {
-    "wrong_bias": r"layer 1 step 0 M_nx unit 13: expected \S+ \(0x\w{8}\), actual \S+ \(0x\w{8}\)",
-    "wrong_weight": r"layer 0 step 0 M_z unit 5: expected .* in Q17\.15 \(1 of 8 differ\)",
-    "wrong_threshold": r"layer 0 step 0 x column 0: expected none, actual index 0 delta 0\.0625",
+    "wrong_bias": r"step 0, layer 1, element 13, gate nx, memory M_nx: expected \S+ \(0x\w{8}\),"
+    r" actual \S+ \(0x\w{8}\)",
+    "wrong_weight": r"step 0, layer 0, element 5, gate z, memory M_z: expected .* in Q17\.15"
+    r" \(1 of 8 differ\)",
+    "wrong_threshold": r"step 0, layer 0, column 0 of delta x: expected none,"
+    r" actual element 0 with 0\.0625",
     "nothing_compared": "compared 0 steps on the h stream, expected at least 1",
     "something_left": "1 steps never came out of the core",
     "wild_read": "wild reads: .*outside or not written",
