@@ -40,7 +40,7 @@ demo: setup  ## Spoken digits through the RTL, checked, with a picture (FSDD=fol
 # The seed of a test run is printed by every test and is part of its rerun line.
 PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal
 ifdef SEED
-export COCOTB_RANDOM_SEED := $(SEED)
+export SEED
 endif
 
 test: tools  ## Everything, on both simulators, in parallel; JUnit XML in reports/

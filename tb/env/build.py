@@ -122,7 +122,7 @@ def build(
     filelist: Path | None = RTL_FILELIST,
     include_dirs: Sequence[Path] = (),
     defines: Mapping[str, object] | None = None,
-    waves: bool = False,
+    waves: bool | None = None,
     coverage: bool = False,
     extra_args: Sequence[str] = (),
     build_root: Path | None = None,
@@ -133,8 +133,11 @@ def build(
     bench that needs no RTL. ``parameters`` override the top's integer parameters. In Verilator
     every variable of the top itself can be read and written from Python, none below it, except
     that ``run_top``, whose speed counts, shows only what ``tb/sv/public.vlt`` names.
-    ``waves=True`` and ``coverage=True`` make builds of their own, so that the plain one stays fast.
+    ``waves=True`` and ``coverage=True`` make builds of their own, so that the plain one stays fast;
+    ``waves=None`` asks the environment (``WAVES=1``).
     """
+    if waves is None:
+        waves = os.environ.get("WAVES", "0") not in ("", "0")
     if sim not in SIMULATORS:
         raise ValueError(f"sim: {sim!r} is unknown, expected one of {', '.join(SIMULATORS)}")
     parameters = dict(parameters or {})
@@ -493,7 +496,8 @@ def run(
     log = (log or work_dir / "sim.log").resolve()
     results_xml.unlink(missing_ok=True)
     if waves_file is None and built.waves:
-        waves_file = work_dir / f"{built.top}{built.wave_suffix}"
+        waves_file = _waves_file_of_test(built) or work_dir / f"{built.top}{built.wave_suffix}"
+        print(f"waves: {waves_file}")
 
     command = _simulation_command(built, plusargs, seed, waves_file)
     env = _simulation_env(built, test_module, test_filter, seed, results_xml)
@@ -554,6 +558,16 @@ def _prune(root: Path, age_s: float) -> None:
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink()
+
+
+def _waves_file_of_test(built: Build) -> Path | None:
+    """Where the waves of the pytest case under way go: reports/waves, under the case's name."""
+    case = os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0]
+    if not case:
+        return None
+    folder = REPO / "reports" / "waves"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{re.sub(r'[^A-Za-z0-9_]+', '-', case).strip('-')}{built.wave_suffix}"
 
 
 def _simulation_command(
