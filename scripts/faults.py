@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ROOT / "tb" / "faults.toml"
-COPIED = ("rtl", "tb", "golden", "scripts", "pyproject.toml")
+COPIED = ("rtl", "tb", "golden", "scripts", "pyproject.toml", "docs")
 LIMIT_S = 600
 FAILED, PASSED = 1, 0  # exit statuses of pytest
 

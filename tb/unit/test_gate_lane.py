@@ -176,6 +176,24 @@ async def ends_and_ties(dut: Any) -> None:
 
 
 @cocotb.test()
+async def clip_of_nh(dut: Any) -> None:
+    """Could break: q(M_nh) clipped to a neighbour of its ends, which sigma and tanh never show.
+    r = 1; M_nx cancels the clipped value, so that tanh's argument is small and its steepest part.
+    """
+    lanes = Lanes(dut)
+    beyond = np.array([0, 1, 63, 64, 65, 128, 1 << 20])
+    offset = np.arange(-8, 9) * 64
+    for end, sign in ((fixed.X_MAX, 1), (fixed.X_MIN, -1)):
+        past, near = (a.ravel() for a in np.meshgrid(beyond, offset))
+        m_nh = end * 128 + sign * past
+        m_nx = -end * 128 + near
+        for lut_frac in LUT_FRACS:
+            await lanes.compare(
+                lut_frac, "clip of nh", m_r=1 << 22, m_nh=m_nh, m_nx=m_nx, m_z=SIGMA_IS_0
+            )
+
+
+@cocotb.test()
 async def random_units(dut: Any) -> None:
     """Could break: operands of neighbouring units that mix in the pipeline, since here all inputs
     change in each cycle. Random memories, narrow and over the full width.

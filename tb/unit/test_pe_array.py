@@ -1,0 +1,316 @@
+"""The PE array: sums of random columns, what the gates may read and when, who waits for whom."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import numpy as np
+import pytest
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+
+from golden import fixed
+from tb.env.build import REPO, SIMULATORS, build, run
+from tb.env.tb import rng_for
+
+SOURCES = [REPO / "rtl" / f"{name}.sv" for name in ("edgedrnn_pkg", "ram_1r1w", "pe_array")]
+WIDTHS = (32, 64, 128, 256)
+LAYERS = 4
+BANKS = 4
+COLUMN, BIAS, END = 0, 1, 2
+SIZE_BITS = 11
+ALL_PASSED = (1 << SIZE_BITS) - 1
+TESTS = ("random_work", "a_beat_every_cycle")
+
+
+@pytest.mark.parametrize("sim", SIMULATORS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_pe_array(width: int, sim: str, tmp_path: Path) -> None:
+    """Every width of the port: 4 to 32 PEs."""
+    parameters = {"AxiDataWidth": width, "MaxLayers": LAYERS, "MaxUnits": 256}
+    built = build(sim, "pe_array", parameters, sources=SOURCES, filelist=None)
+    assert len(run(built, __name__, work_dir=tmp_path).passed) == len(TESTS)
+
+
+@dataclass
+class Item:
+    """An entry of the queue of work, with the beats that belong to it."""
+
+    type: int
+    layer: int
+    kind: int = 0
+    last: int = 0
+    delta: int = 0
+    beats: tuple[int, ...] = ()
+
+    def bank(self, beat: int) -> int:
+        """The delta memory that a beat goes to."""
+        if self.type == BIAS:
+            return beat % 16 // 4
+        return beat % 3 if beat % 3 < 2 else 2 + self.kind
+
+    def group(self, beat: int) -> int:
+        """The group of units that a beat belongs to."""
+        return beat // (16 if self.type == BIAS else 3)
+
+
+def word(values: np.ndarray) -> int:
+    """An array of integers as one little-endian number."""
+    return int.from_bytes(values.tobytes(), "little")
+
+
+class Network:
+    """Makes work and keeps the sums, in numpy: `memory` of a layer is [bank, group, lane]."""
+
+    def __init__(self, rng: np.random.Generator, pes: int, groups: tuple[int, ...]) -> None:
+        self.rng, self.pes, self.groups = rng, pes, groups
+        self.memory = [np.zeros((BANKS, g, pes), np.int32) for g in groups]
+        self.closed: deque[tuple[int, np.ndarray]] = deque()  # layer, memory: what gates must see
+
+    def bias(self, layer: int) -> Item:
+        groups = self.groups[layer]
+        memory = self.rng.integers(-(1 << 31), 1 << 31, (BANKS, groups, self.pes))
+        self.memory[layer] = memory.astype(np.int32)
+        quarters = self.memory[layer].transpose(1, 0, 2).reshape(groups * 16, self.pes // 4)
+        return Item(BIAS, layer, delta=0, beats=tuple(word(q) for q in quarters))
+
+    def column(self, layer: int) -> Item:
+        kind = int(self.rng.integers(2))
+        delta = int(self.rng.choice([-32768, 32767, self.rng.integers(-32768, 32768)]))
+        weights = self.rng.integers(-128, 128, (self.groups[layer], 3, self.pes))
+        weights[:, :, 0] = -128
+        for gate in range(3):
+            bank = gate if gate < 2 else 2 + kind
+            sums = self.memory[layer][bank].astype(np.int64) + delta * weights[:, gate]
+            self.memory[layer][bank] = fixed.wrap32(sums)
+        rows = weights.reshape(-1, self.pes).astype(np.int8)
+        return Item(COLUMN, layer, kind, delta=delta, beats=tuple(word(r) for r in rows))
+
+    def end(self, layer: int, last: int) -> Item:
+        if last:
+            self.closed.append((layer, self.memory[layer].copy()))
+        return Item(END, layer, kind=int(self.rng.integers(2)), last=last)
+
+
+class Array:
+    """The queue of work, the weight port and the gates around the PEs, cycle by cycle."""
+
+    def __init__(self, dut: Any, network: Network) -> None:
+        self.dut, self.network, self.rng = dut, network, network.rng
+        self.queue: deque[Item] = deque()  # seen by the PEs
+        self.beat = 0
+        self.offered = False  # a beat, once offered, stays
+        self.started = False  # the gates follow the layer at the head
+        self.gate_layer: int | None = None
+        self.expected = network.memory[0]
+        self.group = 0
+        self.got: set[int] = set()
+        self.tail = 0  # cycles for which the gates stay busy after their last read
+        self.owed: list[tuple[int, int]] = []  # (bank, group) granted in the cycle before
+        self.counts = dict.fromkeys(("held", "early", "denied", "fired", "gates"), 0)
+
+    @property
+    def idle(self) -> bool:
+        return not self.queue and self.gate_layer is None
+
+    async def cycle(self, beat_rate: float = 1.0, read_rate: float = 1.0) -> None:
+        """One clock cycle: drive, look, compare."""
+        dut, rng, queue = self.dut, self.rng, self.queue
+        head = queue[0] if queue else None
+        data = head is not None and head.type != END
+        self.offered = data and (self.offered or rng.random() < beat_rate)
+        dut.work_valid_i.value = int(head is not None)
+        if head is not None:
+            for name in ("type", "layer", "kind", "last"):
+                getattr(dut, f"work_{name}_i").value = getattr(head, name)
+            dut.work_delta_i.value = head.delta
+        closes = len(queue) > 1 and queue[1].type == END and queue[1].last == 1
+        dut.next_closes_i.value = int(closes)
+        dut.beat_valid_i.value = int(self.offered)
+        if self.offered and head is not None:
+            dut.beat_data_i.value = head.beats[self.beat]
+
+        busy = self.gate_layer is not None
+        layer = self.gate_layer or 0
+        groups = self.network.groups[layer]
+        reading = busy and self.group < groups
+        dut.gate_ready_i.value = int(not busy)
+        dut.gate_busy_i.value = int(busy)
+        dut.gate_layer_i.value = layer
+        dut.gate_passed_i.value = self.group if reading else ALL_PASSED
+        dut.gate_group_i.value = self.group if reading else int(rng.integers(max(1, groups)))
+        dut.gate_re_i.value = 0
+
+        # A group is read in the very cycle in which it is said to be ready.
+        await FallingEdge(dut.clk_i)
+        wanted = 0
+        whole = dut.all_ready_o.value == 1
+        if reading and (whole or self.group < int(dut.groups_ready_o.value)):
+            wanted = sum(1 << b for b in range(BANKS) if b not in self.got)
+            if rng.random() >= read_rate:
+                wanted &= int(rng.integers(16))
+        dut.gate_re_i.value = wanted
+
+        await RisingEdge(dut.clk_i)
+        if self.owed:
+            rdata = int(dut.gate_rdata_o.value)
+            lanes = np.frombuffer(rdata.to_bytes(BANKS * 4 * self.network.pes, "little"), "<i4")
+            found = lanes.reshape(BANKS, self.network.pes)
+            for bank, group in self.owed:
+                want = self.expected[bank, group]
+                assert np.array_equal(found[bank], want), f"bank {bank}, group {group}"
+        group = 0 if head is None or not data else head.group(self.beat)
+        same = busy and head is not None and layer == head.layer
+        held = data and same and not self.started and reading and group >= self.group
+        assert int(dut.beat_ready_o.value) == int(data and not held)
+        assert int(dut.wanting_o.value) == int(data and not held and not self.offered)
+        fire = self.offered and not held
+        used = 0
+        if fire and head is not None and head.type == COLUMN:
+            used = 1 << head.bank(self.beat)
+        assert int(dut.gate_grant_o.value) == wanted & ~used
+        self.counts["denied"] += (wanted & used) != 0
+        self.counts["held"] += held
+        self.counts["fired"] += fire
+
+        granted = wanted & ~used
+        self.owed = [(b, self.group) for b in range(BANKS) if granted >> b & 1]
+        self.counts["early"] += bool(self.owed) and not whole
+        self.got |= {b for b, _ in self.owed}
+
+        start = int(dut.gate_start_o.value)
+        pop = int(dut.work_ready_o.value)
+        may_start = (
+            head is not None
+            and not self.started
+            and ((head.type == END and head.last == 1) or (head.type == COLUMN and closes))
+        )
+        assert start == int(may_start)
+        last_beat = fire and head is not None and self.beat + 1 == len(head.beats)
+        ends = head is not None and head.type == END
+        leaves = ends and (not head.last or self.started or not busy)
+        assert (pop == 1 and head is not None) == (last_beat or leaves)
+
+        # What the next cycle starts with.
+        if len(self.got) == BANKS:
+            self.got = set()
+            self.group += 1
+            self.tail = int(rng.integers(4))
+        elif busy and self.group == groups and not self.owed:
+            self.tail -= 1
+            if self.tail < 0:
+                self.gate_layer = None
+        if start and not busy:
+            self.gate_layer, self.expected = self.network.closed.popleft()
+            assert int(dut.gate_layer_o.value) == self.gate_layer
+            self.group, self.started = 0, True
+            self.counts["gates"] += 1
+        if fire:
+            self.offered = False
+            self.beat += 1
+        if pop and head is not None:
+            queue.popleft()
+            self.beat = 0
+            if head.type == END and head.last:
+                self.started = False
+
+
+async def setup(dut: Any, groups: tuple[int, ...]) -> None:
+    """Reset with every input at 0, and the sizes of the layers."""
+    names = ("work_valid", "work_type", "work_layer", "work_kind", "work_last", "work_delta")
+    names += ("next_closes", "beat_valid", "beat_data", "gate_ready", "gate_busy", "gate_layer")
+    names += ("gate_passed", "gate_re", "gate_group", "flush", "rst_n")
+    for name in names:
+        getattr(dut, f"{name}i" if name == "rst_n" else f"{name}_i").value = 0
+    dut.groups_i.value = sum(g << (SIZE_BITS * i) for i, g in enumerate(groups))
+    Clock(dut.clk_i, 10, "ns").start()
+    await ClockCycles(dut.clk_i, 3)
+    dut.rst_ni.value = 1
+
+
+@cocotb.test()
+async def random_work(dut: Any) -> None:
+    """Could break: a lane, bank or group that gets another's sum, a product of two extremes, a sum
+    that does not wrap, a group announced before it is written, a column let through before the
+    gates have passed, a grant that is no read, a flush that leaves something. Biases and columns of
+    four layers with random gaps; the gates read each group as soon as it is announced and compare
+    it with numpy; three rounds, the first two cut by a flush.
+    """
+    rng = rng_for("work")
+    pes = len(dut.beat_data_i) // 8
+    groups = (-(-8 // pes), 3, 5, 7)
+    await setup(dut, groups)
+    counts: dict[str, int] = {}
+    for rounds in range(3):
+        network = Network(rng, pes, groups)
+        array = Array(dut, network)
+        waiting: deque[Item] = deque()
+        for layer in range(LAYERS):
+            waiting += [network.bias(layer), network.end(layer, 0)]
+        layer = 0
+        for _ in range(50):
+            if rng.random() < 0.5:  # else again the layer that the gates have just got
+                layer = int(rng.choice(LAYERS, p=(0.4, 0.3, 0.2, 0.1)))
+            waiting += [network.column(layer) for _ in range(rng.integers(3))]
+            if rng.random() < 0.2:
+                waiting.append(network.end(layer, 0))
+            waiting += [network.column(layer) for _ in range(rng.integers(2))]
+            waiting.append(network.end(layer, 1))
+        cycles, cut = 0, 600 if rounds < 2 else None
+        while (waiting or not array.idle or array.owed) and cycles != cut:
+            # Work comes singly, or many items at a time.
+            if waiting and len(array.queue) < 16 and rng.random() < (0.1, 1.0)[cycles // 64 % 2]:
+                array.queue.append(waiting.popleft())
+            beat_rate = (1.0, 0.4, 1.0)[cycles // 100 % 3]
+            await array.cycle(beat_rate, read_rate=(1.0, 0.1)[cycles // 150 % 2])
+            cycles += 1
+            assert cycles < 10000, "stuck"
+        for key, value in array.counts.items():
+            counts[key] = counts.get(key, 0) + value
+        if cut is None:
+            assert not network.closed
+        dut.work_valid_i.value = dut.beat_valid_i.value = dut.gate_busy_i.value = 0
+        dut.gate_re_i.value = 0
+        dut.flush_i.value = int(cut is not None)
+        await ClockCycles(dut.clk_i, 2 if cut is not None else 4)
+        assert dut.idle_o.value == 1
+        dut.flush_i.value = 0
+        assert int(dut.groups_ready_o.value) == 0
+    for key, least in (("held", 20), ("early", 10), ("denied", 20), ("gates", 24)):
+        assert counts[key] >= least, f"{key}: {counts}"
+
+
+@cocotb.test()
+async def a_beat_every_cycle(dut: Any) -> None:
+    """Could break: the word of M that comes again after three beats, read before it is written, or
+    a bubble that hides it. H = 8, columns of one layer without a gap, beats in each cycle: the
+    sums are those of numpy and no cycle is lost but that of the end.
+    """
+    rng = rng_for("rate")
+    pes = len(dut.beat_data_i) // 8
+    groups = (-(-8 // pes),) * LAYERS
+    await setup(dut, groups)
+    network = Network(rng, pes, groups)
+    array = Array(dut, network)
+    array.queue += [network.bias(0), network.end(0, 0)]
+    for _ in range(12):
+        array.queue += [network.column(0) for _ in range(10)]
+        array.queue.append(network.end(0, 1))
+        array.queue += [network.column(1)]  # the gates read layer 0 meanwhile, so nothing is held
+        array.queue.append(network.end(1, 0))
+    beats = sum(len(item.beats) for item in array.queue)
+    ends = sum(item.type == END for item in array.queue)
+    cycles = 0
+    while array.queue:
+        await array.cycle()
+        cycles += 1
+        assert cycles < 5000, "stuck"
+    while not array.idle or array.owed:
+        await array.cycle()
+    assert array.counts["fired"] == beats
+    assert cycles == beats + ends + array.counts["held"]
+    assert array.counts["gates"] == 12 and not network.closed
