@@ -20,7 +20,7 @@ SOURCES = [*RTL, Path(__file__).with_name("sv") / "gate_lane_bench.sv"]
 LANES = 16
 LATENCY = 10
 LUT_FRACS = range(fixed.LUT_FRAC_MIN, fixed.LUT_FRAC_MAX + 1)
-TESTS = ("every_z", "every_r", "every_tanh", "ends_and_ties", "random_units")
+TESTS = ("every_z", "every_r", "every_tanh", "ends_and_ties", "clip_of_nh", "random_units")
 INPUTS = ("m_r", "m_z", "m_nx", "m_nh", "h_prev")
 SIGMA_IS_0 = fixed.ACC_MIN
 
