@@ -243,8 +243,8 @@ async def ends_of_regions(dut: Any) -> None:
 @cocotb.test()
 async def random_and_flush(dut: Any) -> None:
     """Could break: something that one check leaves to the next, layers beyond NUM_LAYERS that are
-    looked at, a flush after which the old check goes on. Good configurations and ones with one
-    fault in turn, some cut by a flush: after it nothing is answered, and the next is answered right.
+    looked at, a flush after which the old check goes on. Good ones and ones with a single
+    fault in turn, some cut by a flush: then nothing is answered, and the next is answered right.
     """
     check = Check(dut)
     await check.start()
