@@ -137,7 +137,7 @@ def build(
     ``waves=None`` asks the environment (``WAVES=1``).
     """
     if waves is None:
-        waves = os.environ.get("WAVES", "0") not in ("", "0")
+        waves = _waves_wanted()
     if sim not in SIMULATORS:
         raise ValueError(f"sim: {sim!r} is unknown, expected one of {', '.join(SIMULATORS)}")
     parameters = dict(parameters or {})
@@ -560,10 +560,15 @@ def _prune(root: Path, age_s: float) -> None:
                     path.unlink()
 
 
+def _waves_wanted() -> bool:
+    """Whether the environment asks for waves of every test."""
+    return os.environ.get("WAVES", "0") not in ("", "0")
+
+
 def _waves_file_of_test(built: Build) -> Path | None:
-    """Where the waves of the pytest case under way go: reports/waves, under the case's name."""
+    """Where the waves of the pytest case under way go if WAVES=1 asked for them: reports/waves."""
     case = os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0]
-    if not case:
+    if not case or not _waves_wanted():
         return None
     folder = REPO / "reports" / "waves"
     folder.mkdir(parents=True, exist_ok=True)

@@ -313,7 +313,8 @@ async def undo_pass(dut: Any) -> None:
         await bench.walk(PASS_H, layer, size, theta)
         if number % 2:
             await bench.walk(PASS_H, other, UNITS, theta)
-            await bench.walk(PASS_X, 1 + layer % (LAYERS - 1), UNITS, theta)
+            x = bench.h[other] if layer == 0 else None
+            await bench.walk(PASS_X, layer, UNITS, theta, x=x)
         bench.chasing, bench.written, bench.gate_rate = layer, 0, 0.0
         reads = bench.h_reads
         await bench.walk(PASS_UNDO, layer, size)

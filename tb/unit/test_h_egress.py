@@ -107,15 +107,15 @@ class Bench:
 @cocotb.test()
 async def random_packets(dut: Any) -> None:
     """Could break: halves of a beat that are swapped or mixed with the next, a beat lost when the
-    queue is full, tlast on another beat, a step counted twice. Packets of all lengths under
-    every kind of stall of the taker and of the gates.
+    queue is full, tlast on another beat, a step counted twice, room that leaks. Packets of all
+    lengths under every kind of stall of the taker and of the gates; then all the room is there.
     """
     Clock(dut.clk_i, 10, "ns").start()
     for kind in ("free", "random", "runs", "heavy", "hiccup"):
         bench = Bench(dut, kind)
         await bench.start()
         bench.pause, bench.gate_pause = pause_of(kind, bench.rng), pause_of("random", bench.rng)
-        lengths = [1, 1, 2, 20, *(int(n) for n in bench.rng.integers(1, 12, 6))]
+        lengths = [1, 1, 2, 20, *(int(n) for n in bench.rng.integers(1, 12, 8))]
         expected = [beat for length in lengths for beat in bench.packet(length)]
         for _ in range(3000):
             await bench.cycle()
@@ -125,6 +125,12 @@ async def random_packets(dut: Any) -> None:
             await bench.cycle()
         assert bench.taken == expected
         assert bench.done == len(lengths)
+        bench.pause, bench.gate_pause = iter(lambda: True, None), never()
+        before = bench.reserved
+        bench.packet(2 * DEPTH)
+        for _ in range(8 * DEPTH):
+            await bench.cycle()
+        assert bench.reserved - before == 2 * (DEPTH + 1), "room has leaked away"
 
 
 @cocotb.test()
@@ -156,6 +162,22 @@ async def room(dut: Any) -> None:
     for _ in range(100):
         await bench.cycle()
     assert bench.reserved - before == 100
+
+
+@cocotb.test()
+async def straight_through(dut: Any) -> None:
+    """Could break: a cycle more between the gates and the taker. With nothing queued, a beat is
+    offered in the cycle after its second half.
+    """
+    Clock(dut.clk_i, 10, "ns").start()
+    bench = Bench(dut, "straight")
+    await bench.start()
+    bench.packet(1)
+    for _ in range(PIPELINE + 2):  # two quads enter, and the second leaves the pipeline
+        await bench.cycle()
+        assert bench.offered is None and not bench.taken
+    await bench.cycle()
+    assert len(bench.taken) == 1
 
 
 @cocotb.test()
