@@ -234,11 +234,13 @@ class _VerilatorRecipe:
     """Verilator with cocotb's main loop, without the slow ``--public-flat-rw``."""
 
     executable_name = "simulation"
-    # run_top, for long runs, is compiled for speed. Others are compiled quickly: small functions in
-    # small files keep both cores busy, in half the time, and cost a tenth of the speed.
+    # run_top, for long runs, is compiled for speed. The whole core's bench is compiled quickly:
+    # small functions in small files keep both cores busy, in half the time, and cost a tenth of the
+    # speed. A single module is too small for that to pay.
     fast_tops = ("run_top",)
-    fast_split = ("--output-split", "20000")
-    quick_split = ("--output-split", "5000", "--output-split-cfuncs", "300")
+    split_tops = ("edgedrnn_tb",)
+    large_split = ("--output-split", "20000")
+    small_split = ("--output-split", "5000", "--output-split-cfuncs", "300")
 
     def wave_suffix(self) -> str:
         """FST, a tenth of VCD's size, where the headers that Verilator's writer needs are there."""
@@ -269,7 +271,7 @@ class _VerilatorRecipe:
             *("--cc", "--exe", "--vpi", "--timing", "--assert", "-O3", "-j", "2"),
             *("--x-assign", "unique", "--x-initial", "unique"),
             *("--timescale", TIMESCALE, "-Wno-fatal"),
-            *(self.fast_split if fast else self.quick_split),
+            *(self.small_split if plan["top"] in self.split_tops else self.large_split),
             *("--Mdir", str(scratch), "--top-module", plan["top"], "--prefix", "Vtop"),
             *("-o", self.executable_name, "-CFLAGS", "-std=gnu++20"),
             *("-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator"),
@@ -287,7 +289,7 @@ class _VerilatorRecipe:
         shared = self._runtime_objects(plan, optimise)
         if shared.is_dir():  # compiled by an earlier build with the same switches
             for path in shared.glob("verilated*.o"):
-                shutil.copy2(path, scratch / path.name)
+                shutil.copy(path, scratch / path.name)  # newer than Vtop.mk: make keeps it
         make = [
             *("make", "-s", "-j", "2", "-C", str(scratch), "-f", "Vtop.mk"),
             *VERILATED_MK_FIXES,
