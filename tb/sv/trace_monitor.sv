@@ -103,7 +103,11 @@ module trace_monitor
         $fflush(file);
       end
       // Last: what happens in the first cycle of a flush still belongs to what it voids.
-      if (flush && !flush_q) $fwrite(file, "Z %0d\n", cycle_q);
+      // Flushed to disk as well: who reads on after a reset must not find older lines behind it.
+      if (flush && !flush_q) begin
+        $fwrite(file, "Z %0d\n", cycle_q);
+        $fflush(file);
+      end
     end
   end
 endmodule
