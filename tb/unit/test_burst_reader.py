@@ -26,7 +26,7 @@ OKAY, SLVERR, DECERR = 0, 2, 3
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-@pytest.mark.parametrize("width", [64, 256])
+@pytest.mark.parametrize("width", [32, 64, 256])
 def test_burst_reader(width: int, sim: str, tmp_path: Path) -> None:
     """Ports on which a page is more beats than a burst may have, and on which it is fewer."""
     parameters = {"AxiDataWidth": width, "Outstanding": OUTSTANDING}
@@ -389,3 +389,30 @@ async def timeout(dut: Any) -> None:
     for _ in range(10 * limit):
         await bench.cycle()
     assert not bench.events["timeout"]
+
+
+@cocotb.test()
+async def cycle_of_an_error(dut: Any) -> None:
+    """Could break: an error that is told late, twice, before its beat is taken, or for EXOKAY. One
+    beat of eight answers SLVERR, DECERR or EXOKAY, the sink stalls so that the beat has to wait; a
+    pulse in exactly the cycle in which it is taken, or none.
+    """
+    Clock(dut.clk_i, 10, "ns").start()
+    for code, name in ((SLVERR, "slverr"), (DECERR, "decerr"), (1, "")):
+        for place in range(8):
+            bench = Bench(dut, f"error {code} {place}")
+            await bench.start()
+            bench.beat_pause = pause_of("heavy", bench.rng)
+            bench.responses = {0x4000 + place * bench.beat: code}
+            bench.requests.append((0x4000, 8))
+            taken_in = []
+            for _ in range(2000):
+                before = bench.taken
+                await bench.cycle()
+                if bench.taken > before:
+                    taken_in.append(bench.cycles - 1)
+                if len(bench.beats) == 8:
+                    break
+            expected = {kind: [taken_in[place]] if kind == name else [] for kind in bench.events}
+            assert bench.events == expected
+            assert bench.beats == bench.expected([(0x4000, 8)])

@@ -208,3 +208,27 @@ async def full_rate_and_flush(dut: Any) -> None:
         await bench.cycle(None)
         assert dut.idle_o.value == 1
     assert len(bench.work) == before
+
+
+@cocotb.test()
+async def undo_flag(dut: Any) -> None:
+    """Could break: the undo flag of another entry beside a column or an end, so that columns taken
+    back are counted as read. Columns and ends with flags at random, and stalls on both outputs; the
+    flag is read in the cycle in which the work item is taken.
+    """
+    Clock(dut.clk_i, 10, "ns").start()
+    rng = rng_for("undo")
+    bench = make(dut)
+    await bench.start(rng)
+    bench.burst_pause, bench.work_pause = pause_of("random", rng), pause_of("runs", rng)
+    entries = [random_entry(rng, bench) for _ in range(120)]
+    todo, flags = list(entries), []
+    for _ in range(4000):
+        before = len(bench.work)
+        if await bench.cycle(todo[0] if todo else None):
+            todo.pop(0)
+        if len(bench.work) > before:
+            flags.append(int(dut.undo_o.value))
+        if len(flags) == len(entries):
+            break
+    assert flags == [entry.undo for entry in entries]

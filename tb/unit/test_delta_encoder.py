@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,19 @@ def test_delta_encoder(sim: str, tmp_path: Path) -> None:
     parameters = {"MaxLayers": LAYERS, "MaxUnits": UNITS}
     built = build(sim, "delta_encoder", parameters, sources=SOURCES, filelist=None)
     run(built, __name__, work_dir=tmp_path)
+
+
+@pytest.mark.parametrize("sim", SIMULATORS)
+def test_delta_encoder_full_size(sim: str, tmp_path: Path) -> None:
+    """The largest layer: 1024 units."""
+    built = build(
+        sim,
+        "delta_encoder",
+        {"MaxLayers": LAYERS, "MaxUnits": 1024},
+        sources=SOURCES,
+        filelist=None,
+    )
+    run(built, __name__, "quiet_walk$", work_dir=tmp_path)
 
 
 class Bench:
@@ -373,3 +388,54 @@ async def cycles_of_a_pass(dut: Any) -> None:
         await bench.walk(PASS_X, 0, UNITS, 3, x=x)
         work = max(firing, 1) * UNITS // 8
         assert work <= bench.cycles <= work + 7, f"{bench.cycles} cycles for {work}"
+
+
+@cocotb.test()
+async def undo_and_again(dut: Any) -> None:
+    """Could break: an undo whose columns are not those of the pass before, in order, with the
+    opposite deltas, or one that leaves a reference a little off. An h pass, its undo and the same h
+    pass again, for several sizes and thresholds, under stalls; entries are compared.
+    """
+    Clock(dut.clk_i, 10, "ns").start()
+    bench = Bench(dut, "again")
+    await bench.start()
+    columns = 0
+    for number in range(20):
+        bench.entry_pause = pause_of(("free", "random", "runs")[number % 3], bench.rng)
+        layer, size = number % LAYERS, int(bench.rng.integers(1, UNITS + 1))
+        theta = int(bench.rng.choice([0, 2, 100]))
+        bench.h[layer] = bench.rng.integers(-256, 257, UNITS)
+        passes = []
+        for kind in (PASS_H, PASS_UNDO, PASS_H):
+            await bench.walk(kind, layer, size, theta)
+            passes.append([entry[5:] for entry in bench.entries[:-1]])
+        first, undone, again = passes
+        assert undone == [(index, -delta & 0xFFFF) for index, delta in first]
+        assert again == first
+        columns += len(first)
+    assert columns > 200
+
+
+@cocotb.test()
+async def quiet_walk(dut: Any) -> None:
+    """Could break: a quiet vector that costs more than its cycle, or a pass that ends late. All the
+    units this build has, none of them moved: a cycle a vector and four beside, so 132 for 1024.
+    """
+    Clock(dut.clk_i, 10, "ns").start()
+    bench = Bench(dut, "quiet")
+    await bench.start()
+    units = json.loads(os.environ["BUILD_PARAMETERS"])["MaxUnits"]
+    for kind in (PASS_INIT, PASS_X, PASS_X):
+        bench.entries = []
+        bench.x = pack(np.zeros(units, np.int16)) if kind == PASS_X else []
+        bench.offer(kind, 0, units, 1, 1)
+        await bench.cycle(pass_valid=1)
+        bench.cycles = 0
+        while dut.idle_o.value == 0 or bench.cycles == 0:
+            await bench.cycle()
+            assert bench.cycles < 3 * units, "the pass does not end"
+        busy = bench.cycles - 1  # the last one saw it idle
+        if kind == PASS_INIT:
+            continue
+        assert bench.entries == [(END, 0, 0, 1, 0)] and not bench.x
+        assert busy == units // 8 + 4, f"{busy} cycles for {units} units"

@@ -190,3 +190,37 @@ async def rest_of_a_cut_packet(dut: Any) -> None:
                 out += [seen["x_data"]] if seen["x_valid"] else []
             seen = await bench.cycle(x_ready=1)
             assert [*out, seen["x_data"]] == [50, 51, 52, 53]
+
+
+@cocotb.test()
+async def every_size(dut: Any) -> None:
+    """Could break: the number of beats for some size, so that the end of its packet is expected a
+    beat off. Each size from 1 to 40: a right packet, one whose tlast comes a beat early, and one
+    without tlast on its last beat; a pulse at that beat alone, with its index.
+    """
+    Clock(dut.clk_i, 10, "ns").start()
+    bench = Bench(dut)
+    await bench.start()
+    pulses = 0
+    for size in range(1, 41):
+        dut.size_i.value = size
+        beats = -(-size // 8)
+        for kind in ("right", "short", "long"):
+            if kind == "short" and beats == 1:
+                continue
+            end = beats - 2 if kind == "short" else beats - 1
+            for number in range(end + 1):
+                last = int(number == end and kind != "long")
+                seen = await bench.cycle(number, last, open=int(number == 0), x_ready=1)
+                assert seen["ready"] == 1 and seen["beat"] == number
+                assert seen["first"] == (number == 0)
+                assert seen["short"] == (number == end and kind == "short")
+                assert seen["long"] == (number == end and kind == "long")
+                pulses += seen["short"] + seen["long"]
+            if kind == "right":
+                assert (await bench.cycle(1, 1, x_ready=1))["ready"] == 0, "a second packet"
+                continue
+            await bench.cycle(flush=1)
+            if kind == "long":
+                assert (await bench.cycle(1, 1))["ready"] == 1, "the rest is not taken"
+    assert pulses == 40 + 32
