@@ -133,7 +133,7 @@ module edgedrnn
   logic [SizeBits-1:0]  pass_size;
   logic [ThetaBits-1:0] pass_theta;
 
-  logic encoder_idle, fetch_idle, reader_idle, pe_idle, gate_start, gate_ready, gate_done;
+  logic encoder_idle, fetch_idle, work_few, reader_idle, pe_idle, gate_start, gate_ready, gate_done;
   logic slverr, decerr, timed_out;
 
   sequencer #(
@@ -258,7 +258,7 @@ module edgedrnn
   entry_e                  push_type;
   logic [LayerBits-1:0]    push_layer;
   act_t                    push_delta;
-  logic                    column, undo, work_few;
+  logic                    column, undo;
 
   column_fetch #(
     .AxiDataWidth(AxiDataWidth), .AxiAddrWidth(AxiAddrWidth), .MaxLayers(MaxLayers)
