@@ -1,8 +1,9 @@
 """What synth.py and pnr.py share: build parameters, running the FPGA tools, tables, documents.
 
 The tools are YoWASP's builds of Yosys and nextpnr, WebAssembly from PyPI: the same on every
-machine, and no more than `pip install` to get. They see only files below the folder they run in,
-so the RTL is copied into a work folder, and everything they write stays there.
+machine, and no more than `pip install` to get. They do not see all of the file system (/tmp is one
+of their own), so the RTL is copied into the work folder that they run in, and all paths are
+relative to it.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import IO, Any, NoReturn, TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -266,40 +268,76 @@ def run_tool(tool: Tool, arguments: Sequence[str], folder: Path, outputs: Sequen
     for name in (log.name, *outputs):
         (folder / name).unlink(missing_ok=True)
     line = LiveLine(tool.name)
-    phase, position, rest = "starting (the first run on a machine compiles it)", 0, ""
-    with printed.open("wb") as sink:
-        child = subprocess.Popen(
-            tool.command("-l", log.name, *arguments),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            while child.poll() is None:
-                if log.exists():
-                    with log.open("rb") as text:
-                        text.seek(position)
-                        more = text.read()
-                    position += len(more)
-                    *lines, rest = (rest + more.decode(errors="replace")).split("\n")
-                    for one in lines:
-                        phase = phase_of(one) or phase
-                line.show(phase)
-                time.sleep(0.2)
-        finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
-            line.close()
+    try:
+        with printed.open("wb") as sink:
+            with _alone(f"edgedrnn-{tool.module}"):
+                phase = "getting ready (the first run on a machine compiles the tool)"
+                _start(tool.command("-V"), folder, sink, lambda: line.show(phase))
+            follow = _Follower(log, phase="starting")
+            status = _start(
+                tool.command("-l", log.name, *arguments),
+                folder,
+                sink,
+                lambda: line.show(follow.phase()),
+            )
+    finally:
+        line.close()
     text = log.read_text(errors="replace") if log.exists() else ""
     missing = [n for n in outputs if not (folder / n).exists() or not (folder / n).stat().st_size]
-    if child.returncode or missing:
+    if status or missing:
         raise ToolError(
-            f"{tool.name}: {_reason(text, printed, child.returncode, missing)};"
+            f"{tool.name}: {_reason(text, printed, status, missing)};"
             f" log: {shown(log if text else printed)}"
         )
     return text
+
+
+@contextlib.contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Only one process of this user at a time.
+
+    The tools keep what they compiled for later runs, in a file that they overwrite in place: one
+    that starts while another writes it can die of it.
+    """
+    with (Path(tempfile.gettempdir()) / f"{name}-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _start(command: Sequence[str], folder: Path, sink: IO, tick: Callable[[], None]) -> int:
+    """Run a command to its end with its output in a file; its exit status."""
+    child = subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
+    )
+    try:
+        while child.poll() is None:
+            tick()
+            time.sleep(0.1)
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+    return child.returncode
+
+
+class _Follower:
+    """Reads a log as it grows."""
+
+    def __init__(self, log: Path, phase: str) -> None:
+        self._log, self._phase = log, phase
+        self._position, self._rest = 0, b""
+
+    def phase(self) -> str:
+        """What the log says is being done now."""
+        if self._log.exists():
+            with self._log.open("rb") as file:
+                file.seek(self._position)
+                more = file.read()
+            self._position += len(more)
+            *lines, self._rest = (self._rest + more).split(b"\n")
+            for line in lines:
+                self._phase = phase_of(line.decode(errors="replace")) or self._phase
+        return self._phase
 
 
 def _reason(log: str, printed: Path, status: int, missing: Sequence[str]) -> str:

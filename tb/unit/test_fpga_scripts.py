@@ -315,7 +315,8 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def make(body: str) -> Tool:
         name = f"fake_tool_{next(number)}"
         text = (
-            "import sys\ndef run(argv):\n    log = open(argv[1], 'a')\n"
+            "def run(argv):\n    if argv == ['-V']:\n        return 0\n"
+            "    log = open(argv[1], 'a')\n"
             f"{textwrap.indent(textwrap.dedent(body), '    ')}\n    return 0\n"
         )
         (tmp_path / f"{name}.py").write_text(text)
