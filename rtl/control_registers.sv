@@ -152,9 +152,12 @@ module control_registers
   wire  w_ctrl = commit && !w_layer && (awaddr_q == RegCtrl);
   wire  w_perf = commit && !w_layer && (awaddr_q == RegPerfCtrl);
 
-  assign start_o        = w_ctrl && wdata_q[CtrlStartBit];
-  assign soft_reset_o   = w_ctrl && wdata_q[CtrlSoftResetBit];
-  assign new_sequence_o = w_ctrl && wdata_q[CtrlNewSequenceBit];
+  // Commands leave from registers, while the write is being answered.
+  always_ff @(posedge clk_i) begin
+    start_o        <= rst_ni && w_ctrl && wdata_q[CtrlStartBit];
+    soft_reset_o   <= rst_ni && w_ctrl && wdata_q[CtrlSoftResetBit];
+    new_sequence_o <= rst_ni && w_ctrl && wdata_q[CtrlNewSequenceBit];
+  end
   assign perf_clear_o   = w_perf && wdata_q[PerfCtrlClearBit];
   assign irq_o          = |(irq_status_q & irq_enable_q);
 

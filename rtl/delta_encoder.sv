@@ -80,7 +80,7 @@ module delta_encoder
   wire [VecBits:0]      vecs     = size_up[VecBits+3:3];
 
   // ---- A: issue the read ------------------------------------------------------------------------------------------
-  logic b_valid_q, c_valid_q, d_valid_q, e_valid_q;
+  logic b_valid_q, c_valid_q, d_valid_q, e_valid;
   logic b_ready, c_ready, d_ready, a_fire;
 
   // Whether the next vector of h_t is written is decided a cycle ahead; behind running gates, then, every other cycle.
@@ -126,32 +126,35 @@ module delta_encoder
     assign d_ref_new[i*ActBits +: ActBits] = d_ref_q[i*ActBits +: ActBits] + delta;
   end
   wire d_move = d_valid_q && d_ready;
-  wire d_fires = (d_fire != '0);
 
   // ---- E: one entry a cycle ---------------------------------------------------------------------------------------
   logic [VecWidth-1:0] e_delta_q;
   logic [VecLanes-1:0] e_pending_q;
+  logic [VecLanes-1:0] e_rest;          // all but the first
   logic [2:0]          e_lane;
+  logic                found;
   always_comb begin
     e_lane = 3'd0;
-    for (int i = VecLanes - 1; i >= 0; i--) begin
-      if (e_pending_q[i]) e_lane = 3'(i);
+    found  = 1'b0;
+    for (int i = 0; i < VecLanes; i++) begin
+      e_rest[i] = e_pending_q[i] && found;
+      if (e_pending_q[i] && !found) e_lane = 3'(i);
+      found = found || e_pending_q[i];
     end
   end
-  wire [VecLanes-1:0] e_rest = e_pending_q & (e_pending_q - 1'b1);
-  wire e_emit   = e_valid_q && entry_ready_i;
+  assign e_valid = (e_pending_q != '0);
 
   // A quiet vector leaves D without entering E. The stages before D do not look at E's last entry, so a vector that
   // fires once costs two cycles.
-  assign d_ready = !e_valid_q || (entry_ready_i && e_rest == '0);
-  assign c_ready = !d_valid_q || !e_valid_q;
+  assign d_ready = (e_rest == '0) && (!e_valid || entry_ready_i);
+  assign c_ready = !d_valid_q || !e_valid;
   assign b_ready = !b_valid_q || !c_valid_q || c_ready;
   wire   b_move  = b_valid_q && (!c_valid_q || c_ready);
   wire   c_move  = c_valid_q && c_ready;
 
-  wire pipe_empty = !b_valid_q && !c_valid_q && !d_valid_q && !e_valid_q;
+  wire pipe_empty = !b_valid_q && !c_valid_q && !d_valid_q && !e_valid;
 
-  assign entry_valid_o = e_valid_q || (state_q == StEnd) || (state_q == StBias);
+  assign entry_valid_o = e_valid || (state_q == StEnd) || (state_q == StBias);
   assign entry_type_o  = (state_q == StBias) ? EntryBias : (state_q == StEnd) ? EntryEnd : EntryColumn;
   assign entry_layer_o = layer_q;
   assign entry_kind_o  = kind;
@@ -191,7 +194,6 @@ module delta_encoder
       b_valid_q   <= 1'b0;
       c_valid_q   <= 1'b0;
       d_valid_q   <= 1'b0;
-      e_valid_q   <= 1'b0;
       e_pending_q <= '0;
     end else begin
       if (a_fire)      b_valid_q <= 1'b1;
@@ -200,13 +202,8 @@ module delta_encoder
       else if (c_move) c_valid_q <= 1'b0;
       if (c_move)      d_valid_q <= 1'b1;
       else if (d_move) d_valid_q <= 1'b0;
-      if (d_move && d_fires) begin
-        e_valid_q   <= 1'b1;
-        e_pending_q <= d_fire;
-      end else if (e_emit) begin
-        e_valid_q   <= (e_rest != '0);
-        e_pending_q <= e_rest;
-      end
+      if (d_ready)            e_pending_q <= d_fire & {VecLanes{d_valid_q}};
+      else if (entry_ready_i) e_pending_q <= e_rest;
     end
   end
 
@@ -276,7 +273,7 @@ module delta_encoder
     .re_i   (a_fire && undo),
     .raddr_i({layer_q[LayerIndexBits-1:0], vec_q[VecIndexBits-1:0]}),
     .rdata_o(kept_rdata),
-    .we_i   (d_move && of_h && !undo),
+    .we_i   (d_valid_q && of_h && !undo),     // again and again while D stalls, which changes nothing
     .waddr_i({layer_q[LayerIndexBits-1:0], d_vec_q[VecIndexBits-1:0]}),
     .wdata_i(d_ref_q)
   );

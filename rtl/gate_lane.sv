@@ -43,7 +43,7 @@ module gate_lane
   // floor(2^9 f) -> 2^8 f rounded to lut_frac bits, in two parts: half a table step is added behind the ROM, the bits
   // below a step are dropped a stage later, since the ROM is slow.
   function automatic logic [SigBits-1:0] add_half(input logic [8:0] truncated, input logic [4:0] half);
-    return {1'b0, truncated[8:1]} + {5'd0, half[4:1]} + 9'(truncated[0] & half[0]);
+    return SigBits'(({1'b0, truncated} + {5'd0, half}) >> 1);
   endfunction
 
   // Constant while a sequence runs; a copy in each lane, close to where it is used.

@@ -83,6 +83,7 @@ module sequencer
 
   seq_state_e           state_q;
   logic                 stopped_q;         // SeqError or SeqDrain
+  logic                 open_q;            // SeqWaitX, and no new sequence is asked for
   logic                 pending_q;         // a new sequence is asked for
   logic [LayerBits:0]   init_q;            // layers whose initialisation has been handed out
   logic [LayerBits:0]   x_next_q;          // layers whose X has been handed out in this step
@@ -198,9 +199,9 @@ module sequencer
     i_known_q <= init && !handed;
   end
 
-  wire begins_step = waiting && x_first_i;       // X of layer 0 is handed out in this very cycle
+  wire begins_step = x_first_i;                  // X of layer 0 is handed out in this very cycle
   wire x_runs = begins_step || (stepping && (x_next_q != num_layers_i) && (x_next_q <= started_q));
-  wire h_runs = h_valid_q && (stepping ? (h_urgent_q || hungry_i) : (waiting && !pending_q && hungry_i));
+  wire h_runs = h_valid_q && (stepping ? (h_urgent_q || hungry_i) : (open_q && hungry_i));
 
   assign pass_layer_o = init ? init_q[LayerBits-1:0] : x_runs ? x_next_q[LayerBits-1:0] : h_layer_q;
   assign pass_type_o  = init ? PassInit : x_runs ? PassX : h_undo_q ? PassUndo : PassH;
@@ -212,7 +213,7 @@ module sequencer
   assign handed       = pass_valid_o && pass_ready_i;
   wire   h_handed     = handed && !init && !x_runs;
 
-  assign x_open_o    = waiting && !pending_q;
+  assign x_open_o    = open_q;
   assign flush_o     = stopped_q;
   assign x_drop_o    = flush_o;
   assign drain_o     = flush_o;
@@ -279,6 +280,7 @@ module sequencer
     if (!rst_ni) begin
       state_q   <= SeqIdle;
       stopped_q <= 1'b0;
+      open_q    <= 1'b0;
       pending_q <= 1'b0;
       init_q    <= '0;
       x_next_q  <= '0;
@@ -287,13 +289,16 @@ module sequencer
     end else if (soft_reset_i) begin
       state_q   <= SeqDrain;
       stopped_q <= 1'b1;
+      open_q    <= 1'b0;
       pending_q <= 1'b0;
     end else if (fault_o) begin
       state_q   <= SeqError;
       stopped_q <= 1'b1;
+      open_q    <= 1'b0;
       pending_q <= 1'b0;
     end else begin
       if (new_sequence_i && state_q != SeqError) pending_q <= 1'b1;
+      open_q <= (waiting ? !x_first_i : init ? init_over : step_over) && !pending_q && !new_sequence_i;
       case (state_q)
         SeqIdle: if (start_i) state_q <= SeqCheck;
         SeqCheck: if (check_done) begin

@@ -1,6 +1,7 @@
 """Memory timing: TOML file in, plusargs of ``tb/sv/axi_dram.sv`` out.
 
 ``tb/dram/ideal.toml`` and ``tb/dram/ddr3l.toml`` show every key; a user's own file has the same.
+``far`` is a DDR3L at 200 cycles of latency.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from golden.timing import IDEAL, MemoryTiming
+
 DRAM_DIR = Path(__file__).resolve().parents[1] / "dram"
-BUILT_IN = ("ideal", "ddr3l")
+MODES = ("ideal", "ddr3l")
+BUILT_IN = (*MODES, "far")
 MAX_OUTSTANDING = 64  # QueueDepth of axi_dram
 CHUNK_BYTES = 128  # ChunkBytes of axi_dram: what it schedules at a time
 
@@ -73,6 +77,20 @@ class Dram:
             values["DRAM_STALL_SEED"] = seed % 2**31
         return [f"{name}={value}" for name, value in values.items()]
 
+    def timing(self) -> MemoryTiming:
+        """What the analytic model needs: latency in port cycles, sustained beats a cycle of a
+        64-bit port. Random stalls are not in it.
+        """
+        if self.mode == "ideal":
+            return IDEAL
+        v = {name.removeprefix("DRAM_"): value for name, value in self.values.items()}
+        transfer = CHUNK_BYTES // v["BUS_BYTES"] * v["TCK"] / 2
+        latency = v["FRONT"] + v["BACK"] + v["TRCD"] + v["TCL"] + 4 * v["TCK"]
+        latency += v["TRP"]  # another row is open
+        share = 1 - v["TRFC"] / v["TREFI"] if v["TREFI"] else 1.0
+        rate = share * CHUNK_BYTES / transfer * v["PORT_PERIOD"] / 8
+        return MemoryTiming(latency / v["PORT_PERIOD"], min(1.0, rate))
+
 
 def load_dram(name: str | Path) -> Dram:
     """Read ``ideal``, ``ddr3l`` or a TOML file. Raises DramError of one line."""
@@ -96,7 +114,7 @@ def parse_dram(table: Mapping[str, object], source: str = "dram") -> Dram:
         raise DramError(f"{source}: {key}: found {found}, expected {expected}")
 
     mode = table.get("mode")
-    if mode not in BUILT_IN:
+    if mode not in MODES:
         fail("mode", repr(mode) if mode is not None else "nothing", '"ideal" or "ddr3l"')
     sections = ("stall",) if mode == "ideal" else ("stall", *_DDR_SECTIONS)
     for key, value in table.items():
@@ -106,7 +124,7 @@ def parse_dram(table: Mapping[str, object], source: str = "dram") -> Dram:
         if key in sections and not isinstance(value, Mapping):
             fail(key, repr(value), "a section")
 
-    values = {"DRAM_MODE": BUILT_IN.index(str(mode))}
+    values = {"DRAM_MODE": MODES.index(str(mode))}
     given = {"": {k: v for k, v in table.items() if k in _NUMBERS[""]}}
     given |= {s: table.get(s, {}) for s in sections}
     for section, keys in given.items():
