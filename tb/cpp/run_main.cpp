@@ -1,8 +1,8 @@
 // Main program of run_top under Verilator: makes its two clocks and lets cocotb work while Python is awake.
 //
 // Verilator runs delays as coroutines, and cocotb's own main program asks at every moment whether Python waits for
-// anything. For a long run, most of which Python sleeps through, both together cost half of the speed. Here a clock
-// cycle in which `asleep` is 1 is two evaluations and no more. The moments are those of run_top.sv without
+// anything. In a long run, most of which Python sleeps through, both together cost more than a third of the time. Here a
+// clock cycle in which `asleep` is 1 is two evaluations and no more. The moments are those of run_top.sv without
 // CLOCK_FROM_MAIN, so that all simulators agree on every cycle:
 //
 //   clk     4 ns after it fell it rises, 4 ns later it falls

@@ -43,6 +43,10 @@ async def run_model(dut) -> None:
     dut.watch.value = 1
     await driver.start()
     bias_beats = int(dut.dram_beats.value)
+    if job["rest"]:
+        dut.watch.value = 0
+        await ClockCycles(dut.py_clk, job["rest"])
+        dut.watch.value = 1
 
     dut.go.value = 1
     dut.asleep.value = 1

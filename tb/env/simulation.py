@@ -103,6 +103,7 @@ def simulate(
     port_bits: int = 64,
     outstanding: int = 16,
     h_stall: float = 0.0,
+    rest: int = 0,
     image: DramImage | None = None,
     progress: Callable[[int], None] | None = None,
     reproduce: str | None = None,
@@ -111,7 +112,8 @@ def simulate(
 
     ``interval``: cycles from h_t having left to x_{t+1} being offered. ``seed``: of the stalls, the
     padding lanes and the simulator's random initial values. ``h_stall``: chance, for each cycle,
-    that nobody takes h. ``progress`` is called with the number of steps newly finished.
+    that nobody takes h. ``rest``: cycles for which the first x is held back once the core is ready;
+    it works ahead meanwhile. ``progress`` is called with the number of steps newly finished.
     ``waves_file``: where waveforms go, its suffix replaced by the format's: FST, or VCD where
     Verilator cannot write FST. The build with waves is another one, and slower.
 
@@ -143,7 +145,7 @@ def simulate(
         f"HANG={hang_cycles(memory)}",
         *memory.plusargs(seed),
     ]
-    (folder / "job.json").write_text(json.dumps(_job(folder, model, len(stimulus), image)))
+    (folder / "job.json").write_text(json.dumps(job_of(folder, model, len(stimulus), image, rest)))
     comparison = _Comparison(folder, model, stimulus, check, progress)
     outcome = folder / "result.json"
     waves = folder / f"waves{built.wave_suffix}"
@@ -212,10 +214,13 @@ def write_inputs(
     ]
 
 
-def _job(folder: Path, model: Model, steps: int, image: DramImage) -> dict[str, object]:
-    """What ``tb.env.run_model`` needs to know."""
+def job_of(
+    folder: Path, model: Model, steps: int, image: DramImage, rest: int = 0
+) -> dict[str, object]:
+    """What the cocotb side of a run needs to know, ``tb.env.run_model`` for one."""
     return {
         "steps": steps,
+        "rest": rest,
         "result": str(folder / "result.json"),
         "model": {
             "num_layers": model.num_layers,

@@ -7,8 +7,8 @@
 // edge; what Python drives reaches the core before the next one. While asleep is high py_clk
 // stands still and costs nothing.
 //
-// With CLOCK_FROM_MAIN defined both clocks come from outside, by the same times: tb/cpp/run_main.cpp
-// makes them in half the time that Verilator takes for delays, and leaves a sleeping Python alone.
+// With CLOCK_FROM_MAIN defined both clocks come from outside, at the same times: tb/cpp/run_main.cpp
+// makes them faster than Verilator's delays would, and leaves a sleeping Python alone.
 //
 // Cycle numbers: cycle c is the c-th clock period since time 0; a handshake happens in the cycle in
 // which valid and ready are both high.
