@@ -165,10 +165,10 @@ def write(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def report(load: Workload, speeds: list[Speed], rounds: int) -> str:
+def report(load: Workload, speeds: list[Speed], rounds: int, where: str) -> str:
     """The figures as JSON."""
     content = {
-        "conditions": conditions(),
+        "conditions": where,
         "workload": description(load),
         "rounds": rounds,
         "ways": [
@@ -202,6 +202,7 @@ def main(argv: list[str] | None = None) -> int:
     counts = {way: stock_steps if way == STOCK else steps for way in ways}
     load = workload(units, max(counts.values()), seed)
     print(f"{description(load)}\nThe first round compiles, which takes a minute.", file=sys.stderr)
+    where = conditions()  # now: writing the page changes the working tree
     every = 0.3 if sys.stderr.isatty() else 10.0  # seconds; a log file wants few lines
     try:
         total = rounds * sum(counts.values())
@@ -213,9 +214,9 @@ def main(argv: list[str] | None = None) -> int:
 
             speeds = measure(load, counts, rounds, step_done)
         if args.json:
-            write(args.json, report(load, speeds, rounds))
+            write(args.json, report(load, speeds, rounds, where))
         if args.page:
-            write(args.page, f"{before}\n{markdown(load, speeds, rounds)}{after}")
+            write(args.page, f"{before}\n{markdown(load, speeds, rounds, where)}{after}")
     except KeyboardInterrupt:
         print("bench_sim.py: interrupted, nothing written", file=sys.stderr)
         return INTERRUPTED
@@ -225,7 +226,7 @@ def main(argv: list[str] | None = None) -> int:
     print(text_table(speeds))
     if verdict := summary(speeds):
         print(f"\n{verdict}")
-    print(conditions())
+    print(where)
     return OK
 
 

@@ -30,7 +30,7 @@ from tb.env.simulation import Result, simulate
 INPUTS = 40
 LAYERS = 2
 THETA_X = 64
-THETA_H = (64, 80)  # with these the rates are those of the 2L-768H network that others published
+THETA_H = (64, 76)  # with these the rates are those of the 2L-768H network that others published
 WEIGHT_SCALE = 0.2
 KEPT, MOVE = 0.97, 75  # x decays towards 0 and is moved each step, Q8.8
 SETTLING = 50  # steps of x until its start at 0 is forgotten
@@ -229,8 +229,8 @@ def text_table(speeds: Sequence[Speed]) -> str:
     return "\n".join([*shown, "", "what is on", *legend])
 
 
-def markdown(load: Workload, speeds: Sequence[Speed], rounds: int) -> str:
-    """For the page: the table, and where and on what it was measured."""
+def markdown(load: Workload, speeds: Sequence[Speed], rounds: int, where: str) -> str:
+    """For the page: the table, and on what it was measured. ``where``: ``conditions()``."""
     head, *body = rows(speeds)
     lines = [head, ["---", *["---:"] * (len(head) - 2), "---"], *body]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -239,7 +239,7 @@ def markdown(load: Workload, speeds: Sequence[Speed], rounds: int) -> str:
     return (
         f"{table}\n\n{summary(speeds)}\n\n{description(load)}\n"
         f"Steps: {steps}; clock cycles: {cycles}. The best of {rounds} rounds in turn.\n\n"
-        f"{conditions()}\n"
+        f"{where}\n"
     )
 
 
