@@ -8,7 +8,7 @@ WAVES  ?= 0
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test unit system golden lint registers faults bench-sim train clean distclean
+.PHONY: help setup tools demo test unit system golden lint registers synth pnr faults bench-sim train clean distclean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,12 @@ lint: setup  ## Verilator -Wall, generated files fresh, ruff
 
 registers: setup  ## Regenerate what comes from rtl/registers.toml
 	$(PY) scripts/gen_registers.py
+
+synth: setup  ## LUTs, flip-flops, DSPs and block RAM on a Zynq, by module; docs/area.md (a minute)
+	$(PY) scripts/synth.py
+
+pnr: setup  ## The clock closed on an ECP5 after place and route, worst paths; docs/timing.md (5 to 10 minutes)
+	$(PY) scripts/pnr.py
 
 faults: tools  ## Break the RTL on purpose, once in each place, and see the named test go red
 	$(PY) scripts/faults.py

@@ -1,5 +1,6 @@
-// AXI4 read master: splits a request (address, beats) into INCR bursts that never cross 4 KiB nor exceed 256 beats,
-// keeps up to Outstanding of them under way, and delivers the beats in order through a register slice.
+// AXI4 read master: splits a request (address, beats) into INCR bursts, keeps up to Outstanding of them under way, and
+// delivers the beats in order through a register slice. Bursts end at multiples of 256 beats or of 4 KiB, whichever
+// is less: so none is longer than 256 beats or crosses 4 KiB, and the end of a burst is a matter of address bits.
 //
 // drain_i: no new burst is started, those under way are waited for and their beats thrown away. An address that is
 // already offered stays offered until it is taken, as AXI demands, and its beats are waited for as well. idle_o then
@@ -43,7 +44,7 @@ module burst_reader
   input  logic                    m_axi_rvalid,
   output logic                    m_axi_rready,
 
-  output logic                    slverr_o,     // pulses
+  output logic                    slverr_o,     // pulses, a cycle after what they tell
   output logic                    decerr_o,
   output logic                    timeout_o,
   output logic                    beat_taken_o,
@@ -53,25 +54,25 @@ module burst_reader
   localparam int BeatBytes   = AxiDataWidth / 8;
   localparam int BeatShift   = $clog2(BeatBytes);
   localparam int PageBeats   = 4096 / BeatBytes;         // 128 ... 1024
-  localparam int PageBits    = $clog2(PageBeats);
-  localparam int MaxBurst    = 256;
+  localparam int ChunkBeats  = (PageBeats < 256) ? PageBeats : 256;
+  localparam int ChunkBits   = $clog2(ChunkBeats);
   localparam int CountBits   = $clog2(Outstanding) + 1;
 
   // ---- Splitting --------------------------------------------------------------------------------------------------
   logic [AxiAddrWidth-1:0] addr_q;
-  logic [FetchBits-1:0]    left_q;                       // beats not yet asked for
+  logic                    held_q;                       // beats are left that have not been asked for
+  logic [FetchBits-1:0]    left_q;                       // so many, less one
   logic [CountBits-1:0]    under_way_q;
 
   // A request is split from the cycle in which it comes; what is left of it stays in addr_q and left_q.
-  wire                     held      = (left_q != '0);
-  wire                     accepted  = burst_valid_i && burst_ready_o;
-  wire [AxiAddrWidth-1:0]  addr      = held ? addr_q : burst_addr_i;
-  wire [FetchBits-1:0]     left      = held ? left_q : burst_beats_i;
-  wire [PageBits:0]    to_page = (PageBits+1)'(PageBeats) - {1'b0, addr[PageBits+BeatShift-1:BeatShift]};
-  wire [FetchBits-1:0] page_ext = FetchBits'(to_page);
-  wire [FetchBits-1:0] limit   = (page_ext > FetchBits'(MaxBurst)) ? FetchBits'(MaxBurst) : page_ext;
-  wire                 is_tail = (left <= limit);
-  wire [FetchBits-1:0] len     = is_tail ? left : limit;
+  wire                     accepted = burst_valid_i && burst_ready_o;
+  wire [AxiAddrWidth-1:0]  addr     = held_q ? addr_q : burst_addr_i;
+  wire [FetchBits-1:0]     left     = held_q ? left_q : burst_beats_i - 1'b1;
+  wire [ChunkBits-1:0]     at       = addr[ChunkBits+BeatShift-1:BeatShift];      // place in the chunk
+  wire [FetchBits-1:0]     last     = left + FetchBits'(at);                      // of the last beat
+  wire                     is_tail  = (last[FetchBits-1:ChunkBits] == '0);
+  wire [ChunkBits-1:0]     len      = is_tail ? left[ChunkBits-1:0] : ~at;        // less one
+  wire [AxiAddrWidth-1:0]  next     = {addr[AxiAddrWidth-1:ChunkBits+BeatShift] + 1'b1, {(ChunkBits+BeatShift){1'b0}}};
 
   logic                    arvalid_q;
   logic [AxiAddrWidth-1:0] araddr_q;
@@ -79,33 +80,29 @@ module burst_reader
   wire ar_taken = arvalid_q && m_axi_arready;
   wire r_taken  = m_axi_rvalid && m_axi_rready;
   wire room     = (under_way_q < CountBits'(Outstanding)) || (r_taken && m_axi_rlast);
-  wire issue    = (held || accepted) && (!arvalid_q || m_axi_arready) && room && !drain_i;
+  wire issue    = (held_q || accepted) && (!arvalid_q || m_axi_arready) && room && !drain_i;
 
-  assign burst_ready_o = !drain_i && !held;
+  assign burst_ready_o = !held_q;                        // what comes while drain_i is 1 is lost
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      left_q    <= '0;
+      held_q    <= 1'b0;
       arvalid_q <= 1'b0;
     end else begin
-      if (drain_i) begin
-        left_q <= '0;
-      end else if (issue) begin
-        left_q <= left - len;
-      end else if (accepted) begin
-        left_q <= burst_beats_i;
-      end
+      if (drain_i)       held_q <= 1'b0;
+      else if (issue)    held_q <= !is_tail;
+      else if (accepted) held_q <= 1'b1;
       if (issue)         arvalid_q <= 1'b1;
       else if (ar_taken) arvalid_q <= 1'b0;
     end
   end
 
   always_ff @(posedge clk_i) begin
-    if (issue)         addr_q <= addr + (AxiAddrWidth'(len) << BeatShift);
-    else if (accepted) addr_q <= burst_addr_i;
+    addr_q <= issue ? next : addr;
+    left_q <= issue ? last - FetchBits'(ChunkBeats) : left;
     if (issue) begin
       araddr_q <= addr;
-      arlen_q  <= 8'(len - 1'b1);
+      arlen_q  <= 8'(len);
     end
   end
 
@@ -150,19 +147,22 @@ module burst_reader
   );
 
   assign beat_taken_o = r_taken;
-  assign slverr_o     = r_taken && (m_axi_rresp == 2'b10);
-  assign decerr_o     = r_taken && (m_axi_rresp == 2'b11);
-  assign idle_o       = (under_way_q == '0) && (left_q == '0) && slice_empty;
+  assign idle_o       = (under_way_q == '0) && !held_q && slice_empty;
   assign waiting_o    = (under_way_q != '0) && !m_axi_rvalid;
 
   // ---- Time-out: the memory owes an AR or an R handshake and makes none ---------------------------------------------
   logic [31:0] silent_q;
   wire owes = (arvalid_q && !m_axi_arready) || waiting_o;
-  assign timeout_o = (timeout_i != '0) && (silent_q == timeout_i);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || ar_taken || m_axi_rvalid || !owes || drain_i) silent_q <= '0;
     else                                                         silent_q <= silent_q + 1'b1;
+  end
+
+  always_ff @(posedge clk_i) begin
+    slverr_o  <= rst_ni && r_taken && (m_axi_rresp == 2'b10);
+    decerr_o  <= rst_ni && r_taken && (m_axi_rresp == 2'b11);
+    timeout_o <= rst_ni && (timeout_i != '0) && (silent_q == timeout_i);
   end
 
   wire unused = ^m_axi_rid;

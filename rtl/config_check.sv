@@ -1,5 +1,5 @@
 // Checks the configuration when a sequence is started: counts, sizes, chaining of layers, alignment and end of each
-// region. Takes about 16 cycles a region; one small multiplier by shift and add serves all.
+// region. Takes about 20 cycles a region; one small multiplier by shift and add serves all.
 module config_check
   import edgedrnn_pkg::*;
   import edgedrnn_reg_pkg::*;
@@ -31,7 +31,7 @@ module config_check
   localparam int BeatShift = $clog2(AxiDataWidth / 8);
   localparam int SpanBits  = SizeBits + 13;
 
-  typedef enum logic [2:0] { StIdle, StCounts, StSizes, StAlign, StSpan, StRange, StDone } state_e;
+  typedef enum logic [3:0] { StIdle, StCounts, StLayer, StSizes, StRegion, StAlign, StSpan, StEnd, StRange, StDone } state_e;
   state_e               state_q;
   logic [LayerBits-1:0] layer_q;
   logic [1:0]           region_q;
@@ -40,25 +40,29 @@ module config_check
   logic [SizeBits-1:0]  bits_q;        // multiplier, consumed from the top
   logic [3:0]           bit_q;
 
-  wire [SizeBits-1:0] inputs = input_size_i [layer_q*SizeBits +: SizeBits];
-  wire [SizeBits-1:0] units  = hidden_size_i[layer_q*SizeBits +: SizeBits];
-  wire [SizeBits-1:0] groups = groups_i     [layer_q*SizeBits +: SizeBits];
+  // What layer_q and region_q point at, a cycle later.
+  logic [SizeBits-1:0] inputs, units, groups;
+  logic [31:0]         base;
+  always_ff @(posedge clk_i) begin
+    inputs <= input_size_i [layer_q*SizeBits +: SizeBits];
+    units  <= hidden_size_i[layer_q*SizeBits +: SizeBits];
+    groups <= groups_i     [layer_q*SizeBits +: SizeBits];
+    case (region_q)
+      2'd0:    base <= addr_wx_i  [layer_q*32 +: 32];
+      2'd1:    base <= addr_wh_i  [layer_q*32 +: 32];
+      default: base <= addr_bias_i[layer_q*32 +: 32];
+    endcase
+  end
+
   logic [SizeBits-1:0] units_below_q;  // of the layer below
   wire sizes_bad = (inputs == '0) || (inputs > SizeBits'(MaxUnits))
                 || (units < SizeBits'(MinHidden)) || (units > SizeBits'(MaxUnits)) || (units[2:0] != '0)
                 || (layer_q != '0 && inputs != units_below_q);
 
-  logic [31:0] base;
-  always_comb begin
-    case (region_q)
-      2'd0:    base = addr_wx_i  [layer_q*32 +: 32];
-      2'd1:    base = addr_wh_i  [layer_q*32 +: 32];
-      default: base = addr_bias_i[layer_q*32 +: 32];
-    endcase
-  end
   wire misaligned = (base[BeatShift-1:0] != '0);
   wire [SpanBits-1:0] stride = (region_q == 2'd2) ? SpanBits'(groups) : (SpanBits'(groups) << 1) + SpanBits'(groups);
-  wire [39:0] region_end = {8'd0, base} + (40'(span_q) << BeatShift);
+  logic [39:0] region_end;
+  always_ff @(posedge clk_i) region_end <= {8'd0, base} + (40'(span_q) << BeatShift);
   wire beyond = (region_end > (40'd1 << AxiAddrWidth));
   wire last_layer = ({1'b0, layer_q} + 1'b1 == num_layers_i);
 
@@ -85,9 +89,10 @@ module config_check
             cause_q <= ErrCfgLayers;
             state_q <= StDone;
           end else begin
-            state_q <= StSizes;
+            state_q <= StLayer;
           end
         end
+        StLayer: state_q <= StSizes;
         StSizes: begin
           units_below_q <= units;
           region_q      <= '0;
@@ -95,9 +100,10 @@ module config_check
             cause_q <= ErrCfgSize;
             state_q <= StDone;
           end else begin
-            state_q <= StAlign;
+            state_q <= StRegion;
           end
         end
+        StRegion: state_q <= StAlign;
         StAlign: begin
           span_q <= '0;
           bit_q  <= 4'(SizeBits);
@@ -113,18 +119,19 @@ module config_check
           span_q <= (span_q << 1) + (bits_q[SizeBits-1] ? stride : '0);
           bits_q <= bits_q << 1;
           bit_q  <= bit_q - 1'b1;
-          if (bit_q == 4'd1) state_q <= StRange;
+          if (bit_q == 4'd1) state_q <= StEnd;
         end
+        StEnd: state_q <= StRange;
         StRange: begin
           if (beyond) begin
             cause_q <= ErrCfgRange;
             state_q <= StDone;
           end else if (region_q != 2'd2) begin
             region_q <= region_q + 1'b1;
-            state_q  <= StAlign;
+            state_q  <= StRegion;
           end else if (!last_layer) begin
             layer_q <= layer_q + 1'b1;
-            state_q <= StSizes;
+            state_q <= StLayer;
           end else begin
             state_q <= StDone;
           end

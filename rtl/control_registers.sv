@@ -1,5 +1,6 @@
 // AXI4-Lite slave and the register file. Addresses, fields and reset values come from edgedrnn_reg_pkg.
-// One write and one read are served at a time; AW and W may come in either order.
+// One write and one read are served at a time; AW and W may come in either order. A write takes two cycles: it is
+// judged, then carried out and answered.
 // A refused access (see docs/interfaces.md) answers SLVERR and changes nothing.
 module control_registers
   import edgedrnn_pkg::*;
@@ -70,6 +71,7 @@ module control_registers
 
   // ---- Write channel ------------------------------------------------------------------------------------------------
   logic        aw_held_q, w_held_q, b_valid_q;
+  logic        judged_q, write_ok_q;
   logic [11:0] awaddr_q;
   logic [31:0] wdata_q;
   logic [3:0]  wstrb_q;
@@ -79,7 +81,7 @@ module control_registers
   assign s_axil_wready  = !w_held_q;
   assign s_axil_bvalid  = b_valid_q;
   assign s_axil_bresp   = bresp_q;
-  wire do_write = aw_held_q && w_held_q && !b_valid_q;
+  wire judge = aw_held_q && w_held_q && !b_valid_q && !judged_q;
 
   wire        idle      = (state_i == SeqIdle);
   wire        w_layer   = (awaddr_q[11:8] == LayerBase[11:8]);
@@ -111,22 +113,25 @@ module control_registers
       end
     end
   end
-  wire commit = do_write && write_ok;
+  wire commit = judged_q && write_ok_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       aw_held_q <= 1'b0;
       w_held_q  <= 1'b0;
+      judged_q  <= 1'b0;
       b_valid_q <= 1'b0;
       bresp_q   <= RespOkay;
     end else begin
       if (s_axil_awvalid && s_axil_awready) aw_held_q <= 1'b1;
-      else if (do_write)                    aw_held_q <= 1'b0;
+      else if (judged_q)                    aw_held_q <= 1'b0;
       if (s_axil_wvalid && s_axil_wready)   w_held_q <= 1'b1;
-      else if (do_write)                    w_held_q <= 1'b0;
-      if (do_write) begin
+      else if (judged_q)                    w_held_q <= 1'b0;
+      judged_q   <= judge;
+      write_ok_q <= write_ok;
+      if (judged_q) begin
         b_valid_q <= 1'b1;
-        bresp_q   <= write_ok ? RespOkay : RespSlverr;
+        bresp_q   <= write_ok_q ? RespOkay : RespSlverr;
       end else if (s_axil_bready) begin
         b_valid_q <= 1'b0;
       end

@@ -1,12 +1,12 @@
 // Delta encoder: walks a vector 8 elements a cycle and emits the elements that have moved by at least the threshold
 // since they were last propagated, each as an entry (index, delta). Keeps the references x^ and h^ of all layers.
 //
-//   cycle  A              B                    C                        D
-//          read source -> sat16(src - ref)  -> |delta| >= theta?     -> one firing element a cycle
-//          and reference  Q8.8, 8 lanes        reference += delta        (index, delta Q8.8)
+//   cycle  A              B           C                   D                      E
+//          read source -> capture  -> sat16(src - ref) -> |delta| >= theta?   -> one firing element a cycle
+//          and reference              Q8.8, 8 lanes       reference += delta     (index, delta Q8.8)
 //
-// A vector in which nothing fires costs one cycle; otherwise one cycle for each firing element. A pass ends with an
-// EntryEnd. A PassInit emits one EntryBias and then clears both references and the hidden state of its layer.
+// A vector in which nothing fires costs one cycle; otherwise one for each firing element, but at least two. A pass ends
+// with an EntryEnd. A PassInit emits one EntryBias and then clears both references and the hidden state of its layer.
 // A PassH keeps the references it found; a PassUndo walks from the new ones back to those: the same columns with the
 // opposite deltas, which leaves references and delta memories as if the PassH had never been.
 // While the gates of the source layer are still running, the walk keeps behind them (gate_*_i).
@@ -80,12 +80,17 @@ module delta_encoder
   wire [VecBits:0]      vecs     = size_up[VecBits+3:3];
 
   // ---- A: issue the read ------------------------------------------------------------------------------------------
-  logic b_valid_q, c_valid_q, d_valid_q;
-  logic b_ready, c_ready, d_ready;
+  logic b_valid_q, c_valid_q, d_valid_q, e_valid_q;
+  logic b_ready, c_ready, d_ready, a_fire;
 
-  wire src_written = undo || !(gate_busy_i && gate_layer_i == src_layer) || (vec_q < gate_vecs_i);
-  wire src_valid   = from_x ? x_valid_i : src_written;
-  wire a_fire      = (state_q == StWalk) && src_valid && b_ready;
+  // Whether the next vector of h_t is written is decided a cycle ahead; behind running gates, then, every other cycle.
+  logic written_q;
+  always_ff @(posedge clk_i) begin
+    written_q <= (state_q == StWalk) && (undo || !(gate_busy_i && gate_layer_i == src_layer)
+                                         || (vec_q < gate_vecs_i && !a_fire));
+  end
+  wire src_valid   = from_x ? x_valid_i : written_q;
+  assign a_fire    = (state_q == StWalk) && src_valid && b_ready;
 
   assign x_ready_o  = (state_q == StWalk) && from_x && b_ready;
   assign h_re_o     = a_fire && !from_x && !undo;
@@ -93,85 +98,92 @@ module delta_encoder
   assign h_vec_o    = vec_q[VecBits-1:0];
   assign h_clear_o  = (state_q == StClearH);
 
-  // ---- B: difference ----------------------------------------------------------------------------------------------
-  logic [VecBits-1:0]  b_vec_q, c_vec_q, d_vec_q;
-  logic [VecWidth-1:0] b_x_q;
+  // ---- B: capture -------------------------------------------------------------------------------------------------
+  logic [VecBits-1:0]  b_vec_q, c_vec_q, d_vec_q, e_vec_q;
+  logic [VecWidth-1:0] b_x_q, c_src_q, c_ref_q;
   logic [VecWidth-1:0] ref_rdata, kept_rdata;
-  wire  [VecWidth-1:0] b_src = from_x ? b_x_q : undo ? kept_rdata : h_rdata_i;
-  logic [VecWidth-1:0] b_delta;
-  logic [VecLanes-1:0] b_inside;        // lanes that hold an element of the vector
+
+  // ---- C: difference ----------------------------------------------------------------------------------------------
+  logic [VecWidth-1:0] c_delta;
 
   for (genvar i = 0; i < VecLanes; i++) begin : gen_diff
-    wire signed [ActBits:0] diff = {b_src[i*ActBits+ActBits-1], b_src[i*ActBits +: ActBits]}
-                                 - {ref_rdata[i*ActBits+ActBits-1], ref_rdata[i*ActBits +: ActBits]};
+    wire signed [ActBits:0] diff = {c_src_q[i*ActBits+ActBits-1], c_src_q[i*ActBits +: ActBits]}
+                                 - {c_ref_q[i*ActBits+ActBits-1], c_ref_q[i*ActBits +: ActBits]};
     wire overflow = diff[ActBits] != diff[ActBits-1];
-    assign b_delta[i*ActBits +: ActBits] =
-        overflow ? {diff[ActBits], {(ActBits-1){!diff[ActBits]}}} : diff[ActBits-1:0];
-    assign b_inside[i] = {1'b0, b_vec_q, 3'(i)} < size_q;
+    wire member   = {1'b0, c_vec_q, 3'(i)} < size_q;      // the lane holds an element of the vector
+    assign c_delta[i*ActBits +: ActBits] =
+        !member ? '0 : overflow ? {diff[ActBits], {(ActBits-1){!diff[ActBits]}}} : diff[ActBits-1:0];
   end
 
-  // ---- C: compare and update the reference ------------------------------------------------------------------------
-  logic [VecWidth-1:0] c_delta_q, c_ref_q;
-  logic [VecLanes-1:0] c_inside_q;
-  logic [VecLanes-1:0] c_fire;
-  logic [VecWidth-1:0] c_ref_new;
-  wire  [ThetaBits-1:0] theta_min1 = (theta_q == '0) ? 15'd1 : theta_q;
+  // ---- D: compare and update the reference ------------------------------------------------------------------------
+  logic [VecWidth-1:0]     d_delta_q, d_ref_q, d_ref_new;
+  logic [VecLanes-1:0]     d_fire;
+  act_t                    theta_up_q, theta_down_q;    // max(theta, 1) and its opposite
 
   for (genvar i = 0; i < VecLanes; i++) begin : gen_fire
-    wire [ActBits-1:0] delta = c_delta_q[i*ActBits +: ActBits];
-    wire [ActBits-1:0] magnitude = delta[ActBits-1] ? -delta : delta;  // -32768 gives 32768
-    assign c_fire[i] = c_inside_q[i] && (magnitude >= {1'b0, theta_min1});
-    assign c_ref_new[i*ActBits +: ActBits] = c_ref_q[i*ActBits +: ActBits] + delta;
+    wire signed [ActBits-1:0] delta = d_delta_q[i*ActBits +: ActBits];
+    assign d_fire[i] = (delta >= theta_up_q || delta <= theta_down_q);
+    assign d_ref_new[i*ActBits +: ActBits] = d_ref_q[i*ActBits +: ActBits] + delta;
   end
-  wire c_move = c_valid_q && c_ready;
+  wire d_move = d_valid_q && d_ready;
+  wire d_fires = (d_fire != '0);
 
-  // ---- D: one entry a cycle ---------------------------------------------------------------------------------------
-  logic [VecWidth-1:0] d_delta_q;
-  logic [VecLanes-1:0] d_pending_q;
-  logic [2:0]          d_lane;
+  // ---- E: one entry a cycle ---------------------------------------------------------------------------------------
+  logic [VecWidth-1:0] e_delta_q;
+  logic [VecLanes-1:0] e_pending_q;
+  logic [2:0]          e_lane;
   always_comb begin
-    d_lane = 3'd0;
+    e_lane = 3'd0;
     for (int i = VecLanes - 1; i >= 0; i--) begin
-      if (d_pending_q[i]) d_lane = 3'(i);
+      if (e_pending_q[i]) e_lane = 3'(i);
     end
   end
-  wire [VecLanes-1:0] d_rest = d_pending_q & (d_pending_q - 1'b1);
-  wire d_emit   = d_valid_q && entry_ready_i;
-  assign d_ready = !d_valid_q || (entry_ready_i && d_rest == '0);
+  wire [VecLanes-1:0] e_rest = e_pending_q & (e_pending_q - 1'b1);
+  wire e_emit   = e_valid_q && entry_ready_i;
 
-  assign c_ready = d_ready;                         // a quiet vector passes C without entering D
+  // A quiet vector leaves D without entering E. The stages before D do not look at E's last entry, so a vector that
+  // fires once costs two cycles.
+  assign d_ready = !e_valid_q || (entry_ready_i && e_rest == '0);
+  assign c_ready = !d_valid_q || !e_valid_q;
   assign b_ready = !b_valid_q || !c_valid_q || c_ready;
   wire   b_move  = b_valid_q && (!c_valid_q || c_ready);
+  wire   c_move  = c_valid_q && c_ready;
 
-  wire pipe_empty = !b_valid_q && !c_valid_q && !d_valid_q;
+  wire pipe_empty = !b_valid_q && !c_valid_q && !d_valid_q && !e_valid_q;
 
-  assign entry_valid_o = d_valid_q || (state_q == StEnd) || (state_q == StBias);
+  assign entry_valid_o = e_valid_q || (state_q == StEnd) || (state_q == StBias);
   assign entry_type_o  = (state_q == StBias) ? EntryBias : (state_q == StEnd) ? EntryEnd : EntryColumn;
   assign entry_layer_o = layer_q;
   assign entry_kind_o  = kind;
   assign entry_last_o  = last_q;
   assign entry_undo_o  = undo;
-  assign entry_index_o = {d_vec_q, d_lane};
-  assign entry_delta_o = act_t'(d_delta_q[d_lane*ActBits +: ActBits]);
+  assign entry_index_o = {e_vec_q, e_lane};
+  assign entry_delta_o = act_t'(e_delta_q[e_lane*ActBits +: ActBits]);
 
   assign pass_ready_o = (state_q == StIdle);
   assign idle_o       = (state_q == StIdle);
 
   always_ff @(posedge clk_i) begin
-    if (b_move) begin
-      c_delta_q  <= b_delta;
-      c_ref_q    <= ref_rdata;
-      c_inside_q <= b_inside;
-      c_vec_q    <= b_vec_q;
-    end
     if (a_fire) begin
       b_vec_q <= vec_q[VecBits-1:0];
       b_x_q   <= x_data_i;
     end
-    if (c_move && c_fire != '0) begin
-      d_delta_q <= c_delta_q;
-      d_vec_q   <= c_vec_q;
+    if (b_move) begin
+      c_src_q <= from_x ? b_x_q : undo ? kept_rdata : h_rdata_i;
+      c_ref_q <= ref_rdata;
+      c_vec_q <= b_vec_q;
     end
+    if (c_move) begin
+      d_delta_q  <= c_delta;
+      d_ref_q    <= c_ref_q;
+      d_vec_q    <= c_vec_q;
+    end
+    if (d_ready) begin
+      e_delta_q <= d_delta_q;
+      e_vec_q   <= d_vec_q;
+    end
+    theta_up_q   <= (theta_q == '0) ? 16'sd1 : {1'b0, theta_q};
+    theta_down_q <= (theta_q == '0) ? -16'sd1 : -$signed({1'b0, theta_q});
   end
 
   always_ff @(posedge clk_i) begin
@@ -179,18 +191,21 @@ module delta_encoder
       b_valid_q   <= 1'b0;
       c_valid_q   <= 1'b0;
       d_valid_q   <= 1'b0;
-      d_pending_q <= '0;
+      e_valid_q   <= 1'b0;
+      e_pending_q <= '0;
     end else begin
       if (a_fire)      b_valid_q <= 1'b1;
       else if (b_move) b_valid_q <= 1'b0;
       if (b_move)      c_valid_q <= 1'b1;
       else if (c_move) c_valid_q <= 1'b0;
-      if (c_move && c_fire != '0) begin
-        d_valid_q   <= 1'b1;
-        d_pending_q <= c_fire;
-      end else if (d_emit) begin
-        d_valid_q   <= (d_rest != '0);
-        d_pending_q <= d_rest;
+      if (c_move)      d_valid_q <= 1'b1;
+      else if (d_move) d_valid_q <= 1'b0;
+      if (d_move && d_fires) begin
+        e_valid_q   <= 1'b1;
+        e_pending_q <= d_fire;
+      end else if (e_emit) begin
+        e_valid_q   <= (e_rest != '0);
+        e_pending_q <= e_rest;
       end
     end
   end
@@ -228,8 +243,18 @@ module delta_encoder
 
   // ---- References -------------------------------------------------------------------------------------------------
   wire clearing = (state_q == StClearX) || (state_q == StClearH);
-  wire [VecBits-1:0] ref_wvec = clearing ? vec_q[VecBits-1:0] : c_vec_q;
+  wire [VecBits-1:0] ref_wvec = clearing ? vec_q[VecBits-1:0] : d_vec_q;
   wire               ref_wkind = clearing ? (state_q == StClearH) : kind;
+
+  // Written a cycle later: the next pass reads later still.
+  logic [VecLanes-1:0]    ref_we_q;
+  logic [RefAddrBits-1:0] ref_waddr_q;
+  logic [VecWidth-1:0]    ref_wdata_q;
+  always_ff @(posedge clk_i) begin
+    ref_we_q    <= clearing ? {VecLanes{1'b1}} : (d_fire & {VecLanes{d_move}});
+    ref_waddr_q <= {ref_wkind, layer_q[LayerIndexBits-1:0], ref_wvec[VecIndexBits-1:0]};
+    ref_wdata_q <= clearing ? '0 : d_ref_new;
+  end
 
   ram_1r1w #(
     .Width(VecWidth), .Depth(1 << RefAddrBits), .WriteLanes(VecLanes)
@@ -238,9 +263,9 @@ module delta_encoder
     .re_i   (a_fire),
     .raddr_i({kind, layer_q[LayerIndexBits-1:0], vec_q[VecIndexBits-1:0]}),
     .rdata_o(ref_rdata),
-    .we_i   (clearing ? {VecLanes{1'b1}} : (c_fire & {VecLanes{c_move}})),
-    .waddr_i({ref_wkind, layer_q[LayerIndexBits-1:0], ref_wvec[VecIndexBits-1:0]}),
-    .wdata_i(clearing ? '0 : c_ref_new)
+    .we_i   (ref_we_q),
+    .waddr_i(ref_waddr_q),
+    .wdata_i(ref_wdata_q)
   );
 
   // What the references of h were before the last PassH of each layer.
@@ -251,9 +276,9 @@ module delta_encoder
     .re_i   (a_fire && undo),
     .raddr_i({layer_q[LayerIndexBits-1:0], vec_q[VecIndexBits-1:0]}),
     .rdata_o(kept_rdata),
-    .we_i   (c_move && of_h && !undo),
-    .waddr_i({layer_q[LayerIndexBits-1:0], c_vec_q[VecIndexBits-1:0]}),
-    .wdata_i(c_ref_q)
+    .we_i   (d_move && of_h && !undo),
+    .waddr_i({layer_q[LayerIndexBits-1:0], d_vec_q[VecIndexBits-1:0]}),
+    .wdata_i(d_ref_q)
   );
 
 `ifndef SYNTHESIS

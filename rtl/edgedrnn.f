@@ -2,6 +2,7 @@ edgedrnn_pkg.sv
 edgedrnn_reg_pkg.sv
 ram_1r1w.sv
 stream_fifo.sv
+stream_register.sv
 activation_rom.sv
 x_ingress.sv
 delta_encoder.sv

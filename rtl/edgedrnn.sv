@@ -109,7 +109,7 @@ module edgedrnn
   for (genvar l = 0; l < MaxLayers; l++) begin : gen_layer
     wire [SizeBits-1:0] units    = hidden_size[l*SizeBits +: SizeBits];
     wire [SizeBits:0]   units_up = {1'b0, units} + (SizeBits+1)'(Pes - 1);
-    assign groups  [l*SizeBits +: SizeBits]         = SizeBits'(units_up >> PeShift);
+    always_ff @(posedge clk_i) groups[l*SizeBits +: SizeBits] <= SizeBits'(units_up >> PeShift);
     assign bus_wx  [l*AxiAddrWidth +: AxiAddrWidth] = addr_wx  [l*32 +: AxiAddrWidth];
     assign bus_wh  [l*AxiAddrWidth +: AxiAddrWidth] = addr_wh  [l*32 +: AxiAddrWidth];
     assign bus_bias[l*AxiAddrWidth +: AxiAddrWidth] = addr_bias[l*32 +: AxiAddrWidth];
@@ -135,6 +135,10 @@ module edgedrnn
 
   logic encoder_idle, fetch_idle, work_few, reader_idle, pe_idle, gate_start, gate_ready, gate_done;
   logic slverr, decerr, timed_out;
+
+  // Little is queued for the PEs, as of the last cycle.
+  logic hungry_q;
+  always_ff @(posedge clk_i) hungry_q <= fetch_idle && work_few;
 
   sequencer #(
     .AxiDataWidth(AxiDataWidth), .AxiAddrWidth(AxiAddrWidth), .MaxLayers(MaxLayers), .MaxUnits(MaxUnits)
@@ -168,7 +172,7 @@ module edgedrnn
     .pass_theta_o  (pass_theta),
     .gate_started_i(gate_start && gate_ready),
     .gate_done_i   (gate_done),
-    .hungry_i      (fetch_idle && work_few),
+    .hungry_i      (hungry_q),
     .quiet_i       (encoder_idle && fetch_idle && reader_idle && pe_idle),
     .bus_idle_i    (reader_idle),
     .slverr_i      (slverr),
@@ -258,6 +262,7 @@ module edgedrnn
   entry_e                  push_type;
   logic [LayerBits-1:0]    push_layer;
   act_t                    push_delta;
+  logic [SizeBits-1:0]     push_last_group;
   logic                    column, undo;
 
   column_fetch #(
@@ -289,6 +294,7 @@ module edgedrnn
     .work_kind_o  (push_kind),
     .work_last_o  (push_last),
     .work_delta_o (push_delta),
+    .work_last_group_o(push_last_group),
     .column_o     (column),
     .undo_o       (undo),
     .idle_o       (fetch_idle)
@@ -325,6 +331,7 @@ module edgedrnn
   entry_e               work_type;
   logic [LayerBits-1:0] work_layer;
   act_t                 work_delta;
+  logic [SizeBits-1:0]  work_last_group;
 
   work_queue #(.Depth(2 * Outstanding)) u_work_queue (
     .clk_i, .rst_ni,
@@ -336,6 +343,7 @@ module edgedrnn
     .in_kind_i    (push_kind),
     .in_last_i    (push_last),
     .in_delta_i   (push_delta),
+    .in_last_group_i(push_last_group),
     .out_valid_o  (work_valid),
     .out_ready_i  (work_ready),
     .out_type_o   (work_type),
@@ -343,6 +351,7 @@ module edgedrnn
     .out_kind_o   (work_kind),
     .out_last_o   (work_last),
     .out_delta_o  (work_delta),
+    .out_last_group_o(work_last_group),
     .next_closes_o(next_closes),
     .few_o        (work_few),
     .empty_o      (work_empty)
@@ -351,15 +360,16 @@ module edgedrnn
   // ---- PEs and gates ------------------------------------------------------------------------------------------------------
   logic [LayerBits-1:0]       start_layer;
   logic                       all_ready;
-  logic [SizeBits-1:0]        groups_ready, gate_passed, bank_group;
-  logic [Banks-1:0]           bank_re, bank_grant;
+  logic [SizeBits-1:0]        groups_ready, gate_passed;
+  logic [Banks*SizeBits-1:0]  bank_group;
+  logic [Banks-1:0]           bank_re;
+  logic                       bank_grant;
   logic [Banks*WordWidth-1:0] bank_rdata;
   logic                       wanting;
 
   pe_array #(.AxiDataWidth(AxiDataWidth), .MaxLayers(MaxLayers), .MaxUnits(MaxUnits)) u_pe_array (
     .clk_i, .rst_ni,
     .flush_i       (flush),
-    .groups_i      (groups),
     .work_valid_i  (work_valid),
     .work_ready_o  (work_ready),
     .work_type_i   (work_type),
@@ -367,6 +377,7 @@ module edgedrnn
     .work_kind_i   (work_kind),
     .work_last_i   (work_last),
     .work_delta_i  (work_delta),
+    .work_last_group_i(work_last_group),
     .next_closes_i (next_closes),
     .beat_valid_i  (beat_valid),
     .beat_ready_o  (beat_ready),
@@ -478,11 +489,14 @@ module edgedrnn
     end
   end
 
+  logic [Counters-1:0] events_q;        // counters are a cycle late
+  always_ff @(posedge clk_i) events_q <= rst_ni ? events : '0;
+
   perf_counters #(.Counters(Counters)) u_perf_counters (
     .clk_i, .rst_ni,
     .freeze_i(perf_freeze),
     .clear_i (perf_clear),
-    .event_i (events),
+    .event_i (events_q),
     .count_o (counts)
   );
 

@@ -1,11 +1,15 @@
 // Gates of one layer: reads the delta memories four units (a quad) at a time and turns them into h_t.
 //
-//   stage  0            1             2 ... 11            12
-//          read 4 banks -> capture -> gate_lane x 4    -> write h_t, send it out if this is the last layer
+//   stage  0         1         2            3        4 ... 11       12
+//          read r
+//                 read z  read nx, nh
+//                    -> capture, each a cycle after its read -> gate_lane x 4 -> write h_t, send it out if this is
+//                                                                                the last layer
 //
-// The PEs have the first claim on each bank; a quad enters the lanes when its four words have been captured, which
-// takes one cycle while the port rests and two while columns stream. A quad is read only when its units are final
-// (all_ready_i / groups_ready_i) and, in the last layer, when the output has room for it, so the lanes never stall.
+// r comes first because the column's beats do: when the last beat of a group (n) has left S0 of the PE array, r may
+// be read at once, z a cycle later, n when it is written. The PEs have the first claim on r; z and n follow without
+// asking. A quad is read only when its units are final (all_ready_i / groups_ready_i) and, in the last layer, when
+// the output has room for it, so the lanes never stall.
 module gate_pipeline
   import edgedrnn_pkg::*;
 #(
@@ -28,12 +32,12 @@ module gate_pipeline
   output logic                       busy_o,
   output logic [LayerBits-1:0]       layer_o,
   output logic [SizeBits-1:0]        passed_o,       // groups read: the PEs may change them
-  output logic [VecBits:0]           vecs_o,         // vectors of h_t written
+  output logic [VecBits:0]           vecs_o,         // vectors of h_t that are written or being written
   output logic                       done_o,         // the last quad is written in this cycle
 
   output logic [Banks-1:0]           bank_re_o,
-  input  logic [Banks-1:0]           bank_grant_i,
-  output logic [SizeBits-1:0]        bank_group_o,
+  input  logic                       bank_grant_i,   // r is read in this cycle
+  output logic [Banks*SizeBits-1:0]  bank_group_o,
   input  logic [Banks*WordWidth-1:0] bank_rdata_i,
 
   output logic                       h_re_o,         // h_{t-1}, a cycle later
@@ -58,20 +62,17 @@ module gate_pipeline
   logic                 busy_q, issuing_q, to_output_q;
   logic [LayerBits-1:0] layer_q;
   logic [QuadBits:0]    quad_q, quads_q;
-  logic [Banks-1:0]     got_q;
 
   wire [SizeBits-1:0] group = SizeBits'(quad_q >> SubBits);
   wire final_units = all_ready_i || (group < groups_ready_i);
   wire go          = issuing_q && final_units && (!to_output_q || out_room_i);
-  wire complete    = go && (&(got_q | bank_grant_i));
+  wire complete    = go && bank_grant_i;
   wire last_quad   = (quad_q + 1'b1 == quads_q);
 
   assign ready_o       = !busy_q;
   assign busy_o        = busy_q;
   assign layer_o       = layer_q;
   assign passed_o      = issuing_q ? group : '1;
-  assign bank_re_o     = go ? ~got_q : '0;
-  assign bank_group_o  = group;
   assign out_reserve_o = complete && to_output_q;
   assign stalled_o     = issuing_q && final_units && to_output_q && !out_room_i;
 
@@ -97,7 +98,6 @@ module gate_pipeline
       valid_q   <= '0;
       busy_q    <= 1'b0;
       issuing_q <= 1'b0;
-      got_q     <= '0;
     end else begin
       valid_q <= {valid_q[Stages-1:1], complete};
       if (start_i && ready_o) begin
@@ -107,8 +107,6 @@ module gate_pipeline
         if (complete && last_quad) issuing_q <= 1'b0;
         if (done_o)                busy_q    <= 1'b0;
       end
-      if (complete) got_q <= '0;
-      else if (go)  got_q <= got_q | bank_grant_i;
     end
   end
 
@@ -123,30 +121,33 @@ module gate_pipeline
       vecs_q      <= '0;
     end else begin
       if (complete) quad_q <= quad_q + 1'b1;
-      if (write && tag_q[Stages][0]) vecs_q <= {1'b0, tag_q[Stages][QuadBits-1:1]} + 1'b1;
+      if (valid_q[Stages-1] && tag_q[Stages-1][0]) vecs_q <= {1'b0, tag_q[Stages-1][QuadBits-1:1]} + 1'b1;
     end
   end
 
-  // ---- 1: capture, each bank when its word comes ----------------------------------------------------------------------
-  logic [Banks-1:0]           grant1_q;
-  logic [QuadBits-1:0]        sub1_q;
-  logic [Banks*QuadWidth-1:0] m2_q;
-
-  always_ff @(posedge clk_i) begin
-    grant1_q <= bank_grant_i;
-    sub1_q   <= quad_q[QuadBits-1:0];
+  // ---- 0 to 3: reads, and capture a cycle later -----------------------------------------------------------------------
+  wire [QuadBits-1:0] read_z = tag_q[1];
+  wire [QuadBits-1:0] read_n = tag_q[2];
+  always_comb begin
+    bank_re_o[BankR]  = go;
+    bank_re_o[BankZ]  = valid_q[1];
+    bank_re_o[BankNx] = valid_q[2];
+    bank_re_o[BankNh] = valid_q[2];
+    bank_group_o[BankR *SizeBits +: SizeBits] = group;
+    bank_group_o[BankZ *SizeBits +: SizeBits] = SizeBits'(read_z >> SubBits);
+    bank_group_o[BankNx*SizeBits +: SizeBits] = SizeBits'(read_n >> SubBits);
+    bank_group_o[BankNh*SizeBits +: SizeBits] = SizeBits'(read_n >> SubBits);
   end
+
+  logic [Banks*QuadWidth-1:0] m_q;            // r belongs to stage 2, z to stage 3, nx and nh to stage 4
 
   for (genvar b = 0; b < Banks; b++) begin : gen_capture
-    logic [QuadWidth-1:0] quad_word;
+    localparam int Stage = (b == BankR) ? 1 : (b == BankZ) ? 2 : 3;
     if (QuadsPerGroup > 1) begin : gen_pick
-      wire [SubBits-1:0] sub = sub1_q[SubBits-1:0];
-      assign quad_word = bank_rdata_i[b*WordWidth + sub*QuadWidth +: QuadWidth];
+      wire [SubBits-1:0] sub = tag_q[Stage][SubBits-1:0];
+      always_ff @(posedge clk_i) m_q[b*QuadWidth +: QuadWidth] <= bank_rdata_i[b*WordWidth + sub*QuadWidth +: QuadWidth];
     end else begin : gen_whole
-      assign quad_word = bank_rdata_i[b*WordWidth +: QuadWidth];
-    end
-    always_ff @(posedge clk_i) begin
-      if (grant1_q[b]) m2_q[b*QuadWidth +: QuadWidth] <= quad_word;
+      always_ff @(posedge clk_i) m_q[b*QuadWidth +: QuadWidth] <= bank_rdata_i[b*WordWidth +: QuadWidth];
     end
   end
 
@@ -156,22 +157,25 @@ module gate_pipeline
 
   logic [9:0]          tanh_addr [QuadLanes];
   logic [8:0]          tanh_data [QuadLanes];
-  logic                half10_q;              // which half of the vector of h_{t-1}
-  always_ff @(posedge clk_i) half10_q <= tag_q[9][0];
+
+  // h_{t-1} is read in stage 8; its half of the vector is picked in stage 9.
+  logic [QuadLanes*ActBits-1:0] h_prev10_q;
+  always_ff @(posedge clk_i) begin
+    h_prev10_q <= tag_q[9][0] ? h_rdata_i[QuadLanes*ActBits +: QuadLanes*ActBits] : h_rdata_i[0 +: QuadLanes*ActBits];
+  end
 
   for (genvar i = 0; i < QuadLanes; i++) begin : gen_lane
-    wire [ActBits-1:0] h_prev = half10_q ? h_rdata_i[(QuadLanes+i)*ActBits +: ActBits] : h_rdata_i[i*ActBits +: ActBits];
     act_t h_new;
     gate_lane u_lane (
       .clk_i,
       .half_i     (half_q),
-      .m_r_i      (acc_t'(m2_q[BankR *QuadWidth + i*AccBits +: AccBits])),
-      .m_z_i      (acc_t'(m2_q[BankZ *QuadWidth + i*AccBits +: AccBits])),
-      .m_nx_i     (acc_t'(m2_q[BankNx*QuadWidth + i*AccBits +: AccBits])),
-      .m_nh_i     (acc_t'(m2_q[BankNh*QuadWidth + i*AccBits +: AccBits])),
+      .m_r_i      (acc_t'(m_q[BankR *QuadWidth + i*AccBits +: AccBits])),
+      .m_z_i      (acc_t'(m_q[BankZ *QuadWidth + i*AccBits +: AccBits])),
+      .m_nx_i     (acc_t'(m_q[BankNx*QuadWidth + i*AccBits +: AccBits])),
+      .m_nh_i     (acc_t'(m_q[BankNh*QuadWidth + i*AccBits +: AccBits])),
       .tanh_addr_o(tanh_addr[i]),
       .tanh_data_i(tanh_data[i]),
-      .h_prev_i   (act_t'(h_prev)),
+      .h_prev_i   (act_t'(h_prev10_q[i*ActBits +: ActBits])),
       .h_o        (h_new)
     );
     assign h_wdata_o[i*ActBits +: ActBits] = h_new;
@@ -185,8 +189,8 @@ module gate_pipeline
     );
   end
 
-  assign h_re_o      = valid_q[9];
-  assign h_vec_o     = tag_q[9][QuadBits-1:1];
+  assign h_re_o      = valid_q[8];
+  assign h_vec_o     = tag_q[8][QuadBits-1:1];
   assign h_we_o      = write;
   assign h_quad_o    = tag_q[Stages];
   assign out_valid_o = write && to_output_q;

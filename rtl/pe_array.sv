@@ -1,15 +1,17 @@
 // PE array: P = port width / weight width multipliers and adders, and the delta memories of all layers.
 //
-//   stage  S0                          S1                          S2
-//          beat and work item meet     bank -> register            M + product -> write
-//          product = delta * weight    (Q17.15, P lanes)           sums wrap modulo 2^32
-//          Q8.8 * Q1.7 = Q9.15
-//          read M of (layer, group)
+//   stage  S0                   S1                         S2                  S3
+//          beat and work item   product = delta * weight   bank -> register    M + product -> write
+//          meet                 Q8.8 * Q1.7 = Q9.15        (Q17.15, P lanes)   sums wrap modulo 2^32
+//                               read M of (layer, group)
 //
 // Beats of a column come as r, z, n of a group of P units, then the next group: the same word of M is needed again
 // after three beats at the earliest, which is when its new value can be read. So no forwarding is needed.
 //
-// M is four banks (r, z, nx, nh) of P lanes; a beat uses one bank, which leaves the other three to the gates.
+// M is four banks (r, z, nx, nh) of P lanes; a beat uses one bank, which leaves the other three to the gates. The
+// gates read r, a cycle later z, a cycle later both of n, which is the order in which the sums of a group become
+// final: r may be read while the last beat, n, is still in S2. For r and z the PEs go first; a beat that would meet
+// the gates at n, which happens only after a pause of the memory, waits a cycle.
 //
 // Biases (EntryBias) take the same path: 16 beats a group, a quarter of a bank's word each, delta 0, M replaced.
 //
@@ -27,7 +29,6 @@ module pe_array
   input  logic                          clk_i,
   input  logic                          rst_ni,
   input  logic                          flush_i,
-  input  logic [MaxLayers*SizeBits-1:0] groups_i,
 
   input  logic                          work_valid_i,
   output logic                          work_ready_o,
@@ -36,6 +37,7 @@ module pe_array
   input  logic                          work_kind_i,
   input  logic                          work_last_i,
   input  act_t                          work_delta_i,
+  input  logic [SizeBits-1:0]           work_last_group_i,  // groups of the layer, less one
   input  logic                          next_closes_i,
 
   input  logic                          beat_valid_i,
@@ -51,10 +53,10 @@ module pe_array
   input  logic                          gate_busy_i,
   input  logic [LayerBits-1:0]          gate_layer_i,
   input  logic [SizeBits-1:0]           gate_passed_i,   // groups that the gates have read
-  input  logic [Banks-1:0]              gate_re_i,
-  output logic [Banks-1:0]              gate_grant_o,    // the read happens in this cycle
-  input  logic [SizeBits-1:0]           gate_group_i,
-  output logic [Banks*WordWidth-1:0]    gate_rdata_o,    // a cycle after the grant
+  input  logic [Banks-1:0]              gate_re_i,       // r is asked for; the others are granted
+  output logic                          gate_grant_o,    // r is read in this cycle
+  input  logic [Banks*SizeBits-1:0]     gate_group_i,
+  output logic [Banks*WordWidth-1:0]    gate_rdata_o,    // a cycle after the read
 
   output logic                          wanting_o,       // a work item waits for a beat
   output logic                          idle_o
@@ -69,20 +71,29 @@ module pe_array
   // ---- S0: meet -----------------------------------------------------------------------------------------------------
   logic [SizeBits-1:0] group_q;
   logic [3:0]          sub_q;           // column: 0 r, 1 z, 2 n; bias: {bank, quarter}
-  logic                parity_q;        // changes from column to column
   logic                started_q;       // the gates follow the column at the head
 
   wire is_end   = work_valid_i && (work_type_i == EntryEnd);
   wire is_bias  = (work_type_i == EntryBias);
   wire is_data  = work_valid_i && (work_type_i != EntryEnd);
-  wire [SizeBits-1:0] groups = groups_i[work_layer_i*SizeBits +: SizeBits];
-  wire conflict = gate_busy_i && (gate_layer_i == work_layer_i) && !started_q && (group_q >= gate_passed_i);
+  // A column whose layer the gates still read: before each group it waits until they have passed the next one, which
+  // is compared a cycle ahead; the first cycle at the head is not. Within a group it must not wait, since its beat of z
+  // keeps the gates away.
+  logic fresh_q, clear_q;
+  wire conflict = gate_busy_i && (gate_layer_i == work_layer_i) && !started_q && (sub_q == 4'd0) && (fresh_q || !clear_q);
+  always_ff @(posedge clk_i) begin
+    fresh_q <= work_ready_o || !work_valid_i;
+    clear_q <= (group_q + 1'b1 < gate_passed_i);
+  end
 
-  assign beat_ready_o = is_data && !conflict;
-  assign wanting_o    = is_data && !conflict && !beat_valid_i;
+  // Reads take place in S1. The gates that read z now read n then.
+  wire yield = !is_bias && (sub_q == 4'd2) && gate_re_i[BankZ];
+
+  assign beat_ready_o = is_data && !conflict && !yield;
+  assign wanting_o    = is_data && !conflict && !yield && !beat_valid_i;
   wire   fire         = beat_valid_i && beat_ready_o;
   wire   sub_last     = (sub_q == (is_bias ? 4'd15 : 4'd2));
-  wire   item_last    = fire && sub_last && (group_q + 1'b1 == groups);
+  wire   item_last    = fire && sub_last && (group_q == work_last_group_i);
 
   assign gate_start_o = !started_q && ((is_end && work_last_i) || (is_data && !is_bias && next_closes_i));
   assign gate_layer_o = work_layer_i;
@@ -102,143 +113,135 @@ module pe_array
       bank[BankNh] = (sub_q == 4'd2) && (work_kind_i == KindH);
     end
   end
-  wire [AddrBits-1:0] addr = {work_layer_i[LayerIndexBits-1:0], group_q[GroupBits-1:0]};
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || flush_i) begin
       group_q   <= '0;
       sub_q     <= '0;
-      parity_q  <= 1'b0;
       started_q <= 1'b0;
     end else begin
       if (fire) begin
         sub_q <= sub_last ? 4'd0 : sub_q + 1'b1;
         if (item_last)     group_q <= '0;
         else if (sub_last) group_q <= group_q + 1'b1;
-        if (item_last)     parity_q <= !parity_q;
       end
       if (end_pop && work_last_i) started_q <= 1'b0;
       else if (starting)          started_q <= 1'b1;
     end
   end
 
-  // ---- S1: products and the words of M ------------------------------------------------------------------------------
-  logic                         s1_valid_q, s2_valid_q;
-  logic [Banks-1:0]             s1_bank_q, s2_bank_q;
-  logic [AddrBits-1:0]          s1_addr_q, s2_addr_q;
-  logic [Pes-1:0]               s1_lanes_q, s2_lanes_q;
-  logic                         s1_bias_q;
-  logic [AxiDataWidth-1:0]      s1_data_q;
-  logic                         s1_parity_q, s2_parity_q, s1_first_q, s2_first_q, s1_done_q, s2_done_q;
-  logic [SizeBits-1:0]          s1_group_q, s2_group_q;
-  logic [Pes*ProdBits-1:0]      s1_prod_q, s2_prod_q;
-  logic [WordWidth-1:0]         s1_word, s2_word_q, s2_sum;
-  logic [Banks*WordWidth-1:0]   rdata;
-
-  for (genvar i = 0; i < Pes; i++) begin : gen_pe
-    wire signed [WeightBits-1:0] weight = beat_data_i[i*WeightBits +: WeightBits];
-    wire signed [ProdBits-1:0]   product = work_delta_i * weight;
-    always_ff @(posedge clk_i) begin
-      s1_prod_q[i*ProdBits +: ProdBits] <= product;
-      s1_lanes_q[i] <= is_bias ? (sub_q[1:0] == 2'(i / Quarter)) : 1'b1;
-    end
-    // S2
-    wire [AccBits-1:0] extended = {{(AccBits-ProdBits){s2_prod_q[i*ProdBits+ProdBits-1]}},
-                                   s2_prod_q[i*ProdBits +: ProdBits]};
-    assign s2_sum[i*AccBits +: AccBits] = s2_word_q[i*AccBits +: AccBits] + extended;
-  end
-
-  always_comb begin
-    if (s1_bias_q) begin
-      s1_word = {4{s1_data_q}};
-    end else begin
-      s1_word = '0;
-      for (int b = 0; b < Banks; b++) begin
-        s1_word = s1_word | (rdata[b*WordWidth +: WordWidth] & {WordWidth{s1_bank_q[b]}});
-      end
-    end
-  end
+  // ---- S1: products, reads of M -------------------------------------------------------------------------------------
+  logic                    s1_valid_q, s1_bias_q, s1_closes_q, s1_group_done_q, s1_item_done_q;
+  logic [Banks-1:0]        s1_bank_q;
+  logic [AddrBits-1:0]     s1_addr_q;
+  logic [Pes-1:0]          s1_lanes_q;
+  logic [AxiDataWidth-1:0] s1_data_q;
+  logic [SizeBits-1:0]     s1_group_q;
+  act_t                    s1_delta_q;
 
   always_ff @(posedge clk_i) begin
-    s1_bank_q   <= bank;
-    s1_addr_q   <= addr;
-    s1_bias_q   <= is_bias;
-    s1_data_q   <= beat_data_i;
-    s1_parity_q <= parity_q;
-    s1_group_q  <= group_q;
-    s1_first_q  <= (group_q == '0) && (sub_q == 4'd0);
-    s1_done_q   <= sub_last;
-    s2_bank_q   <= s1_bank_q;
-    s2_addr_q   <= s1_addr_q;
-    s2_lanes_q  <= s1_lanes_q;
-    s2_word_q   <= s1_word;
-    s2_prod_q   <= s1_prod_q;
-    s2_parity_q <= s1_parity_q;
-    s2_group_q  <= s1_group_q;
-    s2_first_q  <= s1_first_q;
-    s2_done_q   <= s1_done_q;
+    s1_bank_q       <= bank;
+    s1_addr_q       <= {work_layer_i[LayerIndexBits-1:0], group_q[GroupBits-1:0]};
+    s1_bias_q       <= is_bias;
+    s1_data_q       <= beat_data_i;
+    s1_delta_q      <= work_delta_i;
+    s1_group_q      <= group_q;
+    s1_group_done_q <= sub_last;
+    s1_item_done_q  <= item_last;
+    s1_closes_q     <= item_last && (started_q || starting);
+    for (int i = 0; i < Pes; i++) s1_lanes_q[i] <= is_bias ? (sub_q[1:0] == 2'(i / Quarter)) : 1'b1;
+  end
+
+  // ---- S2: the words of M; S3: sums ---------------------------------------------------------------------------------
+  logic                       s2_valid_q, s2_bias_q, s3_valid_q;
+  logic [Banks-1:0]           s2_bank_q, s3_bank_q;
+  logic [AddrBits-1:0]        s2_addr_q, s3_addr_q;
+  logic [Pes-1:0]             s2_lanes_q, s3_lanes_q;
+  logic [AxiDataWidth-1:0]    s2_data_q;
+  logic [Pes*ProdBits-1:0]    s2_prod_q, s3_prod_q;
+  logic [WordWidth-1:0]       s3_rz_q, s3_n_q, s3_sum;
+  logic [Banks*WordWidth-1:0] rdata;
+
+  for (genvar i = 0; i < Pes; i++) begin : gen_pe
+    wire signed [WeightBits-1:0] weight = s1_data_q[i*WeightBits +: WeightBits];
+    wire signed [ProdBits-1:0]   product = s1_delta_q * weight;
+    always_ff @(posedge clk_i) s2_prod_q[i*ProdBits +: ProdBits] <= product;
+    wire [AccBits-1:0] extended = {{(AccBits-ProdBits){s3_prod_q[i*ProdBits+ProdBits-1]}},
+                                   s3_prod_q[i*ProdBits +: ProdBits]};
+    assign s3_sum[i*AccBits +: AccBits] = (s3_rz_q[i*AccBits +: AccBits] | s3_n_q[i*AccBits +: AccBits]) + extended;
+  end
+
+  // Two registers for the word, of which one is 0: the four banks are far apart.
+  wire [WordWidth-1:0] s2_rz = (rdata[BankR *WordWidth +: WordWidth] & {WordWidth{s2_bank_q[BankR]}})
+                             | (rdata[BankZ *WordWidth +: WordWidth] & {WordWidth{s2_bank_q[BankZ]}});
+  wire [WordWidth-1:0] s2_n  = (rdata[BankNx*WordWidth +: WordWidth] & {WordWidth{s2_bank_q[BankNx]}})
+                             | (rdata[BankNh*WordWidth +: WordWidth] & {WordWidth{s2_bank_q[BankNh]}});
+
+  always_ff @(posedge clk_i) begin
+    s2_bank_q  <= s1_bank_q;
+    s2_addr_q  <= s1_addr_q;
+    s2_lanes_q <= s1_lanes_q;
+    s2_bias_q  <= s1_bias_q;
+    s2_data_q  <= s1_data_q;
+    s3_bank_q  <= s2_bank_q;
+    s3_addr_q  <= s2_addr_q;
+    s3_lanes_q <= s2_lanes_q;
+    s3_prod_q  <= s2_prod_q;
+    s3_rz_q    <= s2_bias_q ? {4{s2_data_q}} : s2_rz;
+    s3_n_q     <= s2_bias_q ? '0 : s2_n;
   end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || flush_i) begin
       s1_valid_q <= 1'b0;
       s2_valid_q <= 1'b0;
+      s3_valid_q <= 1'b0;
     end else begin
       s1_valid_q <= fire;
       s2_valid_q <= s1_valid_q;
+      s3_valid_q <= s2_valid_q;
     end
   end
 
   // ---- The banks ------------------------------------------------------------------------------------------------------
-  wire [AddrBits-1:0] gate_addr = {gate_layer_i[LayerIndexBits-1:0], gate_group_i[GroupBits-1:0]};
-
   for (genvar b = 0; b < Banks; b++) begin : gen_bank
-    wire pe_reads = fire && bank[b] && !is_bias;
-    assign gate_grant_o[b] = gate_re_i[b] && !pe_reads;
+    wire pe_reads = s1_valid_q && s1_bank_q[b] && !s1_bias_q;
+    wire [AddrBits-1:0] gate_addr = {gate_layer_i[LayerIndexBits-1:0], gate_group_i[b*SizeBits +: GroupBits]};
 
     ram_1r1w #(
       .Width(WordWidth), .Depth(1 << AddrBits), .WriteLanes(Pes)
     ) u_delta_memory (
       .clk_i,
-      .re_i   (pe_reads || gate_grant_o[b]),
-      .raddr_i(pe_reads ? addr : gate_addr),
+      .re_i   (s1_valid_q || gate_busy_i),
+      .raddr_i(pe_reads ? s1_addr_q : gate_addr),
       .rdata_o(rdata[b*WordWidth +: WordWidth]),
-      .we_i   (s2_lanes_q & {Pes{s2_valid_q && s2_bank_q[b]}}),
-      .waddr_i(s2_addr_q),
-      .wdata_i(s2_sum)
+      .we_i   (s3_lanes_q & {Pes{s3_valid_q && s3_bank_q[b]}}),
+      .waddr_i(s3_addr_q),
+      .wdata_i(s3_sum)
     );
   end
+  // A beat of z in S0 will be read in the cycle in which the gates would read theirs.
+  assign gate_grant_o = gate_re_i[BankR] && !(s1_valid_q && s1_bank_q[BankR] && !s1_bias_q)
+                     && !(is_data && !is_bias && beat_valid_i && (sub_q == 4'd1));
   assign gate_rdata_o = rdata;
 
   // ---- How far the gates may go ---------------------------------------------------------------------------------------
-  logic [SizeBits-1:0] done_q;          // groups of the column that S2 saw last which are complete
-  logic                done_parity_q;
-  logic                closed_q, all_ready_q;
+  logic [SizeBits-1:0] done_q;          // groups of the column at the head, or just gone, whose last beat has left S1
+  logic                all_ready_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || flush_i) begin
-      done_q        <= '0;
-      done_parity_q <= 1'b1;
-    end else if (s2_valid_q) begin
-      done_parity_q <= s2_parity_q;
-      if (s2_done_q)       done_q <= s2_group_q + 1'b1;
-      else if (s2_first_q) done_q <= '0;
-    end
-  end
-
-  // The last beat of the layer is in S1 when its end is popped: one more cycle and it is written.
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni || flush_i) begin
-      closed_q    <= 1'b0;
+      done_q      <= '0;
       all_ready_q <= 1'b0;
     end else begin
-      closed_q <= end_pop && work_last_i;
-      if (closed_q)      all_ready_q <= 1'b1;
-      else if (starting) all_ready_q <= 1'b0;
+      if (s1_valid_q && s1_item_done_q)       done_q <= '0;
+      else if (s1_valid_q && s1_group_done_q) done_q <= s1_group_q + 1'b1;
+      if ((s1_valid_q && s1_closes_q) || (end_pop && work_last_i)) all_ready_q <= 1'b1;
+      else if (starting)                                           all_ready_q <= 1'b0;
     end
   end
 
   assign all_ready_o    = all_ready_q;
-  assign groups_ready_o = (started_q && done_parity_q == parity_q) ? done_q : '0;
-  assign idle_o         = !work_valid_i && !s1_valid_q && !s2_valid_q;
+  assign groups_ready_o = started_q ? done_q : '0;
+  assign idle_o         = !work_valid_i && !s1_valid_q && !s2_valid_q && !s3_valid_q;
 endmodule

@@ -82,6 +82,7 @@ module sequencer
   localparam int LayerIndexBits = (MaxLayers > 1) ? $clog2(MaxLayers) : 1;
 
   seq_state_e           state_q;
+  logic                 stopped_q;         // SeqError or SeqDrain
   logic                 pending_q;         // a new sequence is asked for
   logic [LayerBits:0]   init_q;            // layers whose initialisation has been handed out
   logic [LayerBits:0]   x_next_q;          // layers whose X has been handed out in this step
@@ -115,58 +116,105 @@ module sequencer
 
   // ---- Passes -------------------------------------------------------------------------------------------------------
   wire init      = (state_q == SeqInit);
+  wire waiting   = (state_q == SeqWaitX);
   wire stepping  = (state_q == SeqStep);
   wire init_left = (init_q != num_layers_i);
 
-  // What a layer's H is waiting for. `ahead`: the pass belongs to the next step.
-  logic [MaxLayers-1:0] differ;                  // theta_h has changed since the H pass
-  logic [MaxLayers-1:0] exists, ahead, want, urgent, current, later;
-  for (genvar l = 0; l < MaxLayers; l++) begin : gen_layer
-    assign exists[l]  = (4'(l) < num_layers_i);
-    assign ahead[l]   = !stepping || (4'(l) < started_q);
-    assign want[l]    = exists[l] && (!h_given_q[l] || (stale_q[l] && !ahead[l]));
-    assign urgent[l]  = want[l] && !ahead[l] && (4'(l) < x_next_q);
-    assign current[l] = want[l] && !ahead[l];
-    assign later[l]   = want[l] && ahead[l];
+  // Thresholds as they stood a cycle ago, so that what depends on them can be decided a cycle ahead.
+  logic [MaxLayers*ThetaBits-1:0] theta_x, theta_h;
+  logic [MaxLayers-1:0]           changing;      // theta_h will be another one in the next cycle
+  logic [MaxLayers-1:0]           differ_q;      // theta_h is not the one of the H pass handed out
+  always_ff @(posedge clk_i) begin
+    theta_x <= theta_x_i;
+    theta_h <= theta_h_i;
   end
 
-  wire begins_step = (state_q == SeqWaitX) && x_first_i;   // X of layer 0 is handed out in this very cycle
-  wire x_runs = begins_step || (stepping && (x_next_q != num_layers_i) && (x_next_q <= started_q));
-  wire [MaxLayers-1:0] h_choice = (urgent != '0) ? urgent : (current != '0) ? current : later;
-  wire h_runs = (urgent != '0)
-             || (hungry_i && (current != '0 || later != '0) && (stepping || (state_q == SeqWaitX && !pending_q)));
+  // What a layer's H is waiting for. `ahead`: the pass belongs to the next step.
+  logic [MaxLayers-1:0] ahead, want, urgent, current;
+  for (genvar l = 0; l < MaxLayers; l++) begin : gen_layer
+    assign changing[l] = (theta_h[l*ThetaBits +: ThetaBits] != theta_h_i[l*ThetaBits +: ThetaBits]);
+    assign ahead[l]    = !stepping || (4'(l) < started_q);
+    assign want[l]     = (4'(l) < num_layers_i) && (!h_given_q[l] || (stale_q[l] && !ahead[l]));
+    assign current[l]  = want[l] && !ahead[l];
+    assign urgent[l]   = current[l] && (4'(l) < x_next_q);
+  end
 
-  logic [LayerBits-1:0] h_layer;
+  // The H pass to hand out next is chosen, then looked up, two cycles ahead; whatever happens meanwhile takes the
+  // choice back.
+  wire [MaxLayers-1:0] choice = (urgent != '0) ? urgent : (current != '0) ? current : want;
+  logic [LayerBits-1:0] choice_layer;
   always_comb begin
-    h_layer = '0;
+    choice_layer = '0;
     for (int l = MaxLayers - 1; l >= 0; l--) begin
-      if (h_choice[l]) h_layer = LayerBits'(l);
+      if (choice[l]) choice_layer = LayerBits'(l);
     end
   end
-  wire [LayerBits-1:0] x_layer = begins_step ? '0 : x_next_q[LayerBits-1:0];
-  wire [LayerIndexBits-1:0] h_index = h_layer[LayerIndexBits-1:0];
-  wire [LayerIndexBits-1:0] x_index = x_layer[LayerIndexBits-1:0];
-  wire h_undo  = h_given_q[h_index];             // chosen although handed out: it is stale
-  wire h_ahead = ahead[h_index];
+  wire [LayerIndexBits-1:0] choice_index = choice_layer[LayerIndexBits-1:0];
+  wire                      choice_ahead = ahead[choice_index];
+  wire                      choice_undo  = h_given_q[choice_index];   // wanted although handed out: it is stale
+  wire                      handed, events;
 
-  assign pass_layer_o = init ? init_q[LayerBits-1:0] : x_runs ? x_layer : h_layer;
-  assign pass_type_o  = init ? PassInit : x_runs ? PassX : h_undo ? PassUndo : PassH;
-  assign pass_last_o  = begins_step ? (h_given_q[0] && !differ[0])
-                      : x_runs ? (h_given_q[x_index] && !stale_q[x_index])
-                               : (!h_undo && !h_ahead && ({1'b0, h_layer} < x_next_q));
-  assign pass_valid_o = init ? init_left : (x_runs || h_runs);
-  wire   handed       = pass_valid_o && pass_ready_i;
+  logic                 chosen_q, chosen_urgent_q, chosen_undo_q, chosen_ahead_q, chosen_last_q;
+  logic [LayerBits-1:0] chosen_layer_q;
+  always_ff @(posedge clk_i) begin
+    chosen_q        <= rst_ni && (choice != '0) && (waiting || stepping) && !events;
+    chosen_urgent_q <= (urgent != '0);
+    chosen_undo_q   <= choice_undo;
+    chosen_ahead_q  <= choice_ahead;
+    chosen_last_q   <= !choice_undo && !choice_ahead && ({1'b0, choice_layer} < x_next_q);
+    chosen_layer_q  <= choice_layer;
+  end
 
-  wire [SizeBits-1:0] inputs = input_size_i [pass_layer_o*SizeBits +: SizeBits];
-  wire [SizeBits-1:0] units  = hidden_size_i[pass_layer_o*SizeBits +: SizeBits];
-  wire [ThetaBits-1:0] theta_h = h_ahead ? theta_h_i[h_layer*ThetaBits +: ThetaBits]
-                                         : theta_h_q[h_layer*ThetaBits +: ThetaBits];
-  assign pass_size_o  = init ? ((inputs > units) ? inputs : units) : x_runs ? inputs : units;
-  assign pass_theta_o = begins_step ? theta_x_i[ThetaBits-1:0] : x_runs ? theta_x_q[x_layer*ThetaBits +: ThetaBits] : h_undo ? '0 : theta_h;
+  wire [LayerIndexBits-1:0] chosen_index = chosen_layer_q[LayerIndexBits-1:0];
+  logic                 h_valid_q, h_urgent_q, h_undo_q, h_last_q;
+  logic [LayerBits-1:0] h_layer_q;
+  logic [SizeBits-1:0]  h_size_q;
+  logic [ThetaBits-1:0] h_theta_q;
+  always_ff @(posedge clk_i) begin
+    h_valid_q  <= rst_ni && chosen_q && !events && (changing == '0);
+    h_urgent_q <= chosen_urgent_q;
+    h_undo_q   <= chosen_undo_q;
+    h_last_q   <= chosen_last_q;
+    h_layer_q  <= chosen_layer_q;
+    h_size_q   <= hidden_size_i[chosen_index*SizeBits +: SizeBits];
+    h_theta_q  <= chosen_undo_q  ? '0
+                : chosen_ahead_q ? theta_h  [chosen_index*ThetaBits +: ThetaBits]
+                                 : theta_h_q[chosen_index*ThetaBits +: ThetaBits];
+  end
 
-  assign x_open_o    = (state_q == SeqWaitX) && !pending_q;
-  assign x_drop_o    = (state_q == SeqError) || (state_q == SeqDrain);
-  assign flush_o     = (state_q == SeqError) || (state_q == SeqDrain);
+  // X of the next layer, and the next initialisation, looked up as soon as it is known which one that is: the encoder
+  // is busy for longer than that. Only X of layer 0 may be wanted at once.
+  wire [LayerIndexBits-1:0] x_index = x_next_q[LayerIndexBits-1:0];
+  wire [LayerIndexBits-1:0] i_index = init_q[LayerIndexBits-1:0];
+  wire [SizeBits-1:0]       i_inputs = input_size_i [i_index*SizeBits +: SizeBits];
+  wire [SizeBits-1:0]       i_units  = hidden_size_i[i_index*SizeBits +: SizeBits];
+  logic                     i_known_q;
+  logic [SizeBits-1:0]      x_size_q, i_size_q;
+  logic [ThetaBits-1:0]     x_theta_q;
+  always_ff @(posedge clk_i) begin
+    x_size_q  <= input_size_i[x_index*SizeBits +: SizeBits];
+    x_theta_q <= x_first_i ? theta_x[ThetaBits-1:0] : theta_x_q[x_index*ThetaBits +: ThetaBits];
+    i_size_q  <= (i_inputs > i_units) ? i_inputs : i_units;
+    i_known_q <= init && !handed;
+  end
+
+  wire begins_step = waiting && x_first_i;       // X of layer 0 is handed out in this very cycle
+  wire x_runs = begins_step || (stepping && (x_next_q != num_layers_i) && (x_next_q <= started_q));
+  wire h_runs = h_valid_q && (stepping ? (h_urgent_q || hungry_i) : (waiting && !pending_q && hungry_i));
+
+  assign pass_layer_o = init ? init_q[LayerBits-1:0] : x_runs ? x_next_q[LayerBits-1:0] : h_layer_q;
+  assign pass_type_o  = init ? PassInit : x_runs ? PassX : h_undo_q ? PassUndo : PassH;
+  assign pass_last_o  = begins_step ? (h_given_q[0] && !differ_q[0])
+                      : x_runs ? (h_given_q[x_index] && !stale_q[x_index]) : h_last_q;
+  assign pass_size_o  = init ? i_size_q : begins_step ? input_size_i[SizeBits-1:0] : x_runs ? x_size_q : h_size_q;
+  assign pass_theta_o = begins_step ? theta_x[ThetaBits-1:0] : x_runs ? x_theta_q : h_theta_q;
+  assign pass_valid_o = init ? (init_left && i_known_q) : (x_runs || h_runs);
+  assign handed       = pass_valid_o && pass_ready_i;
+  wire   h_handed     = handed && !init && !x_runs;
+
+  assign x_open_o    = waiting && !pending_q;
+  assign flush_o     = stopped_q;
+  assign x_drop_o    = flush_o;
   assign drain_o     = flush_o;
   assign state_o     = state_q;
   assign busy_init_o = pending_q || (state_q == SeqCheck) || (state_q == SeqInit);
@@ -222,13 +270,15 @@ module sequencer
 
   // ---- States ---------------------------------------------------------------------------------------------------------
   wire init_over = init && !init_left && pass_ready_i && quiet_i;
-  wire step_over = (state_q == SeqStep) && (done_q == num_layers_i);
+  wire step_over = stepping && (done_q == num_layers_i);
+  assign events  = handed || x_first_i || gate_started_i || step_over;
   assign ready_o      = init_over && !fault_o && !soft_reset_i;
   assign reset_done_o = (state_q == SeqDrain) && bus_idle_i && !fault_o && !soft_reset_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       state_q   <= SeqIdle;
+      stopped_q <= 1'b0;
       pending_q <= 1'b0;
       init_q    <= '0;
       x_next_q  <= '0;
@@ -236,9 +286,11 @@ module sequencer
       done_q    <= '0;
     end else if (soft_reset_i) begin
       state_q   <= SeqDrain;
+      stopped_q <= 1'b1;
       pending_q <= 1'b0;
     end else if (fault_o) begin
       state_q   <= SeqError;
+      stopped_q <= 1'b1;
       pending_q <= 1'b0;
     end else begin
       if (new_sequence_i && state_q != SeqError) pending_q <= 1'b1;
@@ -250,13 +302,14 @@ module sequencer
         end
         SeqInit: begin
           if (handed) init_q <= init_q + 1'b1;
+          x_next_q  <= '0;
+          started_q <= '0;
+          done_q    <= '0;
           if (init_over) state_q <= SeqWaitX;
         end
         SeqWaitX: begin
-          x_next_q  <= {{LayerBits{1'b0}}, handed && begins_step};
-          started_q <= '0;
-          done_q    <= '0;
-          init_q    <= '0;
+          init_q <= '0;
+          if (handed && begins_step) x_next_q <= (LayerBits+1)'(1);
           if (x_first_i) begin
             state_q <= SeqStep;
           end else if (pending_q) begin
@@ -268,10 +321,18 @@ module sequencer
           if (handed && x_runs) x_next_q <= x_next_q + 1'b1;
           if (gate_started_i) started_q <= started_q + 1'b1;
           if (gate_done_i)    done_q    <= done_q + 1'b1;
-          if (step_over)      state_q   <= SeqWaitX;
+          if (step_over) begin
+            x_next_q  <= '0;
+            started_q <= '0;
+            done_q    <= '0;
+            state_q   <= SeqWaitX;
+          end
         end
         SeqError: ;                       // until a soft reset
-        SeqDrain: if (bus_idle_i) state_q <= SeqIdle;
+        SeqDrain: if (bus_idle_i) begin
+          state_q   <= SeqIdle;
+          stopped_q <= 1'b0;
+        end
         default: state_q <= SeqIdle;
       endcase
     end
@@ -280,28 +341,29 @@ module sequencer
   // A step works with the thresholds that stood when its first beat was taken.
   always_ff @(posedge clk_i) begin
     if (x_first_i) begin
-      theta_x_q <= theta_x_i;
-      theta_h_q <= theta_h_i;
+      theta_x_q <= theta_x;
+      theta_h_q <= theta_h;
     end
   end
 
   for (genvar l = 0; l < MaxLayers; l++) begin : gen_given
-    wire mine   = handed && !init && !x_runs && (h_layer == LayerBits'(l));
-    assign differ[l] = (theta_used_q[l*ThetaBits +: ThetaBits] != theta_h_i[l*ThetaBits +: ThetaBits]);
-    wire gates  = gate_started_i && stepping && (started_q == 4'(l));
+    wire mine  = h_handed && (h_layer_q == LayerBits'(l));
+    wire gates = gate_started_i && stepping && (started_q == 4'(l));
     always_ff @(posedge clk_i) begin
       if (!rst_ni || flush_o || init) begin
         h_given_q[l] <= 1'b0;
         stale_q[l]   <= 1'b0;
       end else begin
-        if (mine)       h_given_q[l] <= !h_undo;
+        if (mine)       h_given_q[l] <= !h_undo_q;
         else if (gates) h_given_q[l] <= 1'b0;
-        if (x_first_i)           stale_q[l] <= h_given_q[l] && differ[l];
-        else if (mine && h_undo) stale_q[l] <= 1'b0;
+        if (x_first_i)             stale_q[l] <= h_given_q[l] && differ_q[l];
+        else if (mine && h_undo_q) stale_q[l] <= 1'b0;
       end
     end
+    // A pass that is handed out ahead of its step works with theta_h of this cycle.
     always_ff @(posedge clk_i) begin
-      if (mine && !h_undo) theta_used_q[l*ThetaBits +: ThetaBits] <= theta_h;
+      if (mine && !h_undo_q) theta_used_q[l*ThetaBits +: ThetaBits] <= h_theta_q;
+      differ_q[l] <= mine ? changing[l] : (theta_used_q[l*ThetaBits +: ThetaBits] != theta_h_i[l*ThetaBits +: ThetaBits]);
     end
   end
 endmodule

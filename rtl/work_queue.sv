@@ -4,7 +4,7 @@
 module work_queue
   import edgedrnn_pkg::*;
 #(
-  parameter int Depth = 32
+  parameter int Depth = 32            // entries behind the two that can be seen
 ) (
   input  logic                 clk_i,
   input  logic                 rst_ni,
@@ -17,6 +17,7 @@ module work_queue
   input  logic                 in_kind_i,
   input  logic                 in_last_i,
   input  act_t                 in_delta_i,
+  input  logic [SizeBits-1:0]  in_last_group_i,
 
   output logic                 out_valid_o,
   input  logic                 out_ready_i,
@@ -25,51 +26,81 @@ module work_queue
   output logic                 out_kind_o,
   output logic                 out_last_o,
   output act_t                 out_delta_o,
+  output logic [SizeBits-1:0]  out_last_group_o,   // groups of the layer, less one
   output logic                 next_closes_o,   // the entry behind the head is an EntryEnd with last
-  output logic                 few_o,           // two entries or less: the port will soon want more
+  output logic                 few_o,           // the port will soon want more
   output logic                 empty_o
 );
-  localparam int PtrBits   = $clog2(Depth);
-  localparam int Width     = LayerBits + 2 + ActBits;
+  localparam int PtrBits = $clog2(Depth);
+  localparam int Width   = 2 + LayerBits + 2 + SizeBits + ActBits;
+  localparam int LastBit = SizeBits + ActBits;
 
+  // The head and the entry behind it are registers, so that what the PEs decide on comes from no memory; the rest
+  // waits in a small memory.
+  logic             head_valid_q, next_valid_q;
+  logic [Width-1:0] head_q, next_q;
+  logic             next_closes_q;      // the entry behind the head is an EntryEnd with last
   logic [Width-1:0] mem [Depth];
-  entry_e           types [Depth];
-  logic [Depth-1:0] closes_q;           // per slot: EntryEnd with last
-  logic [PtrBits:0] head_q, tail_q;
+  logic [PtrBits:0] read_q, write_q;
+  logic             ready_q;            // there is room behind
 
-  wire [PtrBits:0] count = tail_q - head_q;
-  wire [PtrBits-1:0] next_slot = head_q[PtrBits-1:0] + 1'b1;
-  wire push = in_valid_i && in_ready_o;
-  wire pop  = out_valid_o && out_ready_i;
+  wire [PtrBits:0]  waiting = write_q - read_q;
+  wire              rest    = (waiting != '0);
+  wire [Width-1:0]  oldest  = mem[read_q[PtrBits-1:0]];
+  wire [Width-1:0]  in      = {in_type_i, in_layer_i, in_kind_i, in_last_i, in_last_group_i, in_delta_i};
 
-  assign few_o       = (count <= 2);
-  assign empty_o     = (count == '0);
-  assign in_ready_o  = !count[PtrBits];
-  assign out_valid_o = !empty_o;
+  wire push      = in_valid_i && in_ready_o;
+  wire head_free = !head_valid_q || out_ready_i;
+  wire next_free = !next_valid_q || head_free;
+  wire into_head = push && head_free && !next_valid_q;
+  wire into_next = push && next_free && !into_head && !rest;
+  wire into_mem  = push && !into_head && !into_next;
+  wire from_mem  = rest && next_free;
 
-  wire [Width-1:0] head = mem[head_q[PtrBits-1:0]];
-  assign out_type_o  = types[head_q[PtrBits-1:0]];
-  assign out_layer_o = head[ActBits+2 +: LayerBits];
-  assign out_kind_o  = head[ActBits+1];
-  assign out_last_o  = head[ActBits];
-  assign out_delta_o = act_t'(head[ActBits-1:0]);
-  assign next_closes_o = (count > 1) && closes_q[next_slot];
+  assign in_ready_o    = ready_q;
+  // The port will soon want more: two entries or less, or, of columns of 12 beats at most, eight or less.
+  wire short_columns = (in_last_group_i < SizeBits'(4));
+  assign few_o         = !rest || (short_columns && waiting <= (PtrBits+1)'(6));
+  assign empty_o       = !head_valid_q;
+  assign out_valid_o   = head_valid_q;
+  assign next_closes_o = next_closes_q;
+
+  // Icarus 11 knows no cast to an enum: its values are told apart by their bits.
+  wire [1:0] head_type = head_q[Width-1 -: 2];
+  assign out_type_o  = (head_type == EntryEnd) ? EntryEnd : (head_type == EntryBias) ? EntryBias : EntryColumn;
+  assign out_layer_o = head_q[LastBit+2 +: LayerBits];
+  assign out_kind_o  = head_q[LastBit+1];
+  assign out_last_o  = head_q[LastBit];
+  assign out_last_group_o = head_q[ActBits +: SizeBits];
+  assign out_delta_o = act_t'(head_q[ActBits-1:0]);
+
+  wire [Width-1:0] next_new    = from_mem ? oldest : in;
+  wire             next_closes = (next_new[Width-1 -: 2] == EntryEnd) && next_new[LastBit];
 
   always_ff @(posedge clk_i) begin
-    if (push) begin
-      mem[tail_q[PtrBits-1:0]]      <= {in_layer_i, in_kind_i, in_last_i, in_delta_i};
-      types[tail_q[PtrBits-1:0]]    <= in_type_i;
-      closes_q[tail_q[PtrBits-1:0]] <= (in_type_i == EntryEnd) && in_last_i;
-    end
+    if (into_mem)  mem[write_q[PtrBits-1:0]] <= in;
+    if (head_free) head_q <= next_valid_q ? next_q : in;
+    if (next_free) next_q <= next_new;
   end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || flush_i) begin
-      head_q <= '0;
-      tail_q <= '0;
+      head_valid_q  <= 1'b0;
+      next_valid_q  <= 1'b0;
+      next_closes_q <= 1'b0;
+      read_q        <= '0;
+      write_q       <= '0;
+      ready_q       <= 1'b1;
     end else begin
-      if (push) tail_q <= tail_q + 1'b1;
-      if (pop)  head_q <= head_q + 1'b1;
+      if (head_free) head_valid_q <= next_valid_q || push;
+      if (next_free) begin
+        next_valid_q  <= from_mem || into_next;
+        next_closes_q <= (from_mem || into_next) && next_closes;
+      end
+      if (into_mem) write_q <= write_q + 1'b1;
+      if (from_mem) read_q  <= read_q + 1'b1;
+      // Full, or about to be: a pop of the last cycle may come too late to be used, which costs nothing.
+      ready_q <= (waiting < (PtrBits+1)'(Depth - 1)) || (!into_mem && !waiting[PtrBits]);
     end
   end
 endmodule

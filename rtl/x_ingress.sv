@@ -23,7 +23,7 @@ module x_ingress
   input  logic                x_ready_i,
   output logic [VecWidth-1:0] x_data_o,
 
-  output logic                short_o,       // tlast came too early, at beat_o
+  output logic                short_o,       // pulse a cycle later: tlast came too early, at beat_o
   output logic                long_o,        // the last beat came without tlast
   output logic [VecBits:0]    beat_o
 );
@@ -42,9 +42,6 @@ module x_ingress
 
   assign s_axis_x_tready = drop || (accept && fifo_ready);
   assign first_o = taken && !inside_q;
-  assign short_o = taken && s_axis_x_tlast && !at_end;
-  assign long_o  = taken && !s_axis_x_tlast && at_end;
-  assign beat_o  = beat_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || flush_i) begin
@@ -56,7 +53,12 @@ module x_ingress
     end
   end
 
-  logic unused_empty;
+  always_ff @(posedge clk_i) begin
+    short_o <= rst_ni && taken && s_axis_x_tlast && !at_end;
+    long_o  <= rst_ni && taken && !s_axis_x_tlast && at_end;
+    beat_o  <= beat_q;
+  end
+
   wire bus_beat = s_axis_x_tvalid && s_axis_x_tready;
   wire unended  = bus_beat ? !s_axis_x_tlast : unended_q;
   always_ff @(posedge clk_i) begin
@@ -69,6 +71,7 @@ module x_ingress
     end
   end
 
+  logic unused_empty;
   stream_fifo #(.Width(VecWidth), .Depth(2)) u_fifo (
     .clk_i, .rst_ni, .flush_i,
     .in_valid_i (taken),

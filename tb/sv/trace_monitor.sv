@@ -40,10 +40,23 @@ module trace_monitor
 
   wire [4*SigBits-1:0]  r = {u_dut.u_gate_pipeline.gen_lane[3].u_lane.r5, u_dut.u_gate_pipeline.gen_lane[2].u_lane.r5,
                              u_dut.u_gate_pipeline.gen_lane[1].u_lane.r5, u_dut.u_gate_pipeline.gen_lane[0].u_lane.r5};
-  wire [4*SigBits-1:0]  z = {u_dut.u_gate_pipeline.gen_lane[3].u_lane.z5, u_dut.u_gate_pipeline.gen_lane[2].u_lane.z5,
-                             u_dut.u_gate_pipeline.gen_lane[1].u_lane.z5, u_dut.u_gate_pipeline.gen_lane[0].u_lane.z5};
+  wire [4*SigBits-1:0]  z = {u_dut.u_gate_pipeline.gen_lane[3].u_lane.z8, u_dut.u_gate_pipeline.gen_lane[2].u_lane.z8,
+                             u_dut.u_gate_pipeline.gen_lane[1].u_lane.z8, u_dut.u_gate_pipeline.gen_lane[0].u_lane.z8};
   wire [4*TanhBits-1:0] n = {u_dut.u_gate_pipeline.gen_lane[3].u_lane.n10, u_dut.u_gate_pipeline.gen_lane[2].u_lane.n10,
                              u_dut.u_gate_pipeline.gen_lane[1].u_lane.n10, u_dut.u_gate_pipeline.gen_lane[0].u_lane.n10};
+
+  // What belongs to one quad, brought to one cycle: r is ahead of z, and z of n.
+  localparam int QuadWidth = 4 * AccBits;
+  logic [QuadWidth-1:0] m3_r, m4_r, m4_z;
+  logic [4*SigBits-1:0] r6, r7, r8;
+  always @(posedge clk_i) begin
+    m3_r <= u_dut.u_gate_pipeline.m_q[BankR*QuadWidth +: QuadWidth];
+    m4_r <= m3_r;
+    m4_z <= u_dut.u_gate_pipeline.m_q[BankZ*QuadWidth +: QuadWidth];
+    r6   <= r;
+    r7   <= r6;
+    r8   <= r7;
+  end
 
   always @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -86,13 +99,13 @@ module trace_monitor
           default: ;
         endcase
       end
-      if (u_dut.u_gate_pipeline.valid_q[2]) begin
-        $fwrite(file, "M %h %h %h %h %h %h\n", u_dut.gate_layer, u_dut.u_gate_pipeline.tag_q[2],
-                u_dut.u_gate_pipeline.m2_q[127:0],   u_dut.u_gate_pipeline.m2_q[255:128],
-                u_dut.u_gate_pipeline.m2_q[383:256], u_dut.u_gate_pipeline.m2_q[511:384]);
+      if (u_dut.u_gate_pipeline.valid_q[4]) begin
+        $fwrite(file, "M %h %h %h %h %h %h\n", u_dut.gate_layer, u_dut.u_gate_pipeline.tag_q[4], m4_r, m4_z,
+                u_dut.u_gate_pipeline.m_q[BankNx*QuadWidth +: QuadWidth],
+                u_dut.u_gate_pipeline.m_q[BankNh*QuadWidth +: QuadWidth]);
       end
-      if (u_dut.u_gate_pipeline.valid_q[5]) begin
-        $fwrite(file, "R %h %h %h %h\n", u_dut.gate_layer, u_dut.u_gate_pipeline.tag_q[5], r, z);
+      if (u_dut.u_gate_pipeline.valid_q[8]) begin
+        $fwrite(file, "R %h %h %h %h\n", u_dut.gate_layer, u_dut.u_gate_pipeline.tag_q[8], r8, z);
       end
       if (u_dut.u_gate_pipeline.valid_q[10]) begin
         $fwrite(file, "N %h %h %h\n", u_dut.gate_layer, u_dut.u_gate_pipeline.tag_q[10], n);

@@ -375,7 +375,8 @@ async def flush_in_mid_pass(dut: Any) -> None:
 @cocotb.test()
 async def cycles_of_a_pass(dut: Any) -> None:
     """Could break: a bubble between vectors or entries. A quiet vector costs one cycle, one that
-    fires as many as it has firing elements; a pass has at most six cycles beside.
+    fires as many as it has firing elements, and at least two; a pass has at most seven cycles
+    beside.
     """
     Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "cycles")
@@ -386,8 +387,8 @@ async def cycles_of_a_pass(dut: Any) -> None:
         for vector in range(UNITS // 8):
             x[8 * vector + 8 - firing : 8 * vector + 8] = 5
         await bench.walk(PASS_X, 0, UNITS, 3, x=x)
-        work = max(firing, 1) * UNITS // 8
-        assert work <= bench.cycles <= work + 7, f"{bench.cycles} cycles for {work}"
+        work = (max(firing, 2) if firing else 1) * UNITS // 8
+        assert work <= bench.cycles <= work + 8, f"{bench.cycles} cycles for {work}"
 
 
 @cocotb.test()
@@ -419,7 +420,7 @@ async def undo_and_again(dut: Any) -> None:
 @cocotb.test()
 async def quiet_walk(dut: Any) -> None:
     """Could break: a quiet vector that costs more than its cycle, or a pass that ends late. All the
-    units this build has, none of them moved: a cycle a vector and four beside, so 132 for 1024.
+    units this build has, none of them moved: a cycle a vector and five beside, so 133 for 1024.
     """
     Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "quiet")
@@ -438,4 +439,4 @@ async def quiet_walk(dut: Any) -> None:
         if kind == PASS_INIT:
             continue
         assert bench.entries == [(END, 0, 0, 1, 0)] and not bench.x
-        assert busy == units // 8 + 4, f"{busy} cycles for {units} units"
+        assert busy == units // 8 + 5, f"{busy} cycles for {units} units"

@@ -19,7 +19,8 @@ from tb.env.tb import rng_for
 NAMES = ("edgedrnn_pkg", "activation_rom", "gate_lane", "gate_pipeline")
 SOURCES = [REPO / "rtl" / f"{name}.sv" for name in NAMES]
 BANKS, QUAD, VECTOR = 4, 4, 8
-STAGES = 12  # cycles from the grant of a quad's last word to the write of its h_t
+SIZE_BITS = 11
+STAGES = 12  # cycles from the grant of r of a quad to the write of its h_t
 ALL_PASSED = (1 << 11) - 1
 TESTS = ("random_layers", "full_rate", "flush_in_the_middle")
 
@@ -57,14 +58,14 @@ class Gates:
         self.busy = False
         self.layer = self.quads = self.quad = self.written = 0
         self.to_output = False
-        self.got = 0
         self.memory = np.zeros((BANKS, self.pes), np.int64)
         self.h_prev = self.expected = np.zeros(VECTOR, np.int64)
         self.next = (VECTOR, 0, False)  # units, layer and to_output of the next start
-        self.reads: list[tuple[int, int]] = []  # (bank, group) granted in the cycle before
+        self.reads: list[tuple[int, int]] = []  # (bank, group) read in the cycle before
+        self.behind: list[int | None] = [None, None]  # quads whose z, whose n is read now
         self.vector: int | None = None  # of h, asked for in the cycle before
         self.under_way: deque[tuple[int, int]] = deque()  # (quad, cycle in which it is due)
-        self.counts = dict.fromkeys(("stalled", "early", "partly", "not_ready", "refused"), 0)
+        self.counts = dict.fromkeys(("stalled", "early", "denied", "not_ready", "refused"), 0)
 
     async def start(self) -> None:
         """Reset with every input at 0."""
@@ -99,15 +100,15 @@ class Gates:
         groups_ready: int = 0,
         all_ready: bool = True,
         room: bool = True,
-        denied: int = 0,
+        denied: bool = False,
     ) -> None:
-        """One clock cycle. `denied`: banks that the PEs read in it."""
+        """One clock cycle. `denied`: the PEs read the bank of r in it."""
         dut, rng = self.dut, self.rng
         dut.start_i.value = int(start)
         dut.all_ready_i.value = int(all_ready)
         dut.groups_ready_i.value = groups_ready
         dut.out_room_i.value = int(room)
-        # What was not granted is another's word.
+        # What was not read is another's word.
         rdata = rng.integers(-(1 << 31), 1 << 31, (BANKS, self.pes))
         for bank, group in self.reads:
             rdata[bank] = self.memory[bank, group * self.pes : (group + 1) * self.pes]
@@ -118,29 +119,34 @@ class Gates:
         dut.h_rdata_i.value = word(h, "<i2")
         await FallingEdge(dut.clk_i)
         asked = int(dut.bank_re_o.value)
-        grant = asked & ~denied
-        dut.bank_grant_i.value = grant
+        dut.bank_grant_i.value = int(asked & 1 and not denied)
         await RisingEdge(dut.clk_i)
 
         issuing = self.busy and self.quad < self.quads
         group = self.quad * QUAD // self.pes
         ready = all_ready or group < groups_ready
         go = issuing and ready and (room or not self.to_output)
-        assert asked == (0xF & ~self.got if go else 0)
-        if go:
-            assert int(dut.bank_group_o.value) == group
-        complete = go and (self.got | grant) == 0xF
+        # r is asked for; z and both of n follow a cycle and two after it was granted.
+        quads = {0: self.quad if go else None, 1: self.behind[0]}
+        quads |= {2: self.behind[1], 3: self.behind[1]}
+        groups = {bank: q * QUAD // self.pes for bank, q in quads.items() if q is not None}
+        assert asked == sum(1 << bank for bank in groups)
+        for bank, number in groups.items():
+            low = SIZE_BITS * bank
+            assert int(dut.bank_group_o.value[low + SIZE_BITS - 1 : low]) == number
+        complete = go and not denied
+        due = bool(self.under_way) and self.under_way[0][1] == self.now
         assert int(dut.ready_o.value) == (not self.busy)
         assert int(dut.busy_o.value) == self.busy
         if self.busy:
             assert int(dut.layer_o.value) == self.layer
             assert int(dut.passed_o.value) == (group if issuing else ALL_PASSED)
-            assert int(dut.vecs_o.value) == self.written // 2
+            # the one being written is told in the cycle of its write
+            assert int(dut.vecs_o.value) == (self.written + due) // 2
         assert int(dut.out_reserve_o.value) == (complete and self.to_output)
         held = issuing and ready and self.to_output and not room
         assert int(dut.stalled_o.value) == held
 
-        due = bool(self.under_way) and self.under_way[0][1] == self.now
         assert int(dut.h_we_o.value) == due, f"cycle {self.now}: {list(self.under_way)}"
         last = False
         if due:
@@ -161,18 +167,18 @@ class Gates:
         self.counts["stalled"] += held
         self.counts["early"] += complete and not all_ready
         self.counts["not_ready"] += issuing and not ready
-        self.counts["partly"] += go and not complete and grant != 0
+        self.counts["denied"] += go and denied
         self.counts["refused"] += start and self.busy
         self.vector = int(dut.h_vec_o.value) if dut.h_re_o.value == 1 else None
-        self.reads = [(bank, group) for bank in range(BANKS) if grant >> bank & 1]
-        self.got |= grant
+        self.reads = [(b, g) for b, g in groups.items() if b != 0 or complete]
+        self.behind = [self.quad if complete else None, self.behind[0]]
         if complete:
             self.under_way.append((self.quad, self.now + STAGES))
-            self.quad, self.got = self.quad + 1, 0
+            self.quad += 1
         if start and not self.busy:
             units, self.layer, self.to_output = self.next
             self.busy, self.quads = True, units // QUAD
-            self.quad = self.written = self.got = 0
+            self.quad = self.written = 0
         elif last:
             self.busy = False
         self.now += 1
@@ -186,7 +192,7 @@ class Gates:
             groups_ready=int(rng.integers(groups + 1)) if phase % 2 else 0,
             all_ready=bool(rng.random() < (0.1, 0.9)[phase // 2 % 2]),
             room=bool(rng.random() < (0.9, 0.4)[phase % 2]),
-            denied=int(rng.integers(16)) & int(rng.integers(16)),
+            denied=bool(rng.random() < 0.4),
         )
 
 
@@ -213,28 +219,28 @@ async def random_layers(dut: Any) -> None:
                 cycles += 1
                 assert cycles < 3000, "stuck"
             assert gates.written == units // QUAD
-    for what in ("stalled", "early", "not_ready", "partly", "refused"):
+    for what in ("stalled", "early", "not_ready", "denied", "refused"):
         assert gates.counts[what] >= 5, f"{what}: {gates.counts}"
 
 
 @cocotb.test()
 async def full_rate(dut: Any) -> None:
     """Could break: a cycle lost between quads, a pipeline that is longer or shorter than the twelve
-    stages. Nothing denied: a quad in each cycle. One bank denied in each cycle, in the rotation of
-    columns: a quad in two. The last h_t is written twelve cycles after the last grant.
+    stages. Nothing denied: a quad in each cycle. r denied in every third cycle, as columns do: two
+    quads in three. The last h_t is written twelve cycles after the last grant.
     """
     gates = Gates(dut)
     await gates.start()
     for units in (8, 64, 1024):
-        for rotation, pace in ((None, 1), ((1, 2, 4), 2), ((1, 2, 8), 2)):
+        for columns in (False, True):
             gates.load(units, 1, True, 8)
             await gates.cycle(start=True)
             first = gates.now
             while gates.busy:
-                denied = rotation[gates.now % 3] if rotation else 0
-                await gates.cycle(denied=denied)
+                await gates.cycle(denied=columns and (gates.now - first) % 3 == 2)
                 assert gates.now < first + 3 * units, "stuck"
-            assert gates.now - first == pace * units // QUAD + STAGES
+            quads = units // QUAD
+            assert gates.now - first == quads + (quads - 1) // 2 * columns + STAGES
 
 
 @cocotb.test()
@@ -250,11 +256,11 @@ async def flush_in_the_middle(dut: Any) -> None:
         gates.load(64, 2, bool(rng.integers(2)), 8)
         await gates.cycle(start=True)
         for _ in range(cut):
-            await gates.cycle(denied=int(rng.integers(16)))
+            await gates.cycle(denied=bool(rng.integers(2)))
         dut.flush_i.value = 1
-        await gates.cycle(denied=int(rng.integers(15)))
+        await gates.cycle(denied=bool(rng.integers(2)))
         dut.flush_i.value = 0
-        gates.busy, gates.got = False, 0
+        gates.busy, gates.behind = False, [None, None]
         gates.under_way.clear()
         for _ in range(int(rng.integers(1, STAGES + 3))):
             await gates.cycle()

@@ -32,7 +32,7 @@ def test_hidden_memory(sim: str, tmp_path: Path) -> None:
 async def random_accesses(dut: Any) -> None:
     """Could break: the two copies differ, a quad lands in the wrong half, vector or layer, a clear
     misses a half. Clear all, then random reads on both ports beside random quads and clears,
-    against an array.
+    against an array; what is written in the cycle of its read shows as its complement.
     """
     rng = rng_for("hidden")
     state = np.zeros((LAYERS, UNITS), np.int16)
@@ -67,7 +67,12 @@ async def random_accesses(dut: Any) -> None:
                 assert int(getattr(dut, f"{port}_rdata_o").value) == word, port
         for port, (layer, vec) in place.items():
             if reads[port]:
-                outputs[port] = pack(state[layer, 8 * vec : 8 * vec + 8])[0]
+                seen = state[layer, 8 * vec : 8 * vec + 8].copy()
+                if clear and (layer, vec) == place["enc"]:
+                    seen = ~seen
+                if write and (layer, vec) == (place["gate"][0], quad // 2):
+                    seen[4 * (quad % 2) :][:4] ^= -1
+                outputs[port] = pack(seen)[0]
         if clear:
             layer, vec = place["enc"]
             state[layer, 8 * vec : 8 * vec + 8] = 0

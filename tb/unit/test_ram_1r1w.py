@@ -1,4 +1,4 @@
-"""The two-port memory: reads, writes by lane, old data on a collision, an output that holds."""
+"""The two-port memory: reads, writes by lane, lanes that collide, an output that holds."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ def test_ram_1r1w(sim: str, tmp_path: Path) -> None:
 
 @cocotb.test()
 async def random_accesses(dut: Any) -> None:
-    """Could break: lanes that write each other's bits, new data on a read of the address being
-    written, an output that moves without a read. Random accesses, a quarter of them colliding,
-    against a list of words.
+    """Could break: lanes that write each other's bits, a lane that is lost because another one of
+    its word is written, a collision that passes for a value, an output that moves without a read.
+    Random accesses, a quarter of them colliding, against a list of words; a lane read while it is
+    written must show the complement of what stood there.
     """
     rng = rng_for("ram")
     dut.re_i.value = 0
@@ -59,11 +60,11 @@ async def random_accesses(dut: Any) -> None:
         await RisingEdge(dut.clk_i)
         if output is not None:
             assert int(dut.rdata_o.value) == output
+        mask = sum(((1 << LANE) - 1) << LANE * i for i in range(LANES) if lanes >> i & 1)
         if read:
-            output = words[source]
+            output = words[source] ^ (mask if source == where else 0)
             collisions += source == where and lanes != 0
         elif output is not None:
             held += 1
-        mask = sum(((1 << LANE) - 1) << LANE * i for i in range(LANES) if lanes >> i & 1)
         words[where] = words[where] & ~mask | data & mask
     assert collisions > 100 and held > 100

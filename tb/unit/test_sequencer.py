@@ -32,6 +32,7 @@ PULSES = {"slverr": SLVERR, "decerr": DECERR, "timeout": TIMEOUT, "x_short": X_S
 PULSES["x_long"] = X_LONG
 
 Pass = tuple[int, int, int]  # type, layer, last
+Pick = tuple[bool, Pass, str]  # urgent, pass, which threshold
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
@@ -52,6 +53,10 @@ class Life:
         self.given: list[int | None] = [None] * MAX_LAYERS  # the threshold a layer's H ran with
         self.step_x = self.step_h = [0] * MAX_LAYERS
         self.was_pending, self.was_done = False, 0  # as the cycle began
+        self.known_x, self.known_h = [0] * MAX_LAYERS, [0] * MAX_LAYERS  # thresholds a cycle ago
+        self.picked: Pick | None = None  # H pass that may run in the next cycle, and now
+        self.chosen: tuple[bool, Pass, int | None, int] | None = None
+        self.looked_up = False  # size of the next initialisation
         self.error = (0, 0, 0)
         self.bad_config: tuple[int, int, int] | None = None
         self.checking = 0
@@ -100,19 +105,28 @@ class Life:
     def choose(self, x_first: bool, hungry: bool) -> tuple[Pass, int | None, int] | None:
         """(pass, threshold, size) that must be offered now, or None."""
         if self.state == INIT:
-            if self.init == self.layers:
+            if self.init == self.layers or not self.looked_up:
                 return None
             layer = self.init
             return (PASS_INIT, layer, 0), None, max(self.inputs[layer], self.units[layer])
         if x_first:
-            last = self.given[0] is not None and self.given[0] == self.theta_h[0]
-            return (X, 0, int(last)), self.theta_x[0], self.inputs[0]
+            last = self.given[0] is not None and self.given[0] == self.known_h[0]
+            return (X, 0, int(last)), self.known_x[0], self.inputs[0]
         stepping = self.state == STEP
         if stepping and self.x_next < self.layers and self.x_next <= self.started:
             layer = self.x_next
             last = self.given[layer] is not None and self.given[layer] == self.step_h[layer]
             return (X, layer, int(last)), self.step_x[layer], self.inputs[layer]
         if not stepping and (self.state != WAIT or self.pending):
+            return None
+        if self.chosen is None or not (self.chosen[0] or hungry):
+            return None
+        return self.chosen[1:]
+
+    def choose_h(self) -> Pick | None:
+        """(urgent, pass, whose threshold) of the H pass that may run in two cycles."""
+        stepping = self.state == STEP
+        if not stepping and self.state != WAIT:
             return None
         now, later = [], []
         for layer in range(self.layers):
@@ -123,14 +137,21 @@ class Life:
             elif given is None or given != self.step_h[layer]:
                 now.append(layer)
         urgent = [layer for layer in now if layer < self.x_next]
-        if not urgent and not (hungry and (now or later)):
+        if not (now or later):
             return None
         layer = (urgent or now or later)[0]
         if layer in later:
-            return (H, layer, 0), self.theta_h[layer], self.units[layer]
+            return False, (H, layer, 0), "now"
         if self.given[layer] is not None:
-            return (UNDO, layer, 0), None, self.units[layer]
-        return (H, layer, int(layer in urgent)), self.step_h[layer], self.units[layer]
+            return layer in urgent, (UNDO, layer, 0), ""
+        return layer in urgent, (H, layer, int(layer in urgent)), "step"
+
+    def look_up(self, pick: Pick) -> tuple[bool, Pass, int | None, int]:
+        """(urgent, pass, threshold, size) of a choice made a cycle ago."""
+        urgent, taken, whose = pick
+        thetas = {"now": self.known_h, "step": self.step_h}.get(whose)
+        theta = None if thetas is None else thetas[taken[1]]
+        return urgent, taken, theta, self.units[taken[1]]
 
     def fault(self, pulses: dict[str, int], beat: int) -> tuple[int, int, int] | None:
         """(cause, layer, info) of what goes wrong in this cycle."""
@@ -206,16 +227,24 @@ class Life:
         assert int(dut.reset_done_o.value) == (self.state == DRAIN and bus_idle and undisturbed)
 
         # What the next cycle starts with.
+        handed = want is not None and ready
+        over = stepping and self.was_done == self.layers
+        event = handed or x_first or gate_started or over
+        still = self.picked is not None and not event and self.theta_h == self.known_h
+        self.chosen = self.look_up(self.picked) if self.picked is not None and still else None
+        self.picked = None if event else self.choose_h()
+        self.looked_up = self.state == INIT and not handed
         self.encoder = max(0, self.encoder - 1)
         if want is not None and ready:
             self.encoder = int(rng.integers(self.encoder_delay + 1))
             self.hand_out(want[0], want[1])
         if x_first:
-            self.step_x, self.step_h = list(self.theta_x), list(self.theta_h)
+            self.step_x, self.step_h = list(self.known_x), list(self.known_h)
             undone = [
-                g for g, t in zip(self.given, self.theta_h, strict=True) if g not in (None, t)
+                g for g, t in zip(self.given, self.known_h, strict=True) if g not in (None, t)
             ]
             self.note("stale", len(undone))
+        self.known_x, self.known_h = list(self.theta_x), list(self.theta_h)
         if gate_started:
             self.given[self.started] = None
             self.started += 1
@@ -369,7 +398,7 @@ async def order_of_passes(dut: Any) -> None:
 async def threshold_changes(dut: Any) -> None:
     """Could break: a step that works with the threshold of the pass made ahead, an undo for nothing
     or for another layer, a threshold taken before or after the first beat. H made ahead; Θh is
-    changed and set back, changed in the very cycle of the first beat, and after it.
+    changed and set back, changed in the cycle before the first beat, and in that of the beat.
     """
     life = Life(dut)
     await life.reset()
@@ -388,6 +417,7 @@ async def threshold_changes(dut: Any) -> None:
             life.theta_h[changed] = old + 1
             await life.cycle()
             life.theta_h[changed] = old
+            await life.cycle()
             life.hungry = False
             assert await life.step() == [(X, layer, 1) for layer in range(layers)]
 
@@ -397,11 +427,12 @@ async def threshold_changes(dut: Any) -> None:
                 await life.cycle()
             life.hungry = False
             first = len(life.passes)
-            life.theta_h[changed] = old + 1  # in the cycle of the first beat
+            life.theta_h[changed] = old + 1  # in the cycle before the first beat
             life.theta_x = [7] * MAX_LAYERS
-            await life.cycle(x=1)
+            await life.cycle()
             life.theta_h[changed] = old + 2  # too late for this step
             life.theta_x = [8] * MAX_LAYERS
+            await life.cycle(x=1)
             await life.until(WAIT)
             passes, thetas = life.passes[first:], life.thetas[first:]
             expected: list[Pass] = []

@@ -9,7 +9,7 @@ from typing import Any
 import cocotb
 import pytest
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from tb.env.build import REPO, SIMULATORS, build, run
 from tb.env.tb import rng_for
@@ -49,10 +49,11 @@ class Bench:
         dut.s_axis_x_tdata.value = beat or 0
         dut.s_axis_x_tlast.value = last
         await RisingEdge(dut.clk_i)
-        names = ("first", "short", "long", "x_valid", "beat")
-        seen = {name: int(getattr(dut, f"{name}_o").value) for name in names}
+        seen = {name: int(getattr(dut, f"{name}_o").value) for name in ("first", "x_valid")}
         seen["x_data"] = int(dut.x_data_o.value) if seen["x_valid"] else 0
-        return seen | {"ready": int(dut.s_axis_x_tready.value)}
+        seen["ready"] = int(dut.s_axis_x_tready.value)
+        await FallingEdge(dut.clk_i)  # these are told a cycle later
+        return seen | {n: int(getattr(dut, f"{n}_o").value) for n in ("short", "long", "beat")}
 
 
 @cocotb.test()

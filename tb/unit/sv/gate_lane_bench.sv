@@ -1,5 +1,5 @@
 // Several gate lanes side by side with the tanh ROMs they share, as in gate_pipeline. All inputs are those of stage 2;
-// h_{t-1} is delayed to its stage here. h_o belongs to the inputs of ten cycles before.
+// what is wanted later is delayed to its stage here. h_o belongs to the inputs of ten cycles before.
 module gate_lane_bench
   import edgedrnn_pkg::*;
 #(
@@ -22,6 +22,15 @@ module gate_lane_bench
     for (int k = 1; k < Delay; k++) h_prev_q[k] <= h_prev_q[k-1];
   end
 
+  logic [Lanes*AccBits-1:0] m3_z, m3_nx, m4_nx, m3_nh, m4_nh;
+  always_ff @(posedge clk_i) begin
+    m3_z  <= m_z_i;
+    m3_nx <= m_nx_i;
+    m4_nx <= m3_nx;
+    m3_nh <= m_nh_i;
+    m4_nh <= m3_nh;
+  end
+
   logic [9:0] tanh_addr [Lanes];
   logic [8:0] tanh_data [Lanes];
 
@@ -32,9 +41,9 @@ module gate_lane_bench
       .clk_i,
       .half_i,
       .m_r_i      (acc_t'(m_r_i [i*AccBits +: AccBits])),
-      .m_z_i      (acc_t'(m_z_i [i*AccBits +: AccBits])),
-      .m_nx_i     (acc_t'(m_nx_i[i*AccBits +: AccBits])),
-      .m_nh_i     (acc_t'(m_nh_i[i*AccBits +: AccBits])),
+      .m_z_i      (acc_t'(m3_z  [i*AccBits +: AccBits])),
+      .m_nx_i     (acc_t'(m4_nx [i*AccBits +: AccBits])),
+      .m_nh_i     (acc_t'(m4_nh [i*AccBits +: AccBits])),
       .tanh_addr_o(tanh_addr[i]),
       .tanh_data_i(tanh_data[i]),
       .h_prev_i   (act_t'(h_prev)),
