@@ -33,12 +33,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 from xml.etree import ElementTree
 
 REPO = Path(__file__).resolve().parents[2]
 BUILD_ROOT = REPO / "build"
 RTL_FILELIST = REPO / "rtl" / "edgedrnn.f"
 SV_DIR = REPO / "tb" / "sv"
+CPP_DIR = REPO / "tb" / "cpp"
 PUBLIC_VLT = SV_DIR / "public.vlt"
 
 SIMULATORS = ("verilator", "icarus")
@@ -134,7 +136,8 @@ def build(
     ``filelist`` (default: the RTL's) is read first, then ``sources``; pass ``filelist=None`` for a
     bench that needs no RTL. ``parameters`` override the top's integer parameters. In Verilator
     every variable of the top itself can be read and written from Python, none below it, except
-    that ``run_top``, whose speed counts, shows only what ``tb/sv/public.vlt`` names.
+    that ``run_top``, whose speed counts, shows only what ``tb/sv/public.vlt`` names, and
+    ``loop_top``, which runs without cocotb, nothing.
     ``waves=True`` and ``coverage=True`` make builds of their own, so that the plain one stays fast;
     ``waves=None`` asks the environment (``WAVES=1``).
     """
@@ -207,7 +210,7 @@ def _make(recipe, plan: dict, sources: list[Path], dirs: list[Path], directory: 
                 shutil.copy(log, kept)
                 raise BuildError(
                     f"{plan['top']}: {Path(command[0]).name} failed with exit status "
-                    f"{done.returncode}; whole log: {kept}\n{_tail(kept)}"
+                    f"{done.returncode}; whole log: {kept}\n{log_tail(kept)}"
                 )
         recipe.keep_only_results(scratch)
         (scratch / "plan.json").write_text(json.dumps(plan, indent=1))
@@ -233,13 +236,21 @@ def _content_key(plan: dict, sources: list[Path], dirs: list[Path], recipe) -> s
 
 
 class _VerilatorRecipe:
-    """Verilator with cocotb's main loop, without the slow ``--public-flat-rw``."""
+    """Verilator with cocotb's library, without the slow ``--public-flat-rw``.
+
+    Three main programs: for long runs one of ours, which makes the clock; for a build with waves or
+    coverage, and for all other tops, cocotb's; for ``loop_top`` one that does without cocotb.
+    """
 
     executable_name = "simulation"
-    # run_top, for long runs, is compiled for speed. The whole core's bench is compiled quickly:
+    # Tops for long runs are compiled for speed. The whole core's bench is compiled quickly:
     # small functions in small files keep both cores busy, in half the time, and cost a tenth of the
     # speed. A single module is too small for that to pay.
-    fast_tops = ("run_top",)
+    mains: ClassVar = {
+        "run_top": CPP_DIR / "run_main.cpp",
+        "loop_top": CPP_DIR / "loop_main.cpp",
+    }
+    fast_tops = tuple(mains)
     split_tops = ("edgedrnn_tb",)
     large_split = ("--output-split", "20000")
     small_split = ("--output-split", "5000", "--output-split-cfuncs", "300")
@@ -253,11 +264,15 @@ class _VerilatorRecipe:
         return "|".join([*tools, self.wave_suffix()])
 
     def extra_inputs(self, plan: dict) -> list[Path]:
-        return [_cocotb_main(), *([PUBLIC_VLT] if plan["top"] == "run_top" else [])]
+        return [self._main(plan), *([PUBLIC_VLT] if plan["top"] == "run_top" else [])]
 
-    def commands(
-        self, plan: dict, sources: list[Path], dirs: list[Path], scratch: Path
-    ) -> Iterator[tuple[list[str], dict[str, str]]]:
+    def _main(self, plan: dict) -> Path:
+        if plan["top"] == "run_top" and (plan["waves"] or plan["coverage"]):
+            return _cocotb_main()
+        return self.mains.get(plan["top"]) or _cocotb_main()
+
+    def _cocotb_words(self, plan: dict, scratch: Path) -> list[str]:
+        """What makes it a simulation under cocotb: VPI, its library, and what Python may see."""
         libs = _cocotb().libs_dir
         if plan["top"] == "run_top":
             control = PUBLIC_VLT
@@ -266,26 +281,33 @@ class _VerilatorRecipe:
             control.write_text(
                 f'`verilator_config\npublic_flat_rw -module "{plan["top"]}" -var "*"\n'
             )
+        link = f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator"
+        return ["--vpi", "-LDFLAGS", link, str(control)]
+
+    def commands(
+        self, plan: dict, sources: list[Path], dirs: list[Path], scratch: Path
+    ) -> Iterator[tuple[list[str], dict[str, str]]]:
+        main = self._main(plan)
         fast = plan["top"] in self.fast_tops and not plan["waves"]
         optimise = "-O2" if fast else "-O1"
         command = [
             str(_verilator_root() / "bin" / "verilator"),
-            *("--cc", "--exe", "--vpi", "--timing", "--assert", "-O3", "-j", "2"),
+            *("--cc", "--exe", "--timing", "--assert", "-O3", "-j", "2"),
             *("--x-assign", "unique", "--x-initial", "unique"),
             *("--timescale", TIMESCALE, "-Wno-fatal"),
             *(self.small_split if plan["top"] in self.split_tops else self.large_split),
             *("--Mdir", str(scratch), "--top-module", plan["top"], "--prefix", "Vtop"),
             *("-o", self.executable_name, "-CFLAGS", "-std=gnu++20"),
-            *("-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator"),
+            *([] if plan["top"] == "loop_top" else self._cocotb_words(plan, scratch)),
+            *(["-DCLOCK_FROM_MAIN"] if main == self.mains["run_top"] else []),
             *([f"--trace-{self.wave_suffix()[1:]}"] if plan["waves"] else []),
             *(["--coverage"] if plan["coverage"] else []),
             *plan["extra_args"],
             *(f"-D{name}={value}" for name, value in plan["defines"].items()),
             *(f"-G{name}={value}" for name, value in plan["parameters"].items()),
             *(f"-I{folder}" for folder in dirs),
-            str(control),
             *map(str, sources),
-            str(_cocotb_main()),
+            str(main),
         ]
         yield command, verilator_env()
         shared = self._runtime_objects(plan, optimise)
@@ -304,7 +326,8 @@ class _VerilatorRecipe:
 
     def _runtime_objects(self, plan: dict, optimise: str) -> Path:
         """Where objects of Verilator's own library lie: the same for every design."""
-        switches = [self.identity(), plan["waves"], plan["coverage"], optimise]
+        cocotb = plan["top"] != "loop_top"
+        switches = [self.identity(), plan["waves"], plan["coverage"], optimise, cocotb]
         key = hashlib.sha256(json.dumps(switches).encode()).hexdigest()[:16]
         return BUILD_ROOT / "sim" / f"verilated-{key}"
 
@@ -509,24 +532,11 @@ def run(
     again = reproduce or _reproduce_line(built, test_module, test_filter, plusargs, seed)
 
     def fail(why: str) -> SimulationError:
-        return SimulationError(f"{why}\n--- end of {log}\n{_tail(log)}\n---\nREPRODUCE: {again}")
+        return SimulationError(f"{why}\n--- end of {log}\n{log_tail(log)}\n---\nREPRODUCE: {again}")
 
     started = time.monotonic()
-    with log.open("w") as out:
-        print(f"seed {seed}\n{shlex.join(command)}", file=out, flush=True)
-        process = subprocess.Popen(
-            command,
-            stdout=out,
-            stderr=out,
-            env=env,
-            cwd=work_dir,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
-        )
-        try:
-            status = _wait(process, started + timeout_s, poll)
-        finally:
-            _kill(process)
+    log.write_text(f"seed {seed}\n{shlex.join(command)}\n")
+    status = supervise(command, env=env, work_dir=work_dir, log=log, timeout_s=timeout_s, poll=poll)
     seconds = time.monotonic() - started
     if status is None:
         raise fail(f"{test_module}: no end after {timeout_s:.0f} s of wall clock, killed")
@@ -620,6 +630,37 @@ def _simulation_env(
     return env
 
 
+def supervise(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    work_dir: Path,
+    log: Path,
+    timeout_s: float,
+    poll: Callable[[], None] | None = None,
+) -> int | None:
+    """Run ``command`` in ``work_dir``, its output appended to ``log``; leave none of it behind.
+
+    Returns its exit status, None when it was killed after ``timeout_s`` seconds of wall clock.
+    ``poll`` is called some times a second meanwhile; what it raises ends the command.
+    """
+    deadline = time.monotonic() + timeout_s
+    with log.open("a") as out:
+        process = subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=out,
+            env=env,
+            cwd=work_dir,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+        try:
+            return _wait(process, deadline, poll)
+        finally:
+            _kill(process)
+
+
 def _wait(
     process: subprocess.Popen, deadline: float, poll: Callable[[], None] | None
 ) -> int | None:
@@ -687,7 +728,7 @@ def _reproduce_line(
     return shlex.join(words)
 
 
-def _tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:
+def log_tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:
     try:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
     except OSError:
@@ -695,6 +736,11 @@ def _tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:
 
 
 # ------------------------------------------------------------------------------ command line
+
+
+def loop_top_sources() -> list[Path]:
+    """The core and its DRAM alone, in compile order."""
+    return [SV_DIR / name for name in ("axi_dram.sv", "loop_top.sv")]
 
 
 def run_top_sources() -> list[Path]:

@@ -1,7 +1,8 @@
 """Runs one sequence on ``run_top``: cocotb side of ``tb/env/simulation.py``.
 
-Python configures the core, raises ``go`` and sleeps until ``wake`` toggles: after the last step, on
-a fault, an error of a checker, or a hang. Everything that happens each cycle is SystemVerilog.
+Python configures the core, raises ``go`` and ``asleep``, and sleeps until ``asleep`` falls: after
+the last step, on a fault, an error of a checker, or a hang. All that happens each cycle is
+SystemVerilog.
 ``RUN_MODEL`` in the environment names a JSON file of what to configure and where to put the result.
 """
 
@@ -42,27 +43,27 @@ async def run_model(dut) -> None:
     dut.watch.value = 1
     await driver.start()
     bias_beats = int(dut.dram_beats.value)
+    if job["rest"]:
+        dut.watch.value = 0
+        await ClockCycles(dut.py_clk, job["rest"])
+        dut.watch.value = 1
 
-    dut.py_enable.value = 0
     dut.go.value = 1
+    dut.asleep.value = 1
     first_cycle = int(dut.cycle.value)
-    started = time.perf_counter()
-    while int(dut.steps_done.value) < steps:
-        await dut.wake.value_change
-        await FallingEdge(dut.clk)  # what toggled wake has settled by now
-        if int(dut.steps_done.value) == steps:
-            break
-        dut.py_enable.value = 1
-        at = f"step {int(dut.steps_done.value)}, cycle {int(dut.cycle.value)}"
-        assert dut.hang.value == 0, f"{at}: hang, status {await state_of(driver)}"
-        assert int(dut.errors.value) == 0, f"{at}: protocol or memory error, see CHECKER and DRAM"
-        assert dut.irq.value == 0, f"{at}: the core reports {await driver.error()}"
-        dut.py_enable.value = 0
+    started, computed = time.perf_counter(), time.process_time()
+    await FallingEdge(dut.asleep)
+    await FallingEdge(dut.clk)  # what ended the sleep has settled by now
+    at = f"step {int(dut.steps_done.value)}, cycle {int(dut.cycle.value)}"
+    assert dut.hang.value == 0, f"{at}: hang, status {await state_of(driver)}"
+    assert int(dut.errors.value) == 0, f"{at}: protocol or memory error, see CHECKER and DRAM"
+    assert dut.irq.value == 0, f"{at}: the core reports {await driver.error()}"
+    assert int(dut.steps_done.value) == steps, f"{at}: woken without a reason"
     wall_seconds = time.perf_counter() - started
+    cpu_seconds = time.process_time() - computed
     cycles = int(dut.cycle.value) - first_cycle
 
     dut.watch.value = 0
-    dut.py_enable.value = 1
     # Columns for a step that will not come may be under way: stop, drain, and look once more.
     counters = await driver.counters()
     status = await driver.status()
@@ -73,6 +74,7 @@ async def run_model(dut) -> None:
     assert int(dut.errors.value) == 0, "errors at the end of the run, see CHECKER in the log"
     result = {
         "wall_seconds": wall_seconds,
+        "cpu_seconds": cpu_seconds,
         "cycles": cycles,
         "bias_beats": bias_beats,
         "dram_beats": int(dut.dram_beats.value),

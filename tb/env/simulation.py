@@ -35,8 +35,10 @@ class Result:
 
     ``h`` int16 (T, H) Q8.8. ``latency``, ``period`` int64 (T,) clock cycles. ``columns_x``,
     ``columns_h`` int64 (T, L). ``dram_bytes`` int64 (T,): bytes of the weight columns whose sums
-    the step used. ``wall_seconds``, ``cycles``: of the simulation loop. ``bias_bytes``: read once
-    before the first step. ``compared``: values compared with the golden model.
+    the step used. ``wall_seconds``, ``cpu_seconds``, ``cycles``: of the simulation loop; the second
+    is what the simulator computed for, the first includes that it had to wait for a processor.
+    ``bias_bytes``: read once before the first step. ``compared``: values compared with the golden
+    model.
     """
 
     h: np.ndarray
@@ -46,6 +48,7 @@ class Result:
     columns_h: np.ndarray
     dram_bytes: np.ndarray
     wall_seconds: float
+    cpu_seconds: float
     cycles: int
     bias_bytes: int
     compared: int
@@ -100,6 +103,7 @@ def simulate(
     port_bits: int = 64,
     outstanding: int = 16,
     h_stall: float = 0.0,
+    rest: int = 0,
     image: DramImage | None = None,
     progress: Callable[[int], None] | None = None,
     reproduce: str | None = None,
@@ -108,7 +112,8 @@ def simulate(
 
     ``interval``: cycles from h_t having left to x_{t+1} being offered. ``seed``: of the stalls, the
     padding lanes and the simulator's random initial values. ``h_stall``: chance, for each cycle,
-    that nobody takes h. ``progress`` is called with the number of steps newly finished.
+    that nobody takes h. ``rest``: cycles for which the first x is held back once the core is ready;
+    it works ahead meanwhile. ``progress`` is called with the number of steps newly finished.
     ``waves_file``: where waveforms go, its suffix replaced by the format's: FST, or VCD where
     Verilator cannot write FST. The build with waves is another one, and slower.
 
@@ -122,25 +127,25 @@ def simulate(
         raise ValueError(f"stimulus: {stimulus.shape[1]} inputs, the model has {model.input_size}")
     memory = dram if isinstance(dram, Dram) else load_dram(dram)
     image = image or DramImage(model, port_bits)
-    fitting = [size for size in MEMORY_BYTES if size >= image.size]
-    if not fitting:
-        raise ValueError(f"model: {image.size} bytes of weights, at most {MEMORY_BYTES[-1]} fit")
     built = build(
         sim,
         "run_top",
-        {"AxiDataWidth": port_bits, "Outstanding": outstanding, "MemBytes": fitting[0]},
+        bench_parameters(image, outstanding),
         sources=run_top_sources(),
         waves=waves_file is not None,
     )
     folder = run_folder("simulate")
-    plusargs = _write_inputs(folder, model, stimulus, image, seed)
+    plusargs = write_inputs(folder, model, stimulus, image, seed)
     plusargs += [
+        f"TRACE={folder / 'trace.txt'}",
+        f"H_BEATS={model.hidden_size // LANES}",
         f"INTERVAL={interval}",
         f"H_STALL={round(1000 * h_stall)}",
         f"H_STALL_SEED={seed % 2**31}",
-        f"HANG={_hang_cycles(memory)}",
+        f"HANG={hang_cycles(memory)}",
         *memory.plusargs(seed),
     ]
+    (folder / "job.json").write_text(json.dumps(job_of(folder, model, len(stimulus), image, rest)))
     comparison = _Comparison(folder, model, stimulus, check, progress)
     outcome = folder / "result.json"
     waves = folder / f"waves{built.wave_suffix}"
@@ -168,16 +173,28 @@ def simulate(
     return result
 
 
-def _hang_cycles(memory: Dram) -> int:
+def bench_parameters(image: DramImage, outstanding: int) -> dict[str, int]:
+    """Parameters of ``run_top`` and ``loop_top`` for this image; ValueError if it is too large."""
+    fitting = [size for size in MEMORY_BYTES if size >= image.size]
+    if not fitting:
+        raise ValueError(f"model: {image.size} bytes of weights, at most {MEMORY_BYTES[-1]} fit")
+    return {
+        "AxiDataWidth": 8 * image.port_bytes,
+        "Outstanding": outstanding,
+        "MemBytes": fitting[0],
+    }
+
+
+def hang_cycles(memory: Dram) -> int:
     """Cycles of silence that no working core shows, however slow the memory."""
     slowest = sum(memory.values.get(f"DRAM_{t}", 0) for t in ("FRONT", "BACK", "TRFC", "TRAS"))
     return 50_000 + 4 * slowest // memory.values.get("DRAM_PORT_PERIOD", 8000)
 
 
-def _write_inputs(
+def write_inputs(
     folder: Path, model: Model, stimulus: np.ndarray, image: DramImage, seed: int
 ) -> list[str]:
-    """Files that the bench reads, and the plusargs that name them."""
+    """Write what ``run_top`` and ``loop_top`` read; the plusargs that name it, and their log."""
     image.write(folder / "dram.bin")
     steps, inputs = stimulus.shape
     x_beats = -(-inputs // LANES)
@@ -188,8 +205,22 @@ def _write_inputs(
     padded[:, :inputs] = stimulus
     # most significant byte of a beat first: lanes reversed, big-endian
     padded.reshape(-1, LANES)[:, ::-1].astype(">i2").tofile(folder / "x.bin")
-    job = {
+    return [
+        f"DRAM_IMAGE={folder / 'dram.bin'}",
+        f"X_FILE={folder / 'x.bin'}",
+        f"LOG={folder / 'bench.log'}",
+        f"X_BEATS={x_beats}",
+        f"STEPS={steps}",
+    ]
+
+
+def job_of(
+    folder: Path, model: Model, steps: int, image: DramImage, rest: int = 0
+) -> dict[str, object]:
+    """What the cocotb side of a run needs to know, ``tb.env.run_model`` for one."""
+    return {
         "steps": steps,
+        "rest": rest,
         "result": str(folder / "result.json"),
         "model": {
             "num_layers": model.num_layers,
@@ -205,17 +236,6 @@ def _write_inputs(
             "addr_bias": image.addr_bias,
         },
     }
-    (folder / "job.json").write_text(json.dumps(job))
-    return [
-        f"DRAM_IMAGE={folder / 'dram.bin'}",
-        f"X_FILE={folder / 'x.bin'}",
-        f"LOG={folder / 'bench.log'}",
-        f"TRACE={folder / 'trace.txt'}",
-        f"X_BEATS={x_beats}",
-        f"H_BEATS={model.hidden_size // LANES}",
-        f"STEPS={steps}",
-        f"WAKE_EVERY={steps}",
-    ]
 
 
 class _Comparison:
@@ -317,6 +337,7 @@ class _Comparison:
             columns_h=np.array([h for _, h, _ in self.columns], np.int64),
             dram_bytes=beats * image.port_bytes,
             wall_seconds=float(measured["wall_seconds"]),
+            cpu_seconds=float(measured["cpu_seconds"]),
             cycles=int(measured["cycles"]),
             bias_bytes=bias_bytes,
             compared=self.compared,

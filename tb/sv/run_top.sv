@@ -1,10 +1,14 @@
 // Bench for long runs: the core, its DRAM, an x source, an h sink, and a checker on every bus, all
-// in SystemVerilog. Python configures the core over s_axil, raises go, and sleeps on wake.
+// in SystemVerilog. Python configures the core over s_axil, raises go and asleep, and sleeps until
+// asleep falls: after the last step, on an error, a hang or an interrupt.
 //
 // Python's side of s_axil works on py_clk, which rises 1 ns after clk: whatever the simulator, by then
 // all that the edge of clk caused has happened. What the core drives, Python sees as it was at that
-// edge; what Python drives reaches the core before the next one. While py_enable is low py_clk
+// edge; what Python drives reaches the core before the next one. While asleep is high py_clk
 // stands still and costs nothing.
+//
+// With CLOCK_FROM_MAIN defined both clocks come from outside, at the same times: tb/cpp/run_main.cpp
+// makes them faster than Verilator's delays would, and leaves a sleeping Python alone.
 //
 // Cycle numbers: cycle c is the c-th clock period since time 0; a handshake happens in the cycle in
 // which valid and ready are both high.
@@ -17,7 +21,6 @@
 //   +H_BEATS=N      beats of an h packet, H / 8 of the last layer
 //   +STEPS=N        time steps to run
 //   +INTERVAL=N     see above
-//   +WAKE_EVERY=N   toggle wake after every N steps (and at the end, on an error, hang or interrupt)
 //   +HANG=N         cycles without a handshake on x, h or the weight port that count as a hang
 //   +H_STALL=P      chance that the h sink is not ready in a cycle, in 1/1000 (default 0: always ready)
 //   +H_STALL_SEED=S
@@ -38,18 +41,18 @@ module run_top #(
 
   localparam int VecWidth = 128;
   localparam int MaxXBeats = MaxUnits / 8;
+  localparam logic [63:0] ResetCycles = 8;
 
   // ------------------------------------------------------------------- seen from Python
 
   logic         clk;
   logic         py_clk;
-  logic         py_enable;   // written
+  logic         asleep;      // written 1: Python waits; falls when there is something to do for it
   logic         rst_n;
   logic         irq;
   logic         watch;       // written: the core has work to do, silence is a hang
   logic         go;          // written: offer x from now on
   logic         done;        // written: all is drained, let the checkers see
-  logic         wake;        // toggles when Python has something to do
   logic         hang;
   logic [63:0]  cycle;
   logic [31:0]  steps_done;
@@ -97,12 +100,12 @@ module run_top #(
   initial begin
     clk = 1'b0;
     py_clk = 1'b0;
-    py_enable = 1'b1;
   end
 
+`ifndef CLOCK_FROM_MAIN
   always begin  // 125 MHz
     #4 clk = 1'b1;
-    if (py_enable) begin
+    if (!asleep) begin
       #1 py_clk = 1'b1;
       #3 clk = 1'b0;
       py_clk = 1'b0;
@@ -110,12 +113,10 @@ module run_top #(
       #4 clk = 1'b0;
     end
   end
+`endif
 
-  initial begin
-    rst_n = 1'b0;
-    repeat (8) @(negedge clk);  // between two edges that anything samples
-    rst_n = 1'b1;
-  end
+  initial rst_n = 1'b0;
+  always @(negedge clk) if (cycle >= ResetCycles) rst_n <= 1'b1;  // between two edges that anything samples
 
   initial cycle = 0;
   always @(posedge clk) cycle <= cycle + 1;
@@ -270,7 +271,6 @@ module run_top #(
   int                  h_beats;
   int                  steps;
   longint              interval;
-  int                  wake_every;
   int                  hang_limit;
   int                  h_stall;
   logic [31:0]         rng;
@@ -284,7 +284,6 @@ module run_top #(
     if (!$value$plusargs("H_BEATS=%d", h_beats)) h_beats = 1;
     if (!$value$plusargs("STEPS=%d", steps)) steps = 0;
     if (!$value$plusargs("INTERVAL=%d", interval)) interval = 0;
-    if (!$value$plusargs("WAKE_EVERY=%d", wake_every)) wake_every = 1;
     if (!$value$plusargs("HANG=%d", hang_limit)) hang_limit = 100000;
     if (!$value$plusargs("H_STALL=%d", h_stall)) h_stall = 0;
     if (!$value$plusargs("H_STALL_SEED=%d", rng)) rng = 1;
@@ -303,9 +302,7 @@ module run_top #(
   longint countdown;   // cycles until launch
   int     got;
   int     quiet;       // cycles since anything moved
-  int     steps_to_wake;
-  logic [31:0] errors_q;
-  logic   irq_q;
+  logic   finished;    // the last step is over
 
   initial begin
     started = 1'b0;
@@ -313,16 +310,14 @@ module run_top #(
     x_beat = 0;
     countdown = 0;
     quiet = 0;
-    steps_to_wake = 0;
+    finished = 1'b0;
     s_axis_x_tdata = 0;
     s_axis_x_tvalid = 1'b0;
     s_axis_x_tlast = 1'b0;
     m_axis_h_tready = 1'b0;
     steps_done = 0;
-    wake = 1'b0;
+    asleep = 1'b0;
     hang = 1'b0;
-    errors_q = 0;
-    irq_q = 1'b0;
   end
 
   // verilator lint_off BLKSEQ
@@ -351,11 +346,7 @@ module run_top #(
             if (interval == 0) launch = 1'b1;
             else countdown = interval;
           end
-          steps_to_wake = steps_to_wake + 1;
-          if (steps_to_wake >= wake_every || int'(steps_done) + 1 == steps) begin
-            steps_to_wake = 0;
-            wake <= ~wake;
-          end
+          finished = int'(steps_done) + 1 == steps;
         end
       end
       if (h_stall != 0) begin
@@ -397,11 +388,8 @@ module run_top #(
         $display("RUN %m: HANG nothing has moved on x, h or the weight port for %0d cycles, step %0d",
                  hang_limit, steps_done);
         hang <= 1'b1;
-        wake <= ~wake;
       end
-      if (errors != errors_q || (irq && !irq_q)) wake <= ~wake;
-      errors_q = errors;
-      irq_q = irq;
+      if (asleep && (finished || hang || irq || errors != 0)) asleep <= 1'b0;
     end
   end
   // verilator lint_on BLKSEQ
