@@ -154,10 +154,10 @@ module pe_array
 
   // ---- S2: the words of M; S3: sums ---------------------------------------------------------------------------------
   logic                       s2_valid_q, s2_bias_q, s3_valid_q;
-  logic [Banks-1:0]           s2_bank_q, s3_bank_q;
+  logic [Banks-1:0]           s2_bank_q, s3_bank_q, s2_read_q;
   logic [AddrBits-1:0]        s2_addr_q, s3_addr_q;
   logic [Pes-1:0]             s2_lanes_q, s3_lanes_q;
-  logic [AxiDataWidth-1:0]    s2_data_q;
+  logic [AxiDataWidth-1:0]    s2_data_q, s3_bias_q;
   logic [Pes*ProdBits-1:0]    s2_prod_q, s3_prod_q;
   logic [WordWidth-1:0]       s3_rz_q, s3_n_q, s3_sum;
   logic [Banks*WordWidth-1:0] rdata;
@@ -168,17 +168,19 @@ module pe_array
     always_ff @(posedge clk_i) s2_prod_q[i*ProdBits +: ProdBits] <= product;
     wire [AccBits-1:0] extended = {{(AccBits-ProdBits){s3_prod_q[i*ProdBits+ProdBits-1]}},
                                    s3_prod_q[i*ProdBits +: ProdBits]};
-    assign s3_sum[i*AccBits +: AccBits] = (s3_rz_q[i*AccBits +: AccBits] | s3_n_q[i*AccBits +: AccBits]) + extended;
+    wire [AccBits-1:0] bias = s3_bias_q[(i % Quarter)*AccBits +: AccBits];
+    assign s3_sum[i*AccBits +: AccBits] = (s3_rz_q[i*AccBits +: AccBits] | s3_n_q[i*AccBits +: AccBits] | bias) + extended;
   end
 
-  // Two registers for the word, of which one is 0: the four banks are far apart.
-  wire [WordWidth-1:0] s2_rz = (rdata[BankR *WordWidth +: WordWidth] & {WordWidth{s2_bank_q[BankR]}})
-                             | (rdata[BankZ *WordWidth +: WordWidth] & {WordWidth{s2_bank_q[BankZ]}});
-  wire [WordWidth-1:0] s2_n  = (rdata[BankNx*WordWidth +: WordWidth] & {WordWidth{s2_bank_q[BankNx]}})
-                             | (rdata[BankNh*WordWidth +: WordWidth] & {WordWidth{s2_bank_q[BankNh]}});
+  // Three registers for the word, of which two are 0: banks are slow and far apart.
+  wire [WordWidth-1:0] s2_rz = (rdata[BankR *WordWidth +: WordWidth] & {WordWidth{s2_read_q[BankR]}})
+                             | (rdata[BankZ *WordWidth +: WordWidth] & {WordWidth{s2_read_q[BankZ]}});
+  wire [WordWidth-1:0] s2_n  = (rdata[BankNx*WordWidth +: WordWidth] & {WordWidth{s2_read_q[BankNx]}})
+                             | (rdata[BankNh*WordWidth +: WordWidth] & {WordWidth{s2_read_q[BankNh]}});
 
   always_ff @(posedge clk_i) begin
     s2_bank_q  <= s1_bank_q;
+    s2_read_q  <= s1_bias_q ? '0 : s1_bank_q;
     s2_addr_q  <= s1_addr_q;
     s2_lanes_q <= s1_lanes_q;
     s2_bias_q  <= s1_bias_q;
@@ -187,8 +189,9 @@ module pe_array
     s3_addr_q  <= s2_addr_q;
     s3_lanes_q <= s2_lanes_q;
     s3_prod_q  <= s2_prod_q;
-    s3_rz_q    <= s2_bias_q ? {4{s2_data_q}} : s2_rz;
-    s3_n_q     <= s2_bias_q ? '0 : s2_n;
+    s3_rz_q    <= s2_rz;
+    s3_n_q     <= s2_n;
+    s3_bias_q  <= s2_bias_q ? s2_data_q : '0;
   end
 
   always_ff @(posedge clk_i) begin

@@ -29,7 +29,18 @@ from golden.fsdd import DatasetError, load_folder, of_split  # noqa: E402
 from golden.model_file import ModelFileError, load_model  # noqa: E402
 from tb.env.build import BuildError, SimulationError  # noqa: E402
 from tb.env.compare import MismatchError  # noqa: E402
-from tb.env.digits import listen, picture, settings_of, summarise, table  # noqa: E402
+from tb.env.digits import (  # noqa: E402
+    Setting,
+    forecast,
+    forecast_table,
+    listen,
+    picture,
+    settings_of,
+    summarise,
+    table,
+)
+
+FORECAST_THETAS = (16, 32, 64, 96, 128)  # Q8.8
 
 
 def arguments() -> argparse.Namespace:
@@ -113,6 +124,16 @@ def main() -> int:
         print("heard   " + " ".join(one.label for one in runs) + f"   at {setting.name}")
     summaries = [summarise(model, s, runs) for s, runs in zip(settings, heard, strict=True)]
     print("\n" + table(model, summaries))
+    one_theta = len({*map(int, model.theta_x), *map(int, model.theta_h)}) == 1
+    thetas = {0, *FORECAST_THETAS, *([int(model.theta_x[0])] if one_theta else [])}
+    forecasts = []
+    for theta in tqdm(sorted(thetas), unit="Θ", desc="without simulating", mininterval=every):
+        both = np.full_like(model.theta_x, theta)
+        forecasts.append(forecast(model, recordings, Setting(str(theta), both, both), args.dram))
+    known = {0: summaries[0].cycles}
+    if one_theta:
+        known[int(model.theta_x[0])] = summaries[1].cycles
+    print("\n" + forecast_table(forecasts, known))
     picture(args.picture, model, settings, heard, f"{args.sim}, DRAM {args.dram}, 64-bit port")
     shown = args.picture
     if shown.is_relative_to(Path.cwd()):

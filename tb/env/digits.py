@@ -6,16 +6,19 @@ with the golden model by ``tb.env.simulation``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from golden import timing
 from golden.features import features_from_model, readout
 from golden.fsdd import Recording
+from golden.integer import IntegerGru
 from golden.model_file import Model
+from tb.env.dram import load_dram
 from tb.env.simulation import Result, simulate
 
 PORT_BYTES = 8
@@ -121,6 +124,52 @@ class Summary:
     worst_cycles: int
     dram_bytes: float
     compared: int
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One Θ for all layers, Q8.8: digits right by the integer model, cycles a step by the analytic
+    timing model. Nothing is simulated for it.
+    """
+
+    theta: int
+    right: int
+    recordings: int
+    cycles: float
+
+
+def forecast(
+    model: Model,
+    recordings: Sequence[Recording],
+    setting: Setting,
+    dram: str | Path = "ddr3l",
+) -> Forecast:
+    """What a setting would give."""
+    extract = features_from_model(model)
+    memory = load_dram(dram).timing()
+    tuned = model.with_theta(setting.theta_x, setting.theta_h)
+    right, latency = 0, []
+    for recording in recordings:
+        golden = IntegerGru(tuned)
+        traces = [golden.step(row) for row in extract(recording.samples)]
+        label = readout(model, np.array([trace.h for trace in traces])).label
+        right += label == str(recording.digit)
+        fired = timing.fired_of(traces)
+        says = timing.predict(fired, model.input_size, model.hidden_sizes, 8 * PORT_BYTES, memory)
+        latency.append(says.latency)
+    mean = float(np.concatenate(latency).mean())
+    return Forecast(int(setting.theta_x[0]), right, len(recordings), mean)
+
+
+def forecast_table(forecasts: Sequence[Forecast], simulated: Mapping[int, float]) -> str:
+    """Θ against digits and cycles; ``simulated``: cycles of the RTL, for those Θ that it ran."""
+    lines = ["Without simulating, one Θ for all layers (integer model, golden/timing.py):", ""]
+    lines.append("    Θ      digits right   cycles a step   simulated")
+    for one in forecasts:
+        seen = f"{simulated[one.theta]:,.0f}" if one.theta in simulated else ""
+        digits = f"{one.right} of {one.recordings}"
+        lines.append(f"    {one.theta:<6} {digits:>12}   {one.cycles:>13,.0f}   {seen:>9}".rstrip())
+    return "\n".join(lines)
 
 
 def summarise(model: Model, setting: Setting, heard: Sequence[Heard]) -> Summary:
