@@ -138,7 +138,8 @@ class _Core:
 
     def _hungry(self, layer):
         """From when on the queue of the PEs is short."""
-        entries = 7 if self.groups[layer] <= _SHORT else 1
+        groups = self.groups[layer]
+        entries = 7 if groups <= _SHORT else 3 if groups <= 4 * _SHORT else 1
         head = self.heads[-entries] if len(self.heads) >= entries else 0.0
         return max(head, self.asked) + 2
 

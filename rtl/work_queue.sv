@@ -58,9 +58,9 @@ module work_queue
   wire from_mem  = rest && next_free;
 
   assign in_ready_o    = ready_q;
-  // The port will soon want more: two entries or less, or, of columns of 12 beats at most, eight or less.
-  wire short_columns = (in_last_group_i < SizeBits'(4));
-  assign few_o         = !rest || (short_columns && waiting <= (PtrBits+1)'(6));
+  // The port will soon want more: two entries or less; of short columns more, so that the latency of a DRAM is hidden.
+  wire [2:0] enough    = (in_last_group_i < SizeBits'(4)) ? 3'd6 : (in_last_group_i < SizeBits'(16)) ? 3'd2 : 3'd0;
+  assign few_o         = (waiting <= (PtrBits+1)'(enough));
   assign empty_o       = !head_valid_q;
   assign out_valid_o   = head_valid_q;
   assign next_closes_o = next_closes_q;

@@ -30,8 +30,8 @@ def test_work_queue(sim: str, tmp_path: Path) -> None:
 @cocotb.test()
 async def random_traffic(dut: Any) -> None:
     """Could break: `next_closes` that sees a stale slot, an EntryEnd without last, or the head
-    itself; a field that is swapped; full or empty told wrong; a flush that leaves something. Random
-    entries of which many are ends, in phases that fill and that empty it, against a deque.
+    itself; a field that is swapped; full, empty or few told wrong; a flush that leaves something.
+    Random entries of which many are ends, in phases that fill and that empty it, against a deque.
     """
     rng = rng_for("queue")
     for name in ("flush_i", "in_valid_i", "out_ready_i", "rst_ni"):
@@ -40,12 +40,14 @@ async def random_traffic(dut: Any) -> None:
     await ClockCycles(dut.clk_i, 3)
     dut.rst_ni.value = 1
     queue: deque[tuple[int, ...]] = deque()
-    full = empty = closing = 0
+    full = empty = closing = few = 0
     ready = True
     for cycle in range(3000):
         push = int(rng.random() < (0.8, 0.4, 0.5)[cycle // 100 % 3])
         pop, flush = int(rng.random() < 0.5), int(rng.random() < 0.01)
-        entry = tuple(int(rng.integers(n)) for n in (3, 8, 2, 2, 1 << 16, 1 << 11))
+        entry = tuple(
+            int(rng.integers(n)) for n in (3, 8, 2, 2, 1 << 16, rng.choice([4, 16, 1 << 11]))
+        )
         dut.in_valid_i.value = push
         for name, value in zip(FIELDS, entry, strict=True):
             getattr(dut, f"in_{name}_i").value = value
@@ -55,6 +57,9 @@ async def random_traffic(dut: Any) -> None:
         assert int(dut.in_ready_o.value) == ready
         assert int(dut.out_valid_o.value) == (len(queue) > 0)
         assert int(dut.empty_o.value) == (not queue)
+        enough = 6 if entry[5] < 4 else 2 if entry[5] < 16 else 0
+        assert int(dut.few_o.value) == (len(queue) - 2 <= enough)
+        few += len(queue) > 2 and enough >= len(queue) - 2
         closes = len(queue) > 1 and queue[1][0] == END and queue[1][3] == 1
         assert int(dut.next_closes_o.value) == closes
         if queue:
@@ -74,4 +79,4 @@ async def random_traffic(dut: Any) -> None:
         if flush:
             queue.clear()
             ready = True
-    assert full > 50 and empty > 50 and closing > 100
+    assert full > 50 and empty > 50 and closing > 100 and few > 50
