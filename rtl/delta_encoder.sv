@@ -93,7 +93,8 @@ module delta_encoder
   assign a_fire    = (state_q == StWalk) && src_valid && b_ready;
 
   assign x_ready_o  = (state_q == StWalk) && from_x && b_ready;
-  assign h_re_o     = a_fire && !from_x && !undo;
+  // What is read when nothing moves on is not looked at.
+  assign h_re_o     = b_ready;
   assign h_layer_o  = (state_q == StClearH) ? layer_q : src_layer;
   assign h_vec_o    = vec_q[VecBits-1:0];
   assign h_clear_o  = (state_q == StClearH);
@@ -148,7 +149,7 @@ module delta_encoder
   // fires once costs two cycles.
   assign d_ready = (e_rest == '0) && (!e_valid || entry_ready_i);
   assign c_ready = !d_valid_q || !e_valid;
-  assign b_ready = !b_valid_q || !c_valid_q || c_ready;
+  assign b_ready = !(b_valid_q && c_valid_q && d_valid_q && e_valid);
   wire   b_move  = b_valid_q && (!c_valid_q || c_ready);
   wire   c_move  = c_valid_q && c_ready;
 
@@ -257,7 +258,7 @@ module delta_encoder
     .Width(VecWidth), .Depth(1 << RefAddrBits), .WriteLanes(VecLanes)
   ) u_references (
     .clk_i,
-    .re_i   (a_fire),
+    .re_i   (b_ready),
     .raddr_i({kind, layer_q[LayerIndexBits-1:0], vec_q[VecIndexBits-1:0]}),
     .rdata_o(ref_rdata),
     .we_i   (ref_we_q),
@@ -270,7 +271,7 @@ module delta_encoder
     .Width(VecWidth), .Depth(1 << (RefAddrBits - 1))
   ) u_kept (
     .clk_i,
-    .re_i   (a_fire && undo),
+    .re_i   (b_ready),
     .raddr_i({layer_q[LayerIndexBits-1:0], vec_q[VecIndexBits-1:0]}),
     .rdata_o(kept_rdata),
     .we_i   (d_valid_q && of_h && !undo),     // again and again while D stalls, which changes nothing

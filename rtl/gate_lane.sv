@@ -45,6 +45,10 @@ module gate_lane
   function automatic logic [SigBits-1:0] add_half(input logic [8:0] truncated, input logic [4:0] half);
     return SigBits'(({1'b0, truncated} + {5'd0, half}) >> 1);
   endfunction
+  // The top bit of sigma's entries is always 1: only the others are added to, and bit 7 of the sum says that it carried.
+  function automatic logic [7:0] add_half_sigma(input logic [7:0] truncated, input logic [4:0] half);
+    return 8'(({1'b0, truncated} + {4'd0, half}) >> 1);
+  endfunction
 
   // Constant while a sequence runs; a copy in each lane, close to where it is used.
   logic [4:0] half_q;
@@ -85,20 +89,21 @@ module gate_lane
   );
 
   logic neg4_r, neg5_r, neg6_r, neg5_z, neg6_z, neg7_z;
-  logic [8:0] data6_z;
-  logic [SigBits-1:0] sum5_r, sum7_z, z8, z9, z10, zc10;   // zc: 256 - z
-  wire  [SigBits-1:0] up5_r = sum5_r & keep;
-  wire  [SigBits-1:0] up7_z = sum7_z & keep;
+  logic [7:0] data6_z;
+  logic [7:0] sum5_r, sum7_z;
+  logic [SigBits-1:0] z8, z9, z10, zc10;   // zc: 256 - z
+  wire  [SigBits-1:0] up5_r = {sum5_r[7], !sum5_r[7], sum5_r[6:0]} & keep;
+  wire  [SigBits-1:0] up7_z = {sum7_z[7], !sum7_z[7], sum7_z[6:0]} & keep;
   always_ff @(posedge clk_i) begin
     neg4_r <= q3_r[ActBits-1];
     neg5_r <= neg4_r;
     neg6_r <= neg5_r;
-    sum5_r <= add_half(data4_r, half_q);
+    sum5_r <= add_half_sigma(data4_r[7:0], half_q);
     neg5_z <= q4_z[ActBits-1];
     neg6_z <= neg5_z;
-    data6_z <= data5_z;
+    data6_z <= data5_z[7:0];
     neg7_z <= neg6_z;
-    sum7_z <= add_half(data6_z, half_q);
+    sum7_z <= add_half_sigma(data6_z, half_q);
     z8     <= neg7_z ? SigBits'(256) - up7_z : up7_z;
     z9     <= z8;
     z10    <= z9;
@@ -158,5 +163,5 @@ module gate_lane
   // What a waveform wants to show: the gates' outputs as the contract has them.
   wire        [SigBits-1:0]  r5  = neg5_r ? SigBits'(256) - up5_r : up5_r;
   wire signed [TanhBits-1:0] n10 = neg10 ? -{1'b0, up10} : {1'b0, up10};
-  wire unused = ^{r5, n10};
+  wire unused = ^{r5, n10, data4_r[8], data5_z[8]};
 endmodule

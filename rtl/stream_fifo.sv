@@ -19,14 +19,16 @@ module stream_fifo #(
 
   logic [Width-1:0] mem [Depth];
   logic [PtrBits:0] head_q, tail_q;   // one bit more than the index tells full from empty
+  logic             valid_q;          // not empty: told from a register
 
   wire full  = (tail_q[PtrBits-1:0] == head_q[PtrBits-1:0]) && (tail_q[PtrBits] != head_q[PtrBits]);
   wire push  = in_valid_i && in_ready_o;
   wire pop   = out_valid_o && out_ready_i;
+  wire last  = (head_q + 1'b1 == tail_q);
 
-  assign empty_o     = (tail_q == head_q);
+  assign empty_o     = !valid_q;
   assign in_ready_o  = !full;
-  assign out_valid_o = !empty_o;
+  assign out_valid_o = valid_q;
   assign out_data_o  = mem[head_q[PtrBits-1:0]];
 
   always_ff @(posedge clk_i) begin
@@ -35,11 +37,14 @@ module stream_fifo #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || flush_i) begin
-      head_q <= '0;
-      tail_q <= '0;
+      head_q  <= '0;
+      tail_q  <= '0;
+      valid_q <= 1'b0;
     end else begin
       if (push) tail_q <= tail_q + 1'b1;
       if (pop)  head_q <= head_q + 1'b1;
+      if (push)     valid_q <= 1'b1;
+      else if (pop) valid_q <= !last;
     end
   end
 endmodule
