@@ -137,8 +137,10 @@ def picture(rows: list[Row], path: Path) -> None:
                 axis.bar(at, row.cycles, 0.7 * width, color=BARS[row.case.memory], zorder=2)
                 axis.plot([at - width / 2, at + width / 2], [row.beats] * 2, "k-", lw=2, zorder=3)
                 faster = f"{row.reference / row.cycles:.2f}x"
-                axis.annotate(faster, (at, row.reference), ha="center",
-                              va="bottom", fontsize=8)  # fmt: skip
+                axis.annotate(
+                    faster, (at, row.reference), (0, 2 + 9 * number), textcoords="offset points",
+                    ha="center", fontsize=8, color=BARS[row.case.memory],
+                )  # fmt: skip
         axis.set_yscale("log")
         axis.set_xticks(
             [p + 0.13 for p in range(len(names))], [n.replace(", ", "\n") for n in names]

