@@ -223,9 +223,10 @@ module pe_array
       .wdata_i(s3_sum)
     );
   end
-  // A beat of z in S0 will be read in the cycle in which the gates would read theirs.
+  // A beat of z in S0 will be read in the cycle in which the gates would read theirs, and a beat of n that waits for
+  // the gates once shall not wait for their next quad too.
   assign gate_grant_o = gate_re_i[BankR] && !(s1_valid_q && s1_bank_q[BankR] && !s1_bias_q)
-                     && !(is_data && !is_bias && beat_valid_i && (sub_q == 4'd1));
+                     && !(is_data && !is_bias && beat_valid_i && ((sub_q == 4'd1) || yield));
   assign gate_rdata_o = rdata;
 
   // ---- How far the gates may go ---------------------------------------------------------------------------------------

@@ -110,6 +110,7 @@ class Array:
         self.expected = network.memory[0]
         self.group = 0
         self.behind: list[int | None] = [None, None]  # groups whose z, whose n is read now
+        self.waited = 0  # cycles for which a beat of n has yielded
         self.reads: int | None = None  # bank that the beat of the cycle before reads now
         self.tail = 0  # cycles for which the gates stay busy after their last read
         self.owed: list[tuple[int, int]] = []  # (bank, group) read in the cycle before
@@ -181,10 +182,12 @@ class Array:
         assert int(dut.wanting_o.value) == int(data and not held and not self.offered)
         fire = self.offered and not held
         collides = column and self.offered and self.beat % 3 == 1
-        granted = wanted and self.reads != 0 and not collides
+        granted = wanted and self.reads != 0 and not collides and not (yields and self.offered)
         assert int(dut.gate_grant_o.value) == granted
         self.counts["denied"] += wanted and not granted
         self.counts["yields"] += yields
+        self.waited = self.waited + 1 if yields and self.offered else 0
+        assert self.waited <= 1, "a beat of n waits for a second quad"
         self.counts["held"] += held
         self.counts["fired"] += fire
 
