@@ -107,7 +107,9 @@ class _Core:
                     moments.append((max(self.encoder, started[-1] + 1), 0, next_x))
                 for layer in range(layers):
                     ready = max(self.encoder, self.event + _CHOICE)
-                    ahead = due[layer] == t + 1 < steps and layer < len(started)
+                    ahead = (
+                        due[layer] == t + 1 < steps and layer < len(started) and next_x == layers
+                    )
                     if due[layer] == t and layer < next_x:
                         moments.append((ready, 1, layer))
                     elif due[layer] == t or ahead:

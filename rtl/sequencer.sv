@@ -4,7 +4,8 @@
 //
 //   1. X of the next layer, as soon as its source begins to be known: x has come, or the gates below have started
 //   2. H of a layer whose X is on its way: its gates wait for nothing else
-//   3. H of any layer whose h is known, for this step or already for the next one, when the port is about to run dry
+//   3. H of any layer whose h is known, for this step or, when no X is left in it, already for the next one, when the
+//      port is about to run dry
 //
 // So recurrent columns are read while x is awaited, and keep the port busy while gates fill their pipeline. A PassH
 // that ran before its step began used the threshold of that moment. If another one holds when the step begins, the
@@ -130,12 +131,15 @@ module sequencer
     theta_h <= theta_h_i;
   end
 
-  // What a layer's H is waiting for. `ahead`: the pass belongs to the next step.
+  // What a layer's H is waiting for. `ahead`: the pass belongs to the next step, and must not come before an X of this
+  // one.
+  wire no_x_left = !stepping || (x_next_q == num_layers_i);
   logic [MaxLayers-1:0] ahead, want, urgent, current;
   for (genvar l = 0; l < MaxLayers; l++) begin : gen_layer
     assign changing[l] = (theta_h[l*ThetaBits +: ThetaBits] != theta_h_i[l*ThetaBits +: ThetaBits]);
     assign ahead[l]    = !stepping || (4'(l) < started_q);
-    assign want[l]     = (4'(l) < num_layers_i) && (!h_given_q[l] || (stale_q[l] && !ahead[l]));
+    assign want[l]     = (4'(l) < num_layers_i)
+                      && (ahead[l] ? !h_given_q[l] && no_x_left : !h_given_q[l] || stale_q[l]);
     assign current[l]  = want[l] && !ahead[l];
     assign urgent[l]   = current[l] && (4'(l) < x_next_q);
   end

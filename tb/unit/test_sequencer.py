@@ -132,7 +132,7 @@ class Life:
         for layer in range(self.layers):
             given = self.given[layer]
             if not stepping or layer < self.started:  # this step's gates have it: for the next one
-                if given is None:
+                if given is None and (not stepping or self.x_next == self.layers):
                     later.append(layer)
             elif given is None or given != self.step_h[layer]:
                 now.append(layer)
