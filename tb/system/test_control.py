@@ -171,6 +171,10 @@ async def soft_reset_at_any_moment(dut: Any) -> None:
     tb = TB(dut)
     await tb.reset()
     rounds = 5 if bench.on_icarus() else 30
+
+    def quiet() -> bool:
+        return not tb.axi_monitor.pending and dut.m_axi_arvalid.value == 0
+
     for number in range(rounds):
         moment = MOMENTS[number % len(MOMENTS)]
         await tb.load(small_model(tb.rng))
@@ -182,8 +186,7 @@ async def soft_reset_at_any_moment(dut: Any) -> None:
             await tb.cycles(int(tb.rng.integers(0, 60)))
             tb.sink.hold = False
         await tb.cycles(2)  # an address may be offered until the command is there
-        port = dut.m_axi_arvalid
-        await tb.until(lambda: not tb.axi_monitor.pending and port.value == 0, "reads drained")
+        await tb.until(quiet, "reads drained")
         await tb.cycles(4)
         status = await tb.driver.status()
         assert status.flags == Status(0) and status.state == State.IDLE, (moment, status)
