@@ -142,6 +142,7 @@ def picture(rows: list[Row], path: Path) -> None:
                     ha="center", fontsize=8, color=BARS[row.case.memory],
                 )  # fmt: skip
         axis.set_yscale("log")
+        axis.set_ylim(top=2.5 * max(row.reference or 0 for row in rows))
         axis.set_xticks(
             [p + 0.13 for p in range(len(names))], [n.replace(", ", "\n") for n in names]
         )

@@ -168,6 +168,8 @@ def _bound(case: Case, beats: float, layers: int, ideal: Row | None) -> tuple[fl
         return 1.02 * beats + 150 * layers, "1.02 x beats + 150 a layer"
     if case.port_bits > 64:
         return beats / 0.95, "95 % of the port"
+    if max(WORKLOADS[case.workload].hidden) < 256:
+        return math.inf, "none"
     return 1.01 * beats + 100 * layers, "1.01 x beats + 100 a layer"
 
 
