@@ -18,12 +18,12 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tqdm import tqdm
 
+from scripts.command_line import BAD_INPUT, FAILED, INTERRUPTED, OK, Parser
 from tb.env.build import BuildError, SimulationError
 from tb.env.compare import MismatchError
 from tb.env.speed import (
@@ -42,7 +42,6 @@ from tb.env.speed import (
     workload,
 )
 
-OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 EPILOG = f"""\
@@ -69,13 +68,6 @@ examples
 
 class BadInputError(ValueError):
     """One line for the person who typed the command."""
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, without the usage text before it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: {message} (--help explains)\n")
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:

@@ -24,17 +24,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NoReturn, TextIO
+from typing import IO, Any, TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from scripts.command_line import FAILED, INTERRUPTED  # noqa: E402
 from tb.env.build import RTL_FILELIST, BuildError, read_filelist  # noqa: E402
 
 TOP = "edgedrnn"
 SOURCES = "sources"  # below the work folder
 NOT_MEASURED = {"json", "document", "work", "paths", "no_limits"}  # options without influence
-OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 EXIT_STATUS = """\
 exit status
@@ -49,13 +49,6 @@ class ToolError(RuntimeError):
 
 
 # ------------------------------------------------------------------------------- command line
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, without the usage text before it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: {message} (--help explains)\n")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,15 +16,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from scripts.command_line import FAILED, OK, Parser
 from scripts.fpga import (
     EXIT_STATUS,
-    FAILED,
     NEXTPNR,
-    OK,
     TOP,
     YOSYS,
     Parameters,
-    Parser,
     ToolError,
     add_options,
     check_outputs,

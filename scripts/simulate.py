@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from golden.model_file import Model, ModelFileError, load_model
+from scripts.command_line import BAD_INPUT, FAILED, INTERRUPTED, OK, Parser
 from tb.env.build import SIMULATORS, BuildError, SimulationError
 from tb.env.compare import MismatchError
 from tb.env.dram import DramError, load_dram
@@ -24,7 +25,6 @@ from tb.env.simulation import Result, simulate
 from tb.env.trace import TraceError
 
 CLOCK_MHZ = 125
-OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 MAX_INTERVAL = 10**9
 
 EPILOG = """\
@@ -57,13 +57,6 @@ examples
 
 class BadInputError(ValueError):
     """One line for the person who typed the command."""
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, without the usage text before it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: {message} (--help explains)\n")
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:

@@ -18,14 +18,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from scripts.command_line import FAILED, OK, Parser
 from scripts.fpga import (
     EXIT_STATUS,
-    FAILED,
-    OK,
     TOP,
     YOSYS,
     Parameters,
-    Parser,
     ToolError,
     add_options,
     check_outputs,

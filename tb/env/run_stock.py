@@ -52,6 +52,7 @@ from tb.env.build import (
 from tb.env.driver import EdgeDrnnDriver
 from tb.env.image import DramImage
 from tb.env.simulation import BEAT_BYTES, BenchLog, job_of
+from tb.env.stranger import StrangersPort
 from tb.env.stream import pack
 
 TOP = "edgedrnn"
@@ -194,21 +195,6 @@ def main() -> int:
 # ----------------------------------------------------------------------- inside the simulator
 
 
-class _Port:
-    """Register words through cocotbext-axi's AXI4-Lite master."""
-
-    def __init__(self, master: AxiLiteMaster) -> None:
-        self.master = master
-
-    async def write(self, address: int, data: int) -> int:
-        answer = await self.master.write(address, data.to_bytes(4, "little"))
-        return int(answer.resp)
-
-    async def read(self, address: int) -> tuple[int, int]:
-        answer = await self.master.read(address, 4)
-        return int.from_bytes(answer.data, "little"), int(answer.resp)
-
-
 @cocotb.test()
 async def run_model(dut) -> None:
     """Configure the core, stream x back to back, note h."""
@@ -218,7 +204,7 @@ async def run_model(dut) -> None:
     stimulus = np.load(folder / "x.npy")
     memory = (folder / "dram.bin").read_bytes()
     buses = {"clock": dut.clk_i, "reset": dut.rst_ni, "reset_active_level": False}
-    port = _Port(AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), **buses))
+    port = StrangersPort(AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), **buses))
     size = 1 << (len(memory) - 1).bit_length()
     ram = AxiRamRead(AxiReadBus.from_prefix(dut, "m_axi"), **buses, size=size)
     source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis_x"), **buses)

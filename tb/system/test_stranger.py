@@ -22,28 +22,12 @@ from golden.integer import IntegerGru
 from golden.stimulus import random_inputs, random_model
 from tb.env.driver import EdgeDrnnDriver
 from tb.env.image import DramImage
+from tb.env.stranger import StrangersPort
 from tb.env.stream import LANES, pack, unpack
 from tb.env.tb import TB, at_random, rng_for
 from tb.system import bench
 
 RAM_BYTES = 1 << 16
-
-
-class StrangersPort:
-    """Register words through cocotbext-axi's AXI4-Lite master."""
-
-    def __init__(self, master: AxiLiteMaster) -> None:
-        self.master = master
-
-    async def write(self, address: int, data: int) -> int:
-        """Write a word, return the response."""
-        answer = await self.master.write(address, data.to_bytes(4, "little"))
-        return int(answer.resp)
-
-    async def read(self, address: int) -> tuple[int, int]:
-        """Read a word, return (data, response)."""
-        answer = await self.master.read(address, 4)
-        return int.from_bytes(answer.data, "little"), int(answer.resp)
 
 
 @cocotb.test()
