@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.datasets.fsdd import Recording
 from golden.features import read_wav
-from golden.fsdd import Recording
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from golden import timing
 from golden.features import features_from_model, readout
-from golden.fsdd import Recording
+from golden.datasets.fsdd import Recording
 from golden.integer import IntegerGru
 from golden.model_file import Model
 from tb.env.dram import load_dram
