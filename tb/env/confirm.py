@@ -56,9 +56,7 @@ def confirm(
     """
     tuned = model.with_theta(theta_x, theta_h)
     interval = pause(model, PORT_BITS)
-    result = simulate(
-        tuned, x, sim=sim, dram=dram, interval=interval, seed=seed, progress=progress
-    )
+    result = simulate(tuned, x, sim=sim, dram=dram, interval=interval, seed=seed, progress=progress)
     (trace,) = run_batch(tuned, [x])
     memory = load_dram(dram).timing()
     predicted = timing.predict(

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from golden import timing
-from golden.features import features_from_model
 from golden.datasets.fsdd import Recording
+from golden.features import features_from_model
 from golden.integer import IntegerGru
 from golden.model_file import Model
 from golden.readout import readout
