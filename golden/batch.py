@@ -91,7 +91,7 @@ def _layer(model, layer, x, theta_x, theta_h):
     fired_x = np.empty(x.shape, bool)
     reference = np.zeros(x.shape[1:], np.int32)
     for t, row in enumerate(x):
-        reference, fired_x[t] = _hold(row, reference, theta_x)
+        reference, fired_x[t] = hold(row, reference, theta_x)
         held[t] = reference
     from_x = _product(held, model.weight_ih[layer])
     from_x += memory_0[: 3 * hidden]
@@ -102,7 +102,7 @@ def _layer(model, layer, x, theta_x, theta_h):
     h = reference = np.zeros(outputs.shape[1:], np.int32)
     bias_nh = memory_0[3 * hidden :]
     for t in range(len(x)):
-        reference, fired_h[t] = _hold(h, reference, theta_h)
+        reference, fired_h[t] = hold(h, reference, theta_h)
         from_h = multiply(reference)
         memory = np.empty((4, *h.shape), np.int64)
         memory[:2] = (from_x[t] + from_h)[:, : 2 * hidden].reshape(-1, 2, hidden).swapaxes(0, 1)
@@ -112,7 +112,8 @@ def _layer(model, layer, x, theta_x, theta_h):
     return outputs, fired_x, fired_h
 
 
-def _hold(value, reference, theta):
+def hold(value, reference, theta):
+    """``(new reference, fired)`` of int16 `value` against int32 `reference` of the same shape."""
     delta = fixed.sat16(value.astype(np.int32) - reference)
     fired = np.abs(delta) >= max(theta, 1)
     return np.where(fired, reference + delta, reference), fired
