@@ -66,7 +66,7 @@ def test_a_sweep_measures_chooses_and_confirms_on_the_rtl(wrists, trained, tmp_p
     done = typed(
         *("scripts/sweep.py", "--model", trained, "--set", "har", "--data", wrists),
         *("--theta-x", "0,48,32767", "--theta-h", "0,48", "--max-loss", "3", "--confirm", "40"),
-        *("--output", tmp_path / "s", "--clock", "100"),
+        *("--output", tmp_path / "s", "--clock", "100", "--dram", "ideal"),
     )
     assert done.returncode == 0, done.stderr
     with (tmp_path / "s.csv").open(newline="", encoding="utf-8") as file:
