@@ -9,15 +9,15 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
-from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from tqdm import tqdm
 
-from golden.model_file import Model, ModelFileError, load_model
+from golden.model_file import ModelFileError, load_model
 from scripts.command_line import BAD_INPUT, FAILED, INTERRUPTED, OK, Parser
+from scripts.inputs import BadInputError, check_output, load_stimulus, thresholds, whole_number
 from tb.env.build import SIMULATORS, BuildError, SimulationError
 from tb.env.compare import MismatchError
 from tb.env.dram import DramError, load_dram
@@ -55,10 +55,6 @@ examples
 """
 
 
-class BadInputError(ValueError):
-    """One line for the person who typed the command."""
-
-
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="simulate.py",
@@ -92,67 +88,6 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-check", action="store_true",
                         help="do not compare with the golden model")  # fmt: skip
     return parser.parse_args(argv)
-
-
-def whole_number(text: str, option: str, low: int, high: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = None
-    if value is None or not low <= value <= high:
-        raise BadInputError(f"{option}: found {text!r}, expected an integer from {low} to {high}")
-    return value
-
-
-def thresholds(text: str | None, option: str, layers: int) -> list[int] | None:
-    if text is None:
-        return None
-    values = [whole_number(word, option, 0, 32767) for word in text.split(",")]
-    if len(values) not in (1, layers):
-        raise BadInputError(
-            f"{option}: found {len(values)} values, expected one, or {layers}: one for each layer"
-        )
-    return values
-
-
-def load_stimulus(path: str, model: Model, model_path: str) -> np.ndarray:
-    expected = f"int16 (T, {model.input_size})"
-
-    def fail(found: str) -> NoReturn:
-        raise BadInputError(f"{path}: array: found {found}, expected {expected}")
-
-    try:
-        stimulus = np.load(path, allow_pickle=False)
-    except OSError as error:
-        fail(error.strerror or "something that numpy cannot read")
-    except Exception:
-        fail("something that numpy cannot read")
-    if not isinstance(stimulus, np.ndarray):
-        stimulus.close()
-        fail("an archive of several arrays")
-    if stimulus.dtype != np.int16 or stimulus.ndim != 2:
-        fail(f"{stimulus.dtype} of shape {stimulus.shape}")
-    if stimulus.shape[1] != model.input_size:
-        raise BadInputError(
-            f"{path}: array: found shape {stimulus.shape}, expected (T, {model.input_size}), "
-            f"since {model_path} has {model.input_size} inputs"
-        )
-    if len(stimulus) == 0:
-        fail("no rows")
-    return np.ascontiguousarray(stimulus.astype(np.int16))
-
-
-def check_output(path: Path) -> None:
-    if path.is_dir():
-        raise BadInputError(f"{path}: found a folder, expected a file name for the results")
-    if not path.parent.is_dir():
-        raise BadInputError(f"{path}: found no folder {path.parent}, expected one that exists")
-    try:  # the only test that also holds for root and for read-only file systems
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError:
-        raise BadInputError(
-            f"{path}: folder {path.parent} found read-only, expected a writable one"
-        ) from None
 
 
 def write_output(path: Path, result: Result) -> None:
