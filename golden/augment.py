@@ -11,13 +11,22 @@ MASKED_BANDS = 6  # at most, in each mask
 MASKED_TIME = 1 / 6  # of the frames, at most, in one mask
 
 
-def variant(samples, rng):
-    """A changed copy of `samples` (N,), 8 kHz: float64 of another length."""
+def levelled(samples, _rng=None):
+    """`samples` (N,) at the level of speech here: a copy of rms 0.05, or silence as it is."""
+    rms = np.sqrt(np.mean(np.square(samples)))
+    return samples * (WORD_RMS / rms) if rms > 0 else samples
+
+
+def respoken(samples, rng):
+    """`samples` (N,) faster or slower, pitch and all, and levelled: float64 of another length."""
     speed = rng.uniform(*SPEED)
     positions = np.arange(0, len(samples) - 1, speed)
-    word = np.interp(positions, np.arange(len(samples)), samples)
-    rms = np.sqrt(np.mean(word**2))
-    word = word * (WORD_RMS / rms) if rms > 0 else word
+    return levelled(np.interp(positions, np.arange(len(samples)), samples))
+
+
+def variant(samples, rng):
+    """A changed copy of `samples` (N,), 8 kHz: float64 of another length."""
+    word = respoken(samples, rng)
     before, after = (int(edge) for edge in rng.integers(*EDGE, 2))
     # Recordings come cut close, some into the word; a short one is only padded.
     if len(word) > 2 * -EDGE[0]:

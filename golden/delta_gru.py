@@ -41,6 +41,86 @@ def _round_to(value, frac, bits=None):
     return _StraightThrough.apply(value, rounded)
 
 
+class _Recurrence(torch.autograd.Function):
+    """The recurrent half of a layer over all time steps, with its own backward pass.
+
+    Autograd would keep some twenty nodes a step; written out, a step costs half as much. Gates,
+    held values and every rounding are those of the integer model if the network is quantised; the
+    gradient passes straight through holding and rounding.
+    """
+
+    @staticmethod
+    def forward(ctx, from_x, weight, bias_nh, net, theta):
+        """h (T, B, H) from `from_x` (T, B, 3H), W_hh (3H, H), the bias of M_nh (H,)."""
+        steps, batch, hidden = len(from_x), from_x.shape[1], weight.shape[1]
+        hold = theta > 0 or net.quantised
+        to_x, to_gate, to_product = net.roundings()
+        gates = torch.empty_like(from_x)  # r, z, n
+        m_nh = from_x.new_empty(steps, batch, hidden)
+        h = from_x.new_zeros(steps + 1, batch, hidden)  # h[t] is the state before step t
+        held = torch.empty_like(m_nh) if hold else h[:-1]
+        reference = h[0]
+        for t in range(steps):
+            if hold:
+                reference = net._next_reference(h[t], reference, theta)
+                held[t] = reference
+            from_h = held[t] @ weight.T
+            rz, n = gates[t, :, : 2 * hidden], gates[t, :, 2 * hidden :]
+            torch.add(from_x[t, :, : 2 * hidden], from_h[:, : 2 * hidden], out=rz)
+            to_gate(to_x(rz).sigmoid_())
+            r, z = rz[:, :hidden], rz[:, hidden:]
+            torch.add(from_h[:, 2 * hidden :], bias_nh, out=m_nh[t])
+            to_x(m_nh[t])
+            torch.addcmul(from_x[t, :, 2 * hidden :], r, m_nh[t], out=n)
+            to_gate(to_x(n).tanh_())
+            torch.add(to_product((1 - z).mul_(n)), to_product(z * h[t]), out=h[t + 1])
+        ctx.save_for_backward(weight, gates, m_nh, h, held)
+        return h[1:]
+
+    @staticmethod
+    def backward(ctx, grad_h):
+        weight, gates, m_nh, h, held = ctx.saved_tensors
+        steps, _, hidden = m_nh.shape
+        r, z, n = gates.split(hidden, dim=2)
+        # What does not depend on later steps, for all steps at once.
+        keep_n = (1 - z) * (1 - n * n)
+        keep_z = (h[:-1] - n) * z * (1 - z)
+        keep_r = m_nh * r * (1 - r)
+        grad_x = torch.empty_like(gates)
+        grad_from_h = torch.empty_like(gates)
+        carried = torch.zeros_like(grad_h[0])
+        for t in reversed(range(steps)):
+            grad = carried.add_(grad_h[t])
+            grad_r, grad_z, grad_n = grad_x[t].split(hidden, dim=1)
+            torch.mul(grad, keep_n[t], out=grad_n)
+            torch.mul(grad, keep_z[t], out=grad_z)
+            torch.mul(grad_n, keep_r[t], out=grad_r)
+            grad_from_h[t, :, : 2 * hidden] = grad_x[t, :, : 2 * hidden]
+            torch.mul(grad_n, r[t], out=grad_from_h[t, :, 2 * hidden :])
+            carried = torch.addcmul(grad_from_h[t] @ weight, grad, z[t])
+        grad_weight = grad_from_h.flatten(0, 1).T @ held.flatten(0, 1)
+        grad_bias = grad_from_h[:, :, 2 * hidden :].sum(dim=(0, 1))
+        return grad_x, grad_weight, grad_bias, None, None
+
+
+def _mean_move(h):
+    """Mean of |h_t - h_{t-1}| over (T, B, H), h before the first step being 0."""
+    return nn.functional.pad(h, (0, 0, 0, 0, 1, 0)).diff(dim=0).abs().mean()
+
+
+def _unchanged(value):
+    return value
+
+
+def _rounding_in_place(frac, bits=None):
+    """A function that rounds a tensor half to even to 2^-frac, clipped to `bits`, in place."""
+    scale = float(1 << frac)
+    if bits is None:
+        return lambda value: value.mul_(scale).round_().div_(scale)
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    return lambda value: value.mul_(scale).round_().clamp_(low, high).div_(scale)
+
+
 def _per_layer(theta, layers, name):
     values = [float(v) for v in (theta if hasattr(theta, "__len__") else [theta] * layers)]
     if len(values) != layers or min(values) < 0:
@@ -55,6 +135,10 @@ class DeltaGRU(nn.Module):
     torch.nn.GRU, and `bias[i]` (4, H), the initial M_r, M_z, M_nx, M_nh. `theta_x`, `theta_h`
     are thresholds in float units (1.0 is 256 in Q8.8), one or one per layer. At theta 0,
     unquantised, this is torch.nn.GRU. `quantised` and `lut_frac` may be changed at any time.
+
+    With `track_moves` set, `moves` holds after each forward pass the mean |h_t - h_{t-1}| of each
+    layer (scalars with a gradient): a cost on it teaches states to rest (Neil et al., "Delta
+    Networks for Optimized Recurrent Network Computation", ICML 2017, section 4).
     """
 
     def __init__(
@@ -73,6 +157,8 @@ class DeltaGRU(nn.Module):
         self.batch_first = batch_first
         self.quantised = quantised
         self.lut_frac = lut_frac
+        self.track_moves = False
+        self.moves = []
         self.set_theta(theta_x, theta_h)
         self.weight_ih = nn.ParameterList()
         self.weight_hh = nn.ParameterList()
@@ -90,6 +176,16 @@ class DeltaGRU(nn.Module):
         """Set the thresholds (float units, one or one per layer). ValueError if negative."""
         self.theta_x = _per_layer(theta_x, len(self.hidden_sizes), "theta_x")
         self.theta_h = _per_layer(theta_h, len(self.hidden_sizes), "theta_h")
+
+    def roundings(self):
+        """What rounds a table argument, a gate, a product of a gate with n or h, all in place."""
+        if not self.quantised:
+            return _unchanged, _unchanged, _unchanged
+        return (
+            _rounding_in_place(fixed.X_FRAC, fixed.X_BITS),
+            _rounding_in_place(self.lut_frac),
+            _rounding_in_place(fixed.GATE_FRAC),
+        )
 
     @classmethod
     def from_gru(cls, gru, **options):
@@ -145,7 +241,7 @@ class DeltaGRU(nn.Module):
             x = x.transpose(0, 1)
         if self.quantised:
             x = _round_to(x, fixed.X_FRAC, fixed.X_BITS)
-        final = []
+        final, self.moves = [], []
         for i in range(len(self.hidden_sizes)):
             x = self._layer(i, x)
             final.append(x[-1])
@@ -157,22 +253,12 @@ class DeltaGRU(nn.Module):
             weight_ih = _round_to(weight_ih, fixed.W_FRAC, fixed.W_BITS)
             weight_hh = _round_to(weight_hh, fixed.W_FRAC, fixed.W_BITS)
             bias = _round_to(bias, fixed.ACC_FRAC, fixed.ACC_BITS)
-        hidden = self.hidden_sizes[i]
         held = self._held_sequence(x, self.theta_x[i])
         from_x = held @ weight_ih.T + bias[:3].reshape(-1)
-        weight_hh = weight_hh.T
-        h = h_ref = x.new_zeros(x.shape[1], hidden)
-        outputs = []
-        for step in from_x:
-            h_ref = self._held(h, h_ref, self.theta_h[i])
-            from_h = h_ref @ weight_hh
-            gates = self._sigmoid(step[:, : 2 * hidden] + from_h[:, : 2 * hidden])
-            r, z = gates[:, :hidden], gates[:, hidden:]
-            m_nh = self._to_x(from_h[:, 2 * hidden :] + bias[3])
-            n = self._tanh(step[:, 2 * hidden :] + r * m_nh)
-            h = self._blend((1 - z) * n, z * h)
-            outputs.append(h)
-        return torch.stack(outputs)
+        h = _Recurrence.apply(from_x, weight_hh, bias[3], self, self.theta_h[i])
+        if self.track_moves:
+            self.moves.append(_mean_move(h))
+        return h
 
     def _held_sequence(self, x, theta):
         """Held values of a whole sequence (T, B, I): no recurrence but the reference itself."""
@@ -187,35 +273,12 @@ class DeltaGRU(nn.Module):
             held = torch.stack(held)
         return _StraightThrough.apply(x, held)
 
-    def _held(self, value, reference, theta):
-        if theta == 0 and not self.quantised:
-            return value
-        with torch.no_grad():
-            reference = self._next_reference(value, reference, theta)
-        return _StraightThrough.apply(value, reference)
-
     def _next_reference(self, value, reference, theta):
         delta = value - reference
         if self.quantised:
             fires = delta.abs() >= max(theta, 1 / _X_ONE)
             return torch.where(fires, reference + delta.clamp(_X_LOW, _X_HIGH), reference)
         return torch.where(delta.abs() >= theta, value, reference)
-
-    def _to_x(self, value):
-        return _round_to(value, fixed.X_FRAC, fixed.X_BITS) if self.quantised else value
-
-    def _sigmoid(self, value):
-        value = torch.sigmoid(self._to_x(value))
-        return _round_to(value, self.lut_frac) if self.quantised else value
-
-    def _tanh(self, value):
-        value = torch.tanh(self._to_x(value))
-        return _round_to(value, self.lut_frac) if self.quantised else value
-
-    def _blend(self, new, old):
-        if self.quantised:
-            new, old = _round_to(new, fixed.GATE_FRAC), _round_to(old, fixed.GATE_FRAC)
-        return new + old
 
 
 def merged_bias(gru, layer):

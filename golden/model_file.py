@@ -71,6 +71,11 @@ class Model:
         """Number of weights and biases together."""
         return sum(a.size for group in (self.weight_ih, self.weight_hh, self.bias) for a in group)
 
+    @property
+    def weight_bytes(self):
+        """Bytes of all weights: what a dense GRU reads in every time step."""
+        return sum(weight.nbytes for weight in (*self.weight_ih, *self.weight_hh))
+
     def with_theta(self, theta_x=None, theta_h=None):
         """A copy with other thresholds (Q8.8): a scalar, or one per layer; None keeps the old.
 

@@ -1,11 +1,25 @@
-"""What every command shares: one line for a mistake, and what exit statuses mean."""
+"""What commands share: one line for a mistake, exit statuses, options, files written whole."""
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import numpy as np
+
+from golden.fixed import THETA_MAX
+from golden.model_file import Model
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+class BadInputError(ValueError):
+    """One line for the person who typed the command."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -13,3 +27,95 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"{self.prog}: {message} (--help explains)\n")
+
+
+def add_thresholds(parser: argparse.ArgumentParser, default: str) -> None:
+    """Options ``--theta-x`` and ``--theta-h``, for `thresholds` to read; ``default`` in words."""
+    for name, what in (("x", "inputs"), ("h", "hidden states")):
+        parser.add_argument(f"--theta-{name}", metavar="V[,V...]",
+                            help=f"thresholds of {what}, Q8.8 (0 to {THETA_MAX}): one for all "
+                            f"layers or one for each (default: {default})")  # fmt: skip
+
+
+def whole_number(text: str, option: str, low: int, high: int, step: int = 1) -> int:
+    """``text`` as an integer; BadInputError unless it is one of ``low``, ``low + step``..."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = None
+    if value is None or not low <= value <= high or value % step:
+        steps = f" in steps of {step}" if step > 1 else ""
+        raise BadInputError(
+            f"{option}: found {text!r}, expected an integer from {low} to {high}{steps}"
+        )
+    return value
+
+
+def thresholds(text: str | None, option: str, layers: int) -> list[int] | None:
+    """Q8.8 thresholds of ``layers`` layers, one or one for each; None for None."""
+    if text is None:
+        return None
+    values = [whole_number(word, option, 0, THETA_MAX) for word in text.split(",")]
+    if len(values) not in (1, layers):
+        raise BadInputError(
+            f"{option}: found {len(values)} values, expected one, or {layers}: one for each layer"
+        )
+    return values
+
+
+def load_stimulus(path: str, model: Model, model_path: str) -> np.ndarray:
+    """The input sequence in a .npy file, int16 (T, I), Q8.8, as wide as ``model``'s input."""
+    expected = f"int16 (T, {model.input_size})"
+
+    def fail(found: str) -> NoReturn:
+        raise BadInputError(f"{path}: array: found {found}, expected {expected}")
+
+    try:
+        stimulus = np.load(path, allow_pickle=False)
+    except OSError as error:
+        fail(error.strerror or "something that numpy cannot read")
+    except Exception:
+        fail("something that numpy cannot read")
+    if not isinstance(stimulus, np.ndarray):
+        stimulus.close()
+        fail("an archive of several arrays")
+    if stimulus.dtype != np.int16 or stimulus.ndim != 2:
+        fail(f"{stimulus.dtype} of shape {stimulus.shape}")
+    if stimulus.shape[1] != model.input_size:
+        raise BadInputError(
+            f"{path}: array: found shape {stimulus.shape}, expected (T, {model.input_size}), "
+            f"since {model_path} has {model.input_size} inputs"
+        )
+    if len(stimulus) == 0:
+        fail("no rows")
+    return np.ascontiguousarray(stimulus.astype(np.int16))
+
+
+def check_output(path: Path, option: str) -> None:
+    """BadInputError unless a file can be written there; asked before the work, not after."""
+    if path.is_dir():
+        raise BadInputError(f"{option}: found a folder, {path}, expected a file name")
+    if not path.parent.is_dir():
+        raise BadInputError(f"{option}: {path}: found no folder {path.parent}, expected one")
+    try:  # the only test that also holds for root and for read-only file systems
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError:
+        raise BadInputError(
+            f"{option}: {path}: folder {path.parent} found read-only, expected a writable one"
+        ) from None
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that becomes ``path`` at the end of the block, or never."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

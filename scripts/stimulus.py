@@ -23,10 +23,21 @@ from golden.golden_trace import (
     write_trace,
 )
 from golden.model_file import Model, ModelFileError, load_model
-from golden.npz_file import whole_file
 from golden.stimulus import DESCRIPTIONS, KINDS, random_inputs
-from scripts.command_line import BAD_INPUT, FAILED, INTERRUPTED, OK, Parser
-from scripts.inputs import BadInputError, check_output, load_stimulus, thresholds, whole_number
+from scripts.command_line import (
+    BAD_INPUT,
+    FAILED,
+    INTERRUPTED,
+    OK,
+    BadInputError,
+    Parser,
+    add_thresholds,
+    check_output,
+    load_stimulus,
+    thresholds,
+    whole_number,
+    written_whole,
+)
 
 KIND, SEED, STEPS = "uniform", "1", "100"
 MAX_STEPS = 10**6
@@ -94,14 +105,11 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
                         "of X.npy")  # fmt: skip
     parser.add_argument("--seed", metavar="S",
                         help=f"the same seed, the same stimulus (default: {SEED})")  # fmt: skip
-    parser.add_argument("--theta-x", metavar="V[,V...]",
-                        help="thresholds of inputs, Q8.8: one, or one a layer (default: the "
-                        "model's)")  # fmt: skip
-    hidden = parser.add_mutually_exclusive_group()
-    hidden.add_argument("--theta-h", metavar="V[,V...]", help="the same for hidden states")
-    hidden.add_argument("--hidden-edges", action="store_true",
-                        help="look for thresholds that hidden states come to by Θ-1, Θ and Θ+1, "
-                        "either sign: every Θh, and Θx of all layers but the first")  # fmt: skip
+    add_thresholds(parser, "the model's")
+    parser.add_argument("--hidden-edges", action="store_true",
+                        help="instead of --theta-h: look for thresholds that hidden states come "
+                        "to by Θ-1, Θ and Θ+1, either sign; every Θh, and Θx of all layers but "
+                        "the first")  # fmt: skip
     parser.add_argument("--x-out", metavar="X.npy",
                         help="write the stimulus for simulate.py too")  # fmt: skip
     parser.add_argument("--memories", action="store_true", help="keep all delta memories")
@@ -128,6 +136,8 @@ def make(args: argparse.Namespace, model: Model) -> GoldenTrace:
         rng = np.random.default_rng(seed)
         x = random_inputs(rng, steps, model.input_size, kind, int(model.theta_x[0]))
     if args.hidden_edges:
+        if args.theta_h is not None:
+            raise BadInputError("--theta-h: found beside --hidden-edges, expected one of them")
         try:
             model = hidden_edges(model, x)
         except ValueError as error:
@@ -150,7 +160,7 @@ def summary(trace: GoldenTrace) -> str:
 def write(args: argparse.Namespace, trace: GoldenTrace) -> None:
     """All or nothing, each file."""
     if args.x_out is not None:
-        with whole_file(args.x_out) as file:
+        with written_whole(Path(args.x_out)) as file:
             np.save(file, trace.x)
     write_trace(args.output, trace)
 
@@ -175,11 +185,11 @@ def main(argv: list[str] | None = None) -> int:
                     option = f"--{name.replace('_', '-')}"
                     raise BadInputError(f"{option}: found beside --replay, expected --output")
             return compare(args.replay, read_trace(args.replay), model)
-        outputs = [Path(path) for path in (args.output, args.x_out) if path is not None]
-        for path in outputs:
-            check_output(path)
-        if len({path.resolve() for path in outputs}) < len(outputs):
-            raise BadInputError(f"--x-out: found {args.x_out}, expected another file than --output")
+        check_output(Path(args.output), "--output")
+        if args.x_out is not None:
+            check_output(Path(args.x_out), "--x-out")
+            if Path(args.x_out).resolve() == Path(args.output).resolve():
+                raise BadInputError(f"--x-out: found {args.x_out}, expected another than --output")
         trace = make(args, model)
         write(args, trace)
     except (BadInputError, ModelFileError, TraceFileError) as error:

@@ -1,7 +1,6 @@
 """Loader for the Free Spoken Digit Dataset, or any folder of ``{digit}_{speaker}_{index}.wav``.
 
-Jakobovski et al., CC BY-SA 4.0. Nothing is fetched. By the set's own convention indices 0-4 of
-each speaker and digit are the test split; of the rest, 5-9 serve here as validation split.
+Jakobovski et al., CC BY-SA 4.0. Nothing is fetched. The split goes by index (`splits.toml`).
 """
 
 import re
@@ -10,16 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.datasets.base import Dataset, DatasetError, Example, written_splits
 from golden.features import read_wav
 
 SOURCE = "github.com/Jakobovski/free-spoken-digit-dataset (CC BY-SA 4.0)"
 _NAME = re.compile(r"(\d)_([^_]+)_(\d+)\.wav")
-_TEST_BELOW = 5
-_VALIDATION_BELOW = 10
-
-
-class DatasetError(ValueError):
-    """A folder that holds no usable recordings; one line that says what was expected."""
+DIGITS = tuple(str(digit) for digit in range(10))
+SAMPLE_RATE = 8000
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +30,11 @@ class Recording:
     @property
     def split(self):
         """'test', 'validation' or 'train', from the index alone."""
-        if self.index < _TEST_BELOW:
-            return "test"
-        return "validation" if self.index < _VALIDATION_BELOW else "train"
+        splits = written_splits()["fsdd"]
+        for split in ("test", "validation"):
+            if self.index in splits[split]:
+                return split
+        return "train"
 
 
 def load_folder(folder):
@@ -73,3 +71,12 @@ def _load(path):
 def of_split(recordings, split):
     """Those of `recordings` in `split`: 'train', 'validation' or 'test'."""
     return [recording for recording in recordings if recording.split == split]
+
+
+def dataset(recordings):
+    """Single digits: a label for each recording."""
+    examples = tuple(
+        Example(f"{r.digit}_{r.speaker}_{r.index}", r.split, r.samples, r.digit, r.speaker)
+        for r in recordings
+    )
+    return Dataset("fsdd", "label", DIGITS, examples, SAMPLE_RATE, SOURCE)

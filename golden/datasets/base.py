@@ -1,0 +1,98 @@
+"""What a data set is here: examples with a signal, a target and a split that is written down."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+SPLITS = ("train", "validation", "test")
+TASKS = ("label", "ctc", "frames", "regression")
+
+
+class DatasetError(ValueError):
+    """Data that cannot be used; one line that says what was found and what was expected."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One sequence.
+
+    `signal`: sound float64 (N,), full scale 1, or channels float64 (T, I) in their own units.
+    `target`: by the set's task, an index into the labels ('label'), a tuple of them ('ctc'), an
+    index per row int64 (T,) ('frames'), or values per row float64 (T, targets) ('regression').
+    `group`: what must not be in two splits at once, such as the person.
+    """
+
+    name: str
+    split: str
+    signal: np.ndarray
+    target: object
+    group: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Examples of one task.
+
+    `labels`: names of the classes, or of the targets of a regression. `channels`: names of the
+    columns of a signal, empty for sound. `rate`: samples or rows per second. `source`: where the
+    set is from, and its licence.
+    """
+
+    name: str
+    task: str
+    labels: tuple[str, ...]
+    examples: tuple[Example, ...]
+    rate: float
+    source: str
+    channels: tuple[str, ...] = ()
+
+    def of_split(self, split: str) -> list[Example]:
+        """The examples of 'train', 'validation' or 'test'."""
+        return [example for example in self.examples if example.split == split]
+
+    def summary(self) -> str:
+        """One line: how many examples each split has."""
+        count = Counter(example.split for example in self.examples)
+        sizes = ", ".join(f"{count[split]} {split}" for split in SPLITS)
+        return f"{self.name}: {self.task}, {sizes}; {self.source}"
+
+
+@cache
+def written_splits() -> dict:
+    """`splits.toml`: which people, files or indices of each set belong to which split."""
+    with Path(__file__).with_name("splits.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def split_of(dataset: str, group: str) -> str:
+    """The split that `splits.toml` puts a group of a data set into. DatasetError if into none."""
+    for split in SPLITS:
+        if group in written_splits()[dataset][split]:
+            return split
+    raise DatasetError(f"{dataset}: found {group!r}, expected one that splits.toml names")
+
+
+def existing_folder(folder: str | Path, expected: str) -> Path:
+    """`folder` as a Path; DatasetError, naming what should be there, if there is no such folder."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: found no such folder, expected {expected}")
+    return folder
+
+
+def label_indices(values: Sequence[str], labels: Sequence[str], source: object) -> np.ndarray:
+    """Indices int64 into `labels` of text `values`. DatasetError names the first unknown one."""
+    known = {label: index for index, label in enumerate(labels)}
+    for row, value in enumerate(values):
+        if value not in known:
+            raise DatasetError(
+                f"{source}: row {row + 1}: found label {value!r}, expected {', '.join(labels)}"
+            )
+    return np.array([known[value] for value in values], np.int64)
