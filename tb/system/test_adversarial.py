@@ -46,7 +46,7 @@ def size() -> Size:
     """Inside the simulation: as much as this simulator does in seconds."""
     if bench.on_icarus():
         return Size(9, (8, 8), 20, (0, 64, THETA_MAX))
-    return Size(12, (16, 24), 48, (0, 1, 64, THETA_MAX))
+    return Size(12, (16, 24), 40, (0, 1, 64, THETA_MAX))
 
 
 class Firing:
@@ -270,7 +270,7 @@ def test_golden_trace_on_the_core(sim: str, tmp_path: Path) -> None:
     """
     rng = np.random.default_rng(12)
     save_model(tmp_path / "m.npz", random_model(rng, 9, (16, 24), weight_scale=0.5))
-    words = ["--model", "m.npz", "--output", "t.npz", "--kind", "ramp", "--steps", "30"]
+    words = ["--model", "m.npz", "--output", "t.npz", "--kind", "ramp", "--steps", "20"]
     words += ["--theta-x", "40,9", "--theta-h", "12", "--memories"]
     command = [sys.executable, str(REPO / "scripts" / "stimulus.py"), *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
