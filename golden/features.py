@@ -9,7 +9,7 @@ makes them again travels in `Model.extras`.
 """
 
 import wave
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import gcd
 from pathlib import Path
@@ -147,30 +147,68 @@ class Extractor:
 
 @dataclass(frozen=True, eq=False)
 class Channels:
-    """Sensor channels on a fixed scale: `mean`, `std` float64 (I,), one step for `block` rows.
+    """Sensor channels on a fixed scale, one step for `block` rows.
 
-    A step is the mean of its rows, which lowers the frame rate and the noise together.
+    A step holds the mean of each channel over the last `window` rows, and behind the means, with
+    `spread`, log(deviation + floor) over the same rows. A long window makes features that move
+    slowly; the floor hides what sensor noise there is at rest. `mean`, `std`: float64 (features,).
+    `floors`: float64 (channels,), in units of the channels.
     """
 
     names: tuple
     mean: np.ndarray
     std: np.ndarray
     block: int = 1
+    window: int = 1
+    spread: bool = False
+    floors: np.ndarray | None = None
 
     @classmethod
-    def fitted(cls, names, signals, block=1, scale=1.0):
-        """Channels with mean 0 and deviation `scale` over `signals`, each (T, I).
+    def fitted(cls, names, signals, block=1, scale=1.0, window=None, spread=False, floor=0.1):
+        """Features with mean 0 and deviation `scale` over `signals`, each (T, I).
 
-        A channel that never moves is left at 0.
+        `window`: None for `block`. `floor`: in deviations of each channel. A feature that never
+        moves is left at 0.
         """
-        rows = np.concatenate([_block_means(signal, block) for signal in signals])
+        floors = floor * np.concatenate(signals).std(axis=0) + 1e-12 if spread else None
+        made = cls(tuple(names), None, None, block, window or block, spread, floors)
+        rows = np.concatenate([made._steps(signal) for signal in signals])
         std = rows.std(axis=0)
-        return cls(tuple(names), rows.mean(axis=0), np.where(std > 0, std, 1.0) / scale, block)
+        std = np.where(std > 1e-9, std, 1.0) / scale
+        return replace(made, mean=rows.mean(axis=0), std=std)
+
+    @property
+    def width(self):
+        """Features in a step."""
+        return len(self.names) * (2 if self.spread else 1)
+
+    @property
+    def feature_names(self):
+        """A name for each feature."""
+        return self.names + tuple(f"{n} spread" for n in self.names if self.spread)
 
     def __call__(self, signal):
-        """Features int16 (T // block, I), Q8.8, of a signal (T, I). ValueError if it is shorter."""
-        scaled = (_block_means(signal, self.block) - self.mean) / self.std
-        return fixed.to_fixed(scaled, fixed.X_FRAC, fixed.X_BITS)
+        """Features int16 (T // block, I), Q8.8, of a signal (T, channels).
+
+        Raises ValueError for one that is shorter than a block.
+        """
+        return fixed.to_fixed((self._steps(signal) - self.mean) / self.std, fixed.X_FRAC, 16)
+
+    def _steps(self, signal):
+        signal = np.asarray(signal, dtype=np.float64)
+        steps = len(signal) // self.block
+        if not steps:
+            raise ValueError(f"signal: found {len(signal)} rows, expected at least {self.block}")
+        # Before the first row the channel is taken to have rested there.
+        before = max(0, self.window - self.block)
+        padded = np.concatenate([np.repeat(signal[:1], before, axis=0), signal])
+        first = before + self.block - self.window
+        rows = np.lib.stride_tricks.sliding_window_view(padded[first:], self.window, axis=0)
+        rows = rows[:: self.block][:steps]
+        means = rows.mean(axis=2)
+        if not self.spread:
+            return means
+        return np.concatenate([means, np.log(rows.std(axis=2) + self.floors)], axis=1)
 
     def align(self, target):
         """The targets (T, ...) of the rows in which the steps end: (T // block, ...)."""
@@ -182,17 +220,12 @@ class Channels:
             "features.kind": np.array("channels"),
             "features.names": np.array(self.names),
             "features.block": np.int64(self.block),
+            "features.window": np.int64(self.window),
+            "features.spread": np.int64(self.spread),
             "features.mean": self.mean,
             "features.std": self.std,
+            **({"features.floors": self.floors} if self.spread else {}),
         }
-
-
-def _block_means(signal, block):
-    signal = np.asarray(signal, dtype=np.float64)
-    steps = len(signal) // block
-    if not steps:
-        raise ValueError(f"signal: found {len(signal)} rows, expected at least {block}")
-    return signal[: steps * block].reshape(steps, block, -1).mean(axis=1)
 
 
 def features_from_model(model):
@@ -205,8 +238,12 @@ def features_from_model(model):
     mean, std = extra(extras, "features.mean"), extra(extras, "features.std")
     if kind == "channels":
         names = tuple(str(name) for name in extra(extras, "features.names"))
-        made = Channels(names, mean, std, int(extra(extras, "features.block")))
-        width = len(names)
+        block, window, spread = (
+            int(extra(extras, f"features.{key}")) for key in ("block", "window", "spread")
+        )
+        floors = extra(extras, "features.floors") if spread else None
+        made = Channels(names, mean, std, block, window, bool(spread), floors)
+        width = made.width
     elif kind == "log-mel":
         rate, width = int(extra(extras, "features.sample_rate")), BANDS
         if rate not in SAMPLE_RATES:

@@ -79,6 +79,11 @@ def parser():
     add("--floor", type=float, default=FLOOR, help="E0 of log(E + E0) (default: %(default)s)")
     add("--sample-rate", type=int, choices=SAMPLE_RATES, default=8000, help="of sound")
     add("--block", type=int, default=1, help="rows of channel data in a time step (default: 1)")
+    add("--smooth", type=int, metavar="N", help="rows of channel data that a step looks back on "
+        "(default: those of --block)")  # fmt: skip
+    add("--spread", action="store_true", help="deviations over those rows as features too")
+    add("--spread-floor", type=float, default=0.1, metavar="E", help="floor of a deviation before "
+        "its logarithm, in deviations of the channel (default: 0.1)")  # fmt: skip
     add("--scale", type=float, default=1.0, help="deviation of the features (default: 1.0)")
     add("--variants", type=int, default=4, help="changed copies of sound, beside the original")
     add("--mask", action=argparse.BooleanOptionalAction, default=True, help="mask bands and times")
@@ -102,8 +107,9 @@ def parse_arguments(arguments=None):
     made = parser()
     named = made.parse_known_args(arguments)[0].recipe if arguments or sys.argv[1:] else None
     if named:
-        options = recipes()[named].items()
-        made.set_defaults(**{key.replace("-", "_"): value for key, value in options})
+        options = {k.replace("-", "_"): v for k, v in recipes()[named].items()}
+        options.pop("ablations", None)
+        made.set_defaults(**options)
     args = made.parse_args(arguments)
     layers = len(args.hidden)
     if args.set is None:
@@ -151,7 +157,8 @@ class Training:
         args, dataset = self.args, self.dataset
         signals = [example.signal for example in dataset.of_split("train")]
         if dataset.channels:
-            return Channels.fitted(dataset.channels, signals, args.block, args.scale)
+            options = (args.block, args.scale, args.smooth, args.spread, args.spread_floor)
+            return Channels.fitted(dataset.channels, signals, *options)
         return Extractor.fitted(signals, args.floor, args.sample_rate, args.scale)
 
     def _float_network(self):

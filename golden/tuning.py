@@ -53,9 +53,14 @@ class Budget:
 
 def loss_of(point, reference):
     """What thresholds cost: percentage points of error, or percent of RMSE, over `reference`."""
-    if point.evaluation.score.task == "regression":
-        return 100.0 * (point.error / reference.error - 1.0)
-    return point.error - reference.error
+    return loss_of_scores(point.evaluation.score, reference.evaluation.score)
+
+
+def loss_of_scores(score, reference):
+    """`loss_of` for Scores."""
+    if score.task == "regression":
+        return 100.0 * (score.value / reference.value - 1.0)
+    return score.value - reference.value
 
 
 @dataclass(frozen=True)
