@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +21,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tqdm import tqdm
 
-from scripts.command_line import BAD_INPUT, FAILED, INTERRUPTED, OK, Parser
+from scripts.command_line import (
+    BAD_INPUT,
+    FAILED,
+    INTERRUPTED,
+    OK,
+    BadInputError,
+    Parser,
+    check_output,
+    whole_number,
+    written_whole,
+)
 from tb.env.build import BuildError, SimulationError
 from tb.env.compare import MismatchError
 from tb.env.speed import (
@@ -66,10 +74,6 @@ examples
 """
 
 
-class BadInputError(ValueError):
-    """One line for the person who typed the command."""
-
-
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="bench_sim.py",
@@ -94,19 +98,6 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def whole_number(text: str, option: str, low: int, high: int, step: int = 1) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = None
-    if value is None or not low <= value <= high or value % step:
-        steps = f" in steps of {step}" if step > 1 else ""
-        raise BadInputError(
-            f"{option}: found {text!r}, expected an integer from {low} to {high}{steps}"
-        )
-    return value
-
-
 def chosen_ways(text: str) -> list[str]:
     ways = text.split(",")
     for way in ways:
@@ -115,17 +106,6 @@ def chosen_ways(text: str) -> list[str]:
     if len(set(ways)) != len(ways):
         raise BadInputError(f"--ways: found {text!r}, expected each way once")
     return ways
-
-
-def check_output(path: Path, option: str) -> None:
-    if path.is_dir():
-        raise BadInputError(f"{option}: {path} found to be a folder, expected a file name")
-    try:  # the only test that also holds for root and for read-only file systems
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError:
-        raise BadInputError(
-            f"{option}: folder {path.parent} found missing or read-only, expected a writable one"
-        ) from None
 
 
 def read_page(path: Path) -> tuple[str, str]:
@@ -143,18 +123,8 @@ def read_page(path: Path) -> tuple[str, str]:
 
 
 def write(path: Path, text: str) -> None:
-    """All or nothing: into a temporary file beside it, then renamed."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_whole(path) as file:
+        file.write(text.encode())
 
 
 def report(load: Workload, speeds: list[Speed], rounds: int, where: str) -> str:

@@ -1,11 +1,22 @@
-"""What every command shares: one line for a mistake, and what exit statuses mean."""
+"""What commands share: one line for a mistake, exit statuses, options, files written whole."""
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+from golden.fixed import THETA_MAX
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+class BadInputError(ValueError):
+    """One line for the person who typed the command."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -13,3 +24,67 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"{self.prog}: {message} (--help explains)\n")
+
+
+def add_thresholds(parser: argparse.ArgumentParser, default: str) -> None:
+    """Options ``--theta-x`` and ``--theta-h``, for `thresholds` to read; ``default`` in words."""
+    for name, what in (("x", "inputs"), ("h", "hidden states")):
+        parser.add_argument(f"--theta-{name}", metavar="V[,V...]",
+                            help=f"thresholds of {what}, Q8.8 (0 to {THETA_MAX}): one for all "
+                            f"layers or one for each (default: {default})")  # fmt: skip
+
+
+def whole_number(text: str, option: str, low: int, high: int, step: int = 1) -> int:
+    """``text`` as an integer; BadInputError unless it is one of ``low``, ``low + step``..."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = None
+    if value is None or not low <= value <= high or value % step:
+        steps = f" in steps of {step}" if step > 1 else ""
+        raise BadInputError(
+            f"{option}: found {text!r}, expected an integer from {low} to {high}{steps}"
+        )
+    return value
+
+
+def thresholds(text: str | None, option: str, layers: int) -> list[int] | None:
+    """Q8.8 thresholds of ``layers`` layers, one or one for each; None for None."""
+    if text is None:
+        return None
+    values = [whole_number(word, option, 0, THETA_MAX) for word in text.split(",")]
+    if len(values) not in (1, layers):
+        raise BadInputError(
+            f"{option}: found {len(values)} values, expected one, or {layers}: one for each layer"
+        )
+    return values
+
+
+def check_output(path: Path, option: str) -> None:
+    """BadInputError unless a file can be written there; asked before the work, not after."""
+    if path.is_dir():
+        raise BadInputError(f"{option}: found a folder, {path}, expected a file name")
+    if not path.parent.is_dir():
+        raise BadInputError(f"{option}: {path}: found no folder {path.parent}, expected one")
+    try:  # the only test that also holds for root and for read-only file systems
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError:
+        raise BadInputError(
+            f"{option}: {path}: folder {path.parent} found read-only, expected a writable one"
+        ) from None
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that becomes ``path`` at the end of the block, or never."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,7 +15,19 @@ import numpy as np
 from tqdm import tqdm
 
 from golden.model_file import Model, ModelFileError, load_model
-from scripts.command_line import BAD_INPUT, FAILED, INTERRUPTED, OK, Parser
+from scripts.command_line import (
+    BAD_INPUT,
+    FAILED,
+    INTERRUPTED,
+    OK,
+    BadInputError,
+    Parser,
+    add_thresholds,
+    check_output,
+    thresholds,
+    whole_number,
+    written_whole,
+)
 from tb.env.build import SIMULATORS, BuildError, SimulationError
 from tb.env.compare import MismatchError
 from tb.env.dram import DramError, load_dram
@@ -55,10 +65,6 @@ examples
 """
 
 
-class BadInputError(ValueError):
-    """One line for the person who typed the command."""
-
-
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="simulate.py",
@@ -78,10 +84,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--interval", default="0", metavar="N",
                         help="offer the next input N cycles after the output has left "
                         "(default: 0, at once)")  # fmt: skip
-    for name, what in (("x", "inputs"), ("h", "hidden states")):
-        parser.add_argument(f"--theta-{name}", metavar="V[,V...]",
-                            help=f"thresholds of {what}, Q8.8 (0 to 32767): one for all layers or "
-                            "one for each (default: the model's)")  # fmt: skip
+    add_thresholds(parser, "the model's")
     parser.add_argument("--steps", metavar="N", help="run only the first N rows of the stimulus")
     parser.add_argument("--seed", default="1", metavar="S",
                         help="seed of stalls, padding and random initial values "
@@ -92,27 +95,6 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-check", action="store_true",
                         help="do not compare with the golden model")  # fmt: skip
     return parser.parse_args(argv)
-
-
-def whole_number(text: str, option: str, low: int, high: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = None
-    if value is None or not low <= value <= high:
-        raise BadInputError(f"{option}: found {text!r}, expected an integer from {low} to {high}")
-    return value
-
-
-def thresholds(text: str | None, option: str, layers: int) -> list[int] | None:
-    if text is None:
-        return None
-    values = [whole_number(word, option, 0, 32767) for word in text.split(",")]
-    if len(values) not in (1, layers):
-        raise BadInputError(
-            f"{option}: found {len(values)} values, expected one, or {layers}: one for each layer"
-        )
-    return values
 
 
 def load_stimulus(path: str, model: Model, model_path: str) -> np.ndarray:
@@ -142,46 +124,19 @@ def load_stimulus(path: str, model: Model, model_path: str) -> np.ndarray:
     return np.ascontiguousarray(stimulus.astype(np.int16))
 
 
-def check_output(path: Path) -> None:
-    if path.is_dir():
-        raise BadInputError(f"{path}: found a folder, expected a file name for the results")
-    if not path.parent.is_dir():
-        raise BadInputError(f"{path}: found no folder {path.parent}, expected one that exists")
-    try:  # the only test that also holds for root and for read-only file systems
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError:
-        raise BadInputError(
-            f"{path}: folder {path.parent} found read-only, expected a writable one"
-        ) from None
-
-
 def write_output(path: Path, result: Result) -> None:
-    """All or nothing: into a temporary file beside it, then renamed."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(
-                file,
-                h=result.h,
-                latency=result.latency,
-                period=result.period,
-                columns_x=result.columns_x,
-                columns_h=result.columns_h,
-                dram_bytes=result.dram_bytes,
-                wall_seconds=np.float64(result.wall_seconds),
-                cycles=np.int64(result.cycles),
-            )
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with written_whole(path) as file:
+        np.savez(
+            file,
+            h=result.h,
+            latency=result.latency,
+            period=result.period,
+            columns_x=result.columns_x,
+            columns_h=result.columns_h,
+            dram_bytes=result.dram_bytes,
+            wall_seconds=np.float64(result.wall_seconds),
+            cycles=np.int64(result.cycles),
+        )
 
 
 def summary(result: Result, checked: bool) -> str:
@@ -214,7 +169,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.steps is not None:
             stimulus = stimulus[: whole_number(args.steps, "--steps", 1, len(stimulus))]
         dram = load_dram(args.dram)
-        check_output(output)
+        check_output(output, "--output")
     except (BadInputError, ModelFileError, DramError) as error:
         print(f"simulate.py: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
