@@ -358,7 +358,7 @@ def graph(*nodes, weights=(), inputs=("x",), opset=14, output="y"):
             [any_size(output, 4)],
             [initializer(name, array) for name, array in tensors.items()],
         ),
-        opset_imports=[helper.make_opsetid("", opset)],
+        opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("mine", 1)],
     )
 
 
@@ -496,16 +496,26 @@ BAD_GRAPHS = {
     "computed start": (computed_start, "initial_h computed by Relu"),
     "LSTM": (lstm, "no GRU node but LSTM"),
     "no GRU": (lambda: graph(helper.make_node("Relu", ["x"], ["y"])), "no GRU node, expected one"),
+    "no weights": (lambda: graph(gru_node(inputs=("W", "", "B"))), "onnx refuses"),
+    "no outputs": (
+        lambda: graph(
+            helper.make_node("GRU", ["x", "W", "R"], [], linear_before_reset=1), gru_node()
+        ),
+        "GRU node gru: X: found a value from 'x'",
+    ),
     "weights fed": (
         lambda: graph(gru_node(inputs=("V", "R", "B")), inputs=("x", "V")),
-        "W: found an input of the graph",
+        "W: found values from 'V', made at run time",
     ),
     "integers": (lambda: graph(gru_node(), weights={"W": np.zeros((1, 24, 8), "i4")}), "int32"),
-    "weights computed": (lambda: made_of("Relu", "W"), "W: found values computed by Relu"),
+    "weights computed": (lambda: made_of("Relu", "W"), "W: found values from Relu"),
     "bad slice": (lambda: made_of("Squeeze", "W", "far"), "Squeeze made: found inputs that do not"),
     "doubled": (doubled, "a constant too large"),
     "damaged": (damaged, "R) raw_data"),
-    "size": (lambda: graph(gru_node(hidden_size=16)), "R: found shape (1, 24, 8), expected"),
+    "size": (
+        lambda: graph(gru_node(hidden_size=16)),
+        "W: found shape (1, 24, 8), expected (1, 48, 8)",
+    ),
     "vector": (
         lambda: graph(gru_node(), weights={"W": np.zeros(24, np.float32)}),
         "W: found shape (24,)",
@@ -555,17 +565,35 @@ BAD_GRAPHS = {
             helper.make_node("Reshape", ["y", "shape"], ["x2"]),
             weights={"shape": np.array([0, -1, 4])},
         ),
-        "axes (reshaped)",
+        "axes (?)",
+    ),
+    "layout": (lambda: graph(gru_node(layout=2)), "layout 2"),
+    "other domain": (
+        lambda: graph(helper.make_node("GRU", ["x", "W", "R"], ["y"], domain="mine")),
+        "no GRU node",
+    ),
+    "not utf-8": (lambda: graph(gru_node(direction=b"\xff")), "direction \ufffd"),
+    "no value": (
+        lambda: graph(
+            helper.make_node("Constant", [], ["h0"]), gru_node(inputs=(*"WRB", "", "h0"))
+        ),
+        "Constant h0: found no numbers",
+    ),
+    "Slice between": (
+        lambda: chain(
+            helper.make_node("Slice", ["y", "n", "n"], ["x2"]), weights={"n": np.array([1])}
+        ),
+        "a value from Slice",
     ),
     "bad permutation": (
         lambda: chain(helper.make_node("Transpose", ["y"], ["x2"], perm=[0, 9, 2, 3])),
-        "axes ()",
+        "axes (?)",
     ),
-    "axes of text": (
+    "fractions of axes": (
         lambda: chain(
             helper.make_node("Squeeze", ["y", "one"], ["x2"]), weights={"one": np.array([1.5])}
         ),
-        "float64 for axes",
+        "Squeeze x2: found float64 axes, expected integers",
     ),
 }
 
