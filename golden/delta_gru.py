@@ -253,7 +253,6 @@ class DeltaGRU(nn.Module):
             weight_ih = _round_to(weight_ih, fixed.W_FRAC, fixed.W_BITS)
             weight_hh = _round_to(weight_hh, fixed.W_FRAC, fixed.W_BITS)
             bias = _round_to(bias, fixed.ACC_FRAC, fixed.ACC_BITS)
-        hidden = self.hidden_sizes[i]
         held = self._held_sequence(x, self.theta_x[i])
         from_x = held @ weight_ih.T + bias[:3].reshape(-1)
         h = _Recurrence.apply(from_x, weight_hh, bias[3], self, self.theta_h[i])

@@ -1,19 +1,24 @@
-"""What a model file is worth: accuracy and weight traffic of the integer model on recordings."""
+"""What a model file is worth: accuracy and weight traffic of the integer model on a data set."""
 
 from dataclasses import dataclass
 
-from golden import integer
-from golden.features import features_from_model, readout
+import numpy as np
+
+from golden.batch import run_batch
+from golden.features import Channels, features_from_model
+from golden.network import Item
+from golden.readout import METRICS, Score, answer, task_of
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Totals over recordings. Rates are 0...1; bytes are weight bytes per time step."""
+    """Totals over sequences. Firing rates are 0...1, (L,); bytes are weight bytes a time step."""
 
-    recordings: int
-    errors: int
-    firing_x: float
-    firing_h: float
+    score: Score
+    sequences: int
+    steps: int
+    firing_x: np.ndarray
+    firing_h: np.ndarray
     bytes_per_step: float
     dense_bytes: int
 
@@ -23,42 +28,71 @@ class Evaluation:
         return self.dense_bytes / self.bytes_per_step if self.bytes_per_step else float("inf")
 
     def row(self, name):
-        """One line of the table that `HEADING` heads."""
+        """One line of the table that `heading` heads."""
+        rates = " ".join(
+            f"{f'{100 * x:.1f} / {100 * h:.1f}':>13}"
+            for x, h in zip(self.firing_x, self.firing_h, strict=True)
+        )
+        wrong = f"{self.score.wrong}/{self.score.total}" if self.score.task != "regression" else ""
         return (
-            f"{name:<24} {self.errors:>3}/{self.recordings:<4} "
-            f"{100 * self.errors / self.recordings:>7.2f} {100 * self.firing_x:>9.1f} "
-            f"{100 * self.firing_h:>9.1f} {self.bytes_per_step:>11.0f} {self.saving:>7.1f}x"
+            f"{name:<26} {wrong:>12} {self.score.value:>13.2f} {rates} "
+            f"{self.bytes_per_step:>10.0f} {self.saving:>6.1f}x"
         )
 
 
-HEADING = (
-    f"{'thresholds':<24} {'errors':>8} {'error %':>7} {'dx fire %':>9} {'dh fire %':>9} "
-    f"{'bytes/step':>11} {'saving':>8}"
-)
-
-
-def evaluate(model, recordings, theta_x=None, theta_h=None, progress=lambda items: items):
-    """Run the integer model over `recordings`, each a sequence of its own; return an Evaluation.
-
-    `theta_x`, `theta_h`: Q8.8, None for the model's own. `progress` may wrap the iteration.
-    """
-    extract = features_from_model(model)
-    errors = steps = columns_x = columns_h = read = 0
-    for recording in progress(recordings):
-        traces = integer.run(model, extract(recording.samples), theta_x, theta_h)
-        decision = readout(model, [trace.h for trace in traces])
-        errors += decision.label != str(recording.digit)
-        steps += len(traces)
-        for trace in traces:
-            columns_x += sum(layer.columns_x for layer in trace.layers)
-            columns_h += sum(layer.columns_h for layer in trace.layers)
-            read += trace.dram_bytes
-    weights = (*model.weight_ih, *model.weight_hh)
-    return Evaluation(
-        recordings=len(recordings),
-        errors=errors,
-        firing_x=columns_x / (steps * sum(model.input_sizes)),
-        firing_h=columns_h / (steps * sum(model.hidden_sizes)),
-        bytes_per_step=read / steps,
-        dense_bytes=sum(weight.nbytes for weight in weights),
+def heading(task, layers):
+    """The heading of a table of evaluations."""
+    rates = " ".join(f"{f'L{i} dx/dh %':>13}" for i in range(layers))
+    return (
+        f"{'thresholds':<26} {'wrong':>12} {METRICS[task]:>13} {rates} "
+        f"{'bytes/step':>10} {'saving':>7}"
     )
+
+
+def prepare(model, examples, progress=lambda items: items):
+    """Examples of a data set as Items with the features that `model` was trained with."""
+    extract = features_from_model(model)
+    return [make_item(extract, example) for example in progress(examples)]
+
+
+def make_item(extract, example):
+    """One Example as an Item: features, and targets at the steps of the features."""
+    target = example.target
+    if isinstance(extract, Channels):
+        target = extract.align(target)
+    return Item(extract(example.signal), target)
+
+
+def evaluate_items(model, items, theta_x=None, theta_h=None, progress=None, keep=None):
+    """Run the integer model over Items, each a sequence of its own; return an Evaluation.
+
+    `theta_x`, `theta_h`: Q8.8, None for the model's own. `progress(n)` is called with the number
+    of steps done. `keep`: a list to which the BatchTraces are added.
+    """
+    traces = run_batch(model, [item.x for item in items], theta_x, theta_h, progress=progress)
+    task = task_of(model)
+    score = Score(task, 0, 0)
+    columns_x = np.zeros(model.num_layers, np.int64)
+    columns_h = np.zeros(model.num_layers, np.int64)
+    for trace, item in zip(traces, items, strict=True):
+        score += Score.of(task, answer(model, trace.h), item.target)
+        columns_x += trace.columns_x.sum(axis=0)
+        columns_h += trace.columns_h.sum(axis=0)
+    if keep is not None:
+        keep.extend(traces)
+    steps = sum(len(item.x) for item in items)
+    hidden = np.array(model.hidden_sizes)
+    return Evaluation(
+        score=score,
+        sequences=len(items),
+        steps=steps,
+        firing_x=columns_x / (steps * np.array(model.input_sizes)),
+        firing_h=columns_h / (steps * hidden),
+        bytes_per_step=float(((columns_x + columns_h) * 3 * hidden).sum() / steps),
+        dense_bytes=model.weight_bytes,
+    )
+
+
+def evaluate(model, examples, theta_x=None, theta_h=None, progress=None):
+    """`evaluate_items` on Examples of a data set."""
+    return evaluate_items(model, prepare(model, examples), theta_x, theta_h, progress)

@@ -1,9 +1,11 @@
-"""From a recording to the accelerator's input, and from its output to a spoken digit.
+"""From a recording to the accelerator's input.
 
-Log-mel features: 25 ms Hamming frames every 10 ms, 40 triangular bands, x = log(E + E0), then mean
-and deviation over a training set, as Q8.8. The floor E0 hides the noise between words, whose
-logarithm would move by more than the threshold at every frame: it is the strongest lever on how
-many input columns are read. Its scaling and the read-out layer travel in `Model.extras`.
+Sound: log-mel features, 25 ms Hamming frames every 10 ms, 40 triangular bands, x = log(E + E0). The
+floor E0 hides the noise between words, whose logarithm would move by more than the threshold at
+every frame: it is the strongest lever on how many input columns are read. Sensors: their channels,
+averaged over blocks of rows. Both are brought to mean 0 and deviation 1 over a training set, in
+floating point as on the processor beside the accelerator, and rounded to Q8.8 at its door. All that
+makes them again travels in `Model.extras`.
 """
 
 import wave
@@ -19,13 +21,10 @@ from golden import fixed
 from golden.model_file import ModelFileError
 
 SAMPLE_RATE = 8000
-FRAME = 200  # samples: 25 ms
-HOP = 80  # samples: 10 ms
-FFT = 256
+SAMPLE_RATES = (8000, 16000)
 BANDS = 40
-LOW_HZ, HIGH_HZ = 60.0, 3900.0
+LOW_HZ = 60.0
 LEVEL_RMS = 0.05  # full scale is 1
-POOLINGS = ("last", "mean")  # how a read-out sees h over time
 FLOOR = 1e-4  # E0, in units of the squared DFT of a windowed frame
 
 
@@ -54,12 +53,34 @@ def read_wav(path, sample_rate=SAMPLE_RATE):
     return samples
 
 
+@dataclass(frozen=True)
+class Framing:
+    """Sizes, in samples, of 25 ms frames every 10 ms at `sample_rate`; top of the last band."""
+
+    sample_rate: int
+    frame: int
+    hop: int
+    fft: int
+    high_hz: float
+
+    @classmethod
+    def at(cls, sample_rate):
+        """At 8 or 16 kHz. Raises ValueError for another rate."""
+        if sample_rate not in SAMPLE_RATES:
+            expected = " or ".join(map(str, SAMPLE_RATES))
+            raise ValueError(f"sample rate: found {sample_rate}, expected {expected}")
+        frame = sample_rate // 40
+        fft = 1 << (frame - 1).bit_length()
+        return cls(sample_rate, frame, sample_rate // 100, fft, 0.4875 * sample_rate)
+
+
 @cache
-def mel_filters():
+def mel_filters(sample_rate=SAMPLE_RATE):
     """The triangular filter bank, read-only float64 (FFT / 2 + 1, BANDS)."""
-    edges = np.linspace(_mel(LOW_HZ), _mel(HIGH_HZ), BANDS + 2)
+    framing = Framing.at(sample_rate)
+    edges = np.linspace(_mel(LOW_HZ), _mel(framing.high_hz), BANDS + 2)
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    bins = _mel(np.arange(FFT // 2 + 1) * SAMPLE_RATE / FFT)[:, None]
+    bins = _mel(np.arange(framing.fft // 2 + 1) * sample_rate / framing.fft)[:, None]
     filters = np.minimum((bins - left) / (centre - left), (right - bins) / (right - centre))
     filters = np.maximum(filters, 0.0)
     filters.flags.writeable = False
@@ -70,19 +91,20 @@ def _mel(hertz):
     return 2595.0 * np.log10(1.0 + np.asarray(hertz) / 700.0)
 
 
-def log_mel(samples, floor=FLOOR):
-    """log(E + floor) of levelled `samples` (N,) at 8 kHz: float64 (T, 40), T >= 1.
+def log_mel(samples, floor=FLOOR, sample_rate=SAMPLE_RATE):
+    """log(E + floor) of levelled `samples` (N,): float64 (T, 40), T >= 1.
 
-    T = 1 + (N - 200) // 80; anything shorter than a frame is padded to one with silence.
+    T = 1 + (N - frame) // hop; anything shorter than a frame is padded to one with silence.
     """
+    framing = Framing.at(sample_rate)
     samples = np.asarray(samples, dtype=np.float64)
     rms = np.sqrt(np.mean(samples**2)) if samples.size else 0.0
     if rms > 0:
         samples = samples * (LEVEL_RMS / rms)
-    samples = np.pad(samples, (0, max(0, FRAME - samples.size)))
-    frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[::HOP]
-    power = np.abs(np.fft.rfft(frames * np.hamming(FRAME), FFT)) ** 2
-    return np.log(power @ mel_filters() + floor)
+    samples = np.pad(samples, (0, max(0, framing.frame - samples.size)))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, framing.frame)[:: framing.hop]
+    power = np.abs(np.fft.rfft(frames * np.hamming(framing.frame), framing.fft)) ** 2
+    return np.log(power @ mel_filters(sample_rate) + floor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,28 +114,30 @@ class Extractor:
     mean: np.ndarray
     std: np.ndarray
     floor: float = FLOOR
+    sample_rate: int = SAMPLE_RATE
 
     @classmethod
-    def fitted(cls, recordings, floor=FLOOR):
-        """The extractor whose features have mean 0 and deviation 1 over `recordings`."""
-        frames = np.concatenate([log_mel(samples, floor) for samples in recordings])
-        return cls(frames.mean(axis=0), frames.std(axis=0), floor)
+    def fitted(cls, recordings, floor=FLOOR, sample_rate=SAMPLE_RATE, scale=1.0):
+        """The extractor whose features have mean 0 and deviation `scale` over `recordings`."""
+        frames = np.concatenate([log_mel(samples, floor, sample_rate) for samples in recordings])
+        return cls(frames.mean(axis=0), frames.std(axis=0) / scale, floor, sample_rate)
 
     def __call__(self, samples):
-        """Features int16 (T, 40), Q8.8, of samples (N,) at 8 kHz."""
-        scaled = (log_mel(samples, self.floor) - self.mean) / self.std
+        """Features int16 (T, 40), Q8.8, of samples (N,)."""
+        scaled = (log_mel(samples, self.floor, self.sample_rate) - self.mean) / self.std
         return fixed.to_fixed(scaled, fixed.X_FRAC, fixed.X_BITS)
 
     def extras(self):
         """What a model file must hold to make these features again."""
+        framing = Framing.at(self.sample_rate)
         return {
             "features.kind": np.array("log-mel"),
-            "features.sample_rate": np.int64(SAMPLE_RATE),
-            "features.frame": np.int64(FRAME),
-            "features.hop": np.int64(HOP),
-            "features.fft": np.int64(FFT),
+            "features.sample_rate": np.int64(self.sample_rate),
+            "features.frame": np.int64(framing.frame),
+            "features.hop": np.int64(framing.hop),
+            "features.fft": np.int64(framing.fft),
             "features.low_hz": np.float64(LOW_HZ),
-            "features.high_hz": np.float64(HIGH_HZ),
+            "features.high_hz": np.float64(framing.high_hz),
             "features.level_rms": np.float64(LEVEL_RMS),
             "features.floor": np.float64(self.floor),
             "features.mean": self.mean,
@@ -121,80 +145,96 @@ class Extractor:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """Sensor channels on a fixed scale: `mean`, `std` float64 (I,), one step for `block` rows.
+
+    A step is the mean of its rows, which lowers the frame rate and the noise together.
+    """
+
+    names: tuple
+    mean: np.ndarray
+    std: np.ndarray
+    block: int = 1
+
+    @classmethod
+    def fitted(cls, names, signals, block=1, scale=1.0):
+        """Channels with mean 0 and deviation `scale` over `signals`, each (T, I).
+
+        A channel that never moves is left at 0.
+        """
+        rows = np.concatenate([_block_means(signal, block) for signal in signals])
+        std = rows.std(axis=0)
+        return cls(tuple(names), rows.mean(axis=0), np.where(std > 0, std, 1.0) / scale, block)
+
+    def __call__(self, signal):
+        """Features int16 (T // block, I), Q8.8, of a signal (T, I). ValueError if it is shorter."""
+        scaled = (_block_means(signal, self.block) - self.mean) / self.std
+        return fixed.to_fixed(scaled, fixed.X_FRAC, fixed.X_BITS)
+
+    def align(self, target):
+        """The targets (T, ...) of the rows in which the steps end: (T // block, ...)."""
+        return target[self.block - 1 :: self.block]
+
+    def extras(self):
+        """What a model file must hold to make these features again."""
+        return {
+            "features.kind": np.array("channels"),
+            "features.names": np.array(self.names),
+            "features.block": np.int64(self.block),
+            "features.mean": self.mean,
+            "features.std": self.std,
+        }
+
+
+def _block_means(signal, block):
+    signal = np.asarray(signal, dtype=np.float64)
+    steps = len(signal) // block
+    if not steps:
+        raise ValueError(f"signal: found {len(signal)} rows, expected at least {block}")
+    return signal[: steps * block].reshape(steps, block, -1).mean(axis=1)
+
+
 def features_from_model(model):
-    """The Extractor that `model` was trained with.
+    """The Extractor or Channels that `model` was trained with.
 
     Raises ModelFileError if its extras lack one, or hold one of other frames or bands than these.
     """
     extras = model.extras
-    extractor = Extractor(
-        _extra(extras, "features.mean"),
-        _extra(extras, "features.std"),
-        float(_extra(extras, "features.floor")),
-    )
-    for key, value in extractor.extras().items():
-        if not np.array_equal(_extra(extras, key), value):
-            raise ModelFileError(f"model: {key}: found {extras[key]}, expected {value}")
-    if extractor.mean.shape != (BANDS,) or extractor.std.shape != (BANDS,):
+    kind = str(extra(extras, "features.kind"))
+    mean, std = extra(extras, "features.mean"), extra(extras, "features.std")
+    if kind == "channels":
+        names = tuple(str(name) for name in extra(extras, "features.names"))
+        made = Channels(names, mean, std, int(extra(extras, "features.block")))
+        width = len(names)
+    elif kind == "log-mel":
+        rate, width = int(extra(extras, "features.sample_rate")), BANDS
+        if rate not in SAMPLE_RATES:
+            raise ModelFileError(
+                f"model: features.sample_rate: found {rate}, expected one of {SAMPLE_RATES}"
+            )
+        made = Extractor(mean, std, float(extra(extras, "features.floor")), rate)
+    else:
         raise ModelFileError(
-            f"model: features.mean: found shape {extractor.mean.shape}, expected ({BANDS},)"
+            f"model: features.kind: found {kind!r}, expected 'log-mel' or 'channels'"
         )
-    return extractor
+    for key, value in made.extras().items():
+        if not np.array_equal(extra(extras, key), value):
+            raise ModelFileError(f"model: {key}: found {extras[key]}, expected {value}")
+    for name in ("mean", "std"):
+        shape = getattr(made, name).shape
+        if shape != (width,):
+            raise ModelFileError(
+                f"model: features.{name}: found shape {shape}, expected ({width},)"
+            )
+    return made
 
 
-def _extra(extras, key):
+def extra(extras, key):
+    """The entry `key` of a model's extras; ModelFileError if there is none."""
     if key not in extras:
         raise ModelFileError(f"model: {key}: found no such key, expected one from training")
     return extras[key]
-
-
-@dataclass(frozen=True, eq=False)
-class Decision:
-    """What a network has heard: `logits` float64 (T, classes), row t from frames 0...t alone."""
-
-    logits: np.ndarray
-    labels: tuple
-
-    @property
-    def label(self):
-        """The decision after the last frame, one of `labels`."""
-        return self.labels[int(self.logits[-1].argmax())]
-
-    @property
-    def running(self):
-        """The decision after each frame, a list of T labels."""
-        return [self.labels[i] for i in self.logits.argmax(axis=1)]
-
-    @property
-    def probabilities(self):
-        """Softmax of the logits, float64 (T, classes)."""
-        shifted = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        return shifted / shifted.sum(axis=1, keepdims=True)
-
-
-def readout(model, h):
-    """Decide from the network's outputs `h` int16 (T, H), T >= 1, Q8.8; return a Decision.
-
-    The read-out is linear, and causal: on h itself if ``readout.pooling`` is 'last', on the mean
-    of h over the frames so far if it is 'mean'. It takes ``readout.weight`` (classes, H),
-    ``readout.bias`` (classes,) and ``readout.labels`` from the extras. Raises ModelFileError if
-    they lack one or pool otherwise, ValueError for another shape of h.
-    """
-    pooling = str(_extra(model.extras, "readout.pooling"))
-    if pooling not in POOLINGS:
-        raise ModelFileError(
-            f"model: readout.pooling: found {pooling!r}, expected one of {', '.join(POOLINGS)}"
-        )
-    weight = _extra(model.extras, "readout.weight")
-    bias = _extra(model.extras, "readout.bias")
-    labels = tuple(str(label) for label in _extra(model.extras, "readout.labels"))
-    h = np.asarray(h)
-    if h.ndim != 2 or h.shape[1] != weight.shape[1] or not len(h):
-        raise ValueError(f"h: found shape {h.shape}, expected (T, {weight.shape[1]}), T >= 1")
-    pooled = fixed.to_float(h, fixed.X_FRAC)
-    if pooling == "mean":
-        pooled = np.cumsum(pooled, axis=0) / np.arange(1, len(h) + 1)[:, None]
-    return Decision(pooled @ weight.T.astype(np.float64) + bias, labels)
 
 
 def write_wav(path, samples, sample_rate=SAMPLE_RATE):

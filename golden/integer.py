@@ -6,6 +6,7 @@ threshold is neither read nor multiplied.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -85,6 +86,34 @@ def encode_delta(value, reference, theta):
     return np.where(fires, delta, 0).astype(np.int16), np.flatnonzero(fires)
 
 
+class Gates(NamedTuple):
+    """What the gates of a layer compute in a step, all int16 of one shape; as in `LayerTrace`."""
+
+    q_r: np.ndarray
+    q_z: np.ndarray
+    q_nh: np.ndarray
+    pre_n: np.ndarray
+    r: np.ndarray
+    z: np.ndarray
+    n: np.ndarray
+    h: np.ndarray
+
+
+def gate_step(m_r, m_z, m_nx, m_nh, h, lut_frac):
+    """Gates from delta memories (int64 within int32, Q17.15) and the state before, of any shape."""
+    q_r, q_z, q_nh = fixed.q(m_r), fixed.q(m_z), fixed.q(m_nh)
+    r = fixed.sigmoid(q_r, lut_frac)
+    z = fixed.sigmoid(q_z, lut_frac)
+    # M_nx has 15 fraction bits and r * q(M_nh) has 16: align, add, and round once.
+    align = 1 << (fixed.GATE_FRAC + fixed.X_FRAC - fixed.ACC_FRAC)
+    pre_n = fixed.sat16(fixed.rne(align * m_nx + r * q_nh, fixed.GATE_FRAC))
+    n = fixed.tanh(pre_n, lut_frac)
+    z64 = z.astype(np.int64)
+    new, old = fixed.rne((fixed.GATE_ONE - z64) * n, fixed.GATE_FRAC), z64 * h
+    h = new + fixed.rne(old, fixed.GATE_FRAC)
+    return Gates(*(a.astype(np.int16) for a in (q_r, q_z, q_nh, pre_n, r, z, n, h)))
+
+
 class _Layer:
     """State and weights of one layer. `memory`, `x_ref`, `h_ref` and `h` are its whole state."""
 
@@ -112,37 +141,17 @@ class _Layer:
         self.h_ref = self.h_ref + dh
         self.memory = self._accumulate(dx[fired_x], fired_x, dh[fired_h], fired_h)
 
-        m_r, m_z, m_nx, m_nh = self.memory.astype(np.int64)
-        q_r, q_z, q_nh = fixed.q(m_r), fixed.q(m_z), fixed.q(m_nh)
-        r = fixed.sigmoid(q_r, self._lut_frac)
-        z = fixed.sigmoid(q_z, self._lut_frac)
-        # M_nx has 15 fraction bits and r * q(M_nh) has 16: align, add, and round once.
-        align = 1 << (fixed.GATE_FRAC + fixed.X_FRAC - fixed.ACC_FRAC)
-        pre_n = fixed.sat16(fixed.rne(align * m_nx + r * q_nh, fixed.GATE_FRAC))
-        n = fixed.tanh(pre_n, self._lut_frac)
-        z64 = z.astype(np.int64)
-        self.h = (
-            fixed.rne((fixed.GATE_ONE - z64) * n, fixed.GATE_FRAC)
-            + fixed.rne(z64 * self.h, fixed.GATE_FRAC)
-        ).astype(np.int16)
-
-        q_r, q_z, q_nh, pre_n = (a.astype(np.int16) for a in (q_r, q_z, q_nh, pre_n))
+        gates = gate_step(*self.memory.astype(np.int64), self.h, self._lut_frac)
+        self.h = gates.h
         return LayerTrace(
             dx=dx,
             dh=dh,
             fired_x=fired_x,
             fired_h=fired_h,
             memory=self.memory,
-            q_r=q_r,
-            q_z=q_z,
-            q_nh=q_nh,
-            pre_n=pre_n,
-            r=r,
-            z=z,
-            n=n,
-            h=self.h,
             x_ref=self.x_ref,
             h_ref=self.h_ref,
+            **gates._asdict(),
         )
 
     def _accumulate(self, dx, fired_x, dh, fired_h):

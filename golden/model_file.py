@@ -6,7 +6,6 @@ int8 (3H, I), ``l{i}.weight_hh`` int8 (3H, H), both Q1.7 with rows in torch's or
 int16 (L,), Q8.8. Every other key is kept in `Model.extras` and means nothing to the device.
 """
 
-import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,18 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from golden import fixed
+from golden.npz_file import NpzFileError, expect, read_arrays, whole_file
 
 FORMAT = 1
 _LAYER_KEY = re.compile(r"l(\d+)\.(weight_ih|weight_hh|bias)")
 _HEADER_KEYS = ("format", "num_layers", "lut_frac", "theta_x", "theta_h")
 
 
-class ModelFileError(ValueError):
+class ModelFileError(NpzFileError):
     """A model that cannot be run: one line, ``source: key: found ..., expected ...``."""
 
 
 def _fail(source, key, found, expected):
-    raise ModelFileError(f"{source}: {key}: found {found}, expected {expected}")
+    raise ModelFileError.of(source, key, found, expected)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,11 @@ class Model:
     def parameters(self):
         """Number of weights and biases together."""
         return sum(a.size for group in (self.weight_ih, self.weight_hh, self.bias) for a in group)
+
+    @property
+    def weight_bytes(self):
+        """Bytes of all weights: what a dense GRU reads in every time step."""
+        return sum(weight.nbytes for weight in (*self.weight_ih, *self.weight_hh))
 
     def with_theta(self, theta_x=None, theta_h=None):
         """A copy with other thresholds (Q8.8): a scalar, or one per layer; None keeps the old.
@@ -141,11 +146,7 @@ class Model:
 
 def _expect(source, key, array, dtype, shape):
     """Check one array's dtype, and its shape unless that is None."""
-    found = getattr(array, "dtype", type(array).__name__)
-    if found != np.dtype(dtype):
-        _fail(source, key, f"dtype {found}", f"dtype {np.dtype(dtype)}")
-    if shape is not None and array.shape != shape:
-        _fail(source, key, f"shape {array.shape}", f"shape {shape}")
+    expect(ModelFileError, source, key, array, dtype, shape)
 
 
 def resolve_theta(value, default, key):
@@ -170,7 +171,7 @@ def load_model(path):
 
     Raises ModelFileError, of one line, for everything that keeps the file from being a model.
     """
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path, ModelFileError)
     for key in ("format", "num_layers", "lut_frac"):
         _expect(path, key, _take(arrays, key, path), np.int64, ())
     if arrays["format"] != FORMAT:
@@ -208,30 +209,6 @@ def _take(arrays, key, path):
     return arrays[key]
 
 
-def _read_arrays(path):
-    """Every array of an npz file, or ModelFileError."""
-    if not Path(path).is_file():
-        _fail(path, "file", "a folder" if Path(path).is_dir() else "no such file", "a .npz file")
-    # np.load passes on whatever zipfile, zlib, the header's parser or the allocator raise on bytes
-    # that are not an archive, so no shorter list of exceptions is complete.
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except Exception:
-        _fail(path, "file", "something that numpy cannot read", "a .npz archive")
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        _fail(path, "file", "a single array", "a .npz archive")
-    arrays = {}
-    with archive:
-        for key in archive.files:
-            try:
-                arrays[key] = archive[key]
-            except Exception:
-                _fail(path, key, "an unreadable array", "a whole array without Python objects")
-            if not isinstance(arrays[key], np.ndarray):
-                _fail(path, key, "a member that is no array", "an array")
-    return arrays
-
-
 def save_model(path, model):
     """Validate `model` and write it to `path`, all or nothing (temporary file, then rename)."""
     path = Path(path)
@@ -251,10 +228,5 @@ def save_model(path, model):
         arrays[key] = np.asarray(value)
         if arrays[key].dtype.hasobject:
             _fail(path, key, "Python objects", "an array of numbers or text")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        np.savez_compressed(file, **arrays)

@@ -72,60 +72,114 @@ def _extreme_bias(rng, shape):
 
 
 def random_inputs(rng, steps, input_size, kind="uniform", theta=0):
-    """An input sequence int16 (steps, input_size), Q8.8.
+    """An input sequence int16 (steps, input_size), Q8.8, of one of KINDS (DESCRIPTIONS says what).
 
-    `kind`: 'uniform' over int16 with both ends; 'walk' drifts a little each step; 'edges' moves
-    each element by exactly theta-1, theta or theta+1 from its reference, either sign (`theta`:
-    layer 0's input threshold, Q8.8); 'quiet' is a constant with rare changes; 'burst' is silence
-    and, one step in eight, every element new; 'saturate' alternates between the ends, so that the
-    delta itself saturates. Raises ValueError for an unknown kind.
+    `theta`: layer 0's input threshold, Q8.8, which 'edges', 'ramp' and 'quiet_burst' aim at.
+    Raises ValueError for an unknown kind.
     """
     if kind not in KINDS:
         raise ValueError(f"kind: found {kind!r}, expected one of {', '.join(KINDS)}")
     return _MAKERS[kind](rng, (steps, input_size), int(theta)).astype(np.int16)
 
 
+# The docstrings below are the DESCRIPTIONS. A threshold of 0 acts as 1.
+
+
 def _uniform(rng, shape, _theta):
+    """Uniform over int16, both ends among them."""
     values = rng.integers(fixed.X_MIN, fixed.X_MAX + 1, shape)
     return _with_ends(rng, values, fixed.X_MIN, fixed.X_MAX)
 
 
 def _walk(rng, shape, _theta):
+    """Drifts a little each step, as features do."""
     start = rng.integers(-256, 257, shape[1])
     moves = rng.integers(-48, 49, shape) * (rng.random(shape) < 0.6)
     return np.clip(start + np.cumsum(moves, axis=0), fixed.X_MIN, fixed.X_MAX)
 
 
 def _edges(rng, shape, theta):
+    """Each element exactly Θ-1, Θ or Θ+1 from its reference, either sign."""
+    theta = max(theta, 1)
     values = np.empty(shape, np.int64)
     reference = np.zeros(shape[1], np.int64)
     for t in range(shape[0]):
-        size = np.maximum(theta + rng.integers(-1, 2, shape[1]), 0)
-        delta = size * rng.choice([-1, 1], shape[1])
-        moved = reference + delta
-        # Of two opposite moves of at most 2^15, at least one stays within 16 bits.
-        out = (moved < fixed.X_MIN) | (moved > fixed.X_MAX)
-        values[t] = np.where(out, reference - delta, moved)
-        moved = reference + fixed.sat16(values[t] - reference)
-        reference = np.where(size >= max(theta, 1), moved, reference)
+        size = theta + rng.integers(-1, 2, shape[1])
+        values[t] = _moved(reference, size * rng.choice([-1, 1], shape[1]))
+        reached = reference + fixed.sat16(values[t] - reference)
+        reference = np.where(size >= theta, reached, reference)
     return values
 
 
 def _quiet(rng, shape, _theta):
+    """A constant with rare changes."""
     level = rng.integers(-512, 513, shape[1])
     changes = rng.integers(-256, 257, shape) * (rng.random(shape) < 0.02)
     return level + np.cumsum(changes, axis=0)
 
 
 def _burst(rng, shape, _theta):
-    active = rng.random((shape[0], 1)) < 1 / 8
-    return np.where(active, rng.integers(-1024, 1025, shape), 0)
+    """0 and, one step in eight, every element new."""
+    active = rng.permutation(shape[0]) % 8 == 0
+    return np.where(active[:, None], rng.integers(-1024, 1025, shape), 0)
 
 
 def _saturate(rng, shape, _theta):
-    phase = rng.integers(0, 2, shape[1])
-    odd = (np.arange(shape[0])[:, None] + phase) % 2
+    """From end to end of int16 and back, each step or every third: Δ itself saturates."""
+    # Held for three steps, what saturation cut off follows in the second and third.
+    held = np.array([1, 3])[rng.permutation(shape[1]) % 2]
+    phase = rng.permutation(shape[1]) % 2
+    odd = (np.arange(shape[0])[:, None] // held + phase) % 2
     return np.where(odd, fixed.X_MAX, fixed.X_MIN)
+
+
+def _ramp(rng, shape, theta):
+    """Creeps by less than Θ a step, often by 1 LSB, up or down: fires by what has added up."""
+    # An encoder that compares with the previous value, not with the reference, never fires (but for
+    # theta <= 1, where there is no move below the threshold and each move of 1 LSB fires).
+    theta = max(theta, 1)
+    values = np.empty(shape, np.int64)
+    value = reference = np.zeros(shape[1], np.int64)
+    stride = rng.integers(1, max(theta, 2), shape[1])
+    direction = rng.choice([-1, 1], shape[1])
+    for t in range(shape[0]):
+        direction = np.where(rng.random(shape[1]) < 1 / 16, -direction, direction)
+        edge = reference + direction * theta
+        inside = (edge >= fixed.X_MIN) & (edge <= fixed.X_MAX)
+        direction = np.where(inside, direction, -direction)
+        left = theta - direction * (value - reference)
+        # By 1 LSB, by the element's stride, to Θ - 1, or to Θ exactly.
+        choice = rng.choice(4, shape[1], p=(0.5, 0.2, 0.15, 0.15))
+        move = np.choose(choice, (np.ones_like(left), stride, left - 1, left))
+        move = np.clip(move, 0, max(theta - 1, 1))
+        value = np.clip(value + direction * move, fixed.X_MIN, fixed.X_MAX)
+        delta = fixed.sat16(value - reference)
+        reference = np.where(np.abs(delta) >= theta, reference + delta, reference)
+        values[t] = value
+    return values
+
+
+def _quiet_burst(rng, shape, theta):
+    """4 to 7 steps in which nothing moves, then one in which every element moves by Θ or more."""
+    values = np.empty(shape, np.int64)
+    level = np.zeros(shape[1], np.int64)
+    silence = rng.integers(4, 8)
+    for t in range(shape[0]):
+        if silence:
+            silence -= 1
+        else:
+            # Never a saturated delta: its rest would fire in the silence that follows.
+            size = np.minimum(max(theta, 1) + rng.integers(0, 512, shape[1]), fixed.X_MAX)
+            level = _moved(level, size * rng.choice([-1, 1], shape[1]))
+            silence = rng.integers(4, 8)
+        values[t] = level
+    return values
+
+
+def _moved(value, move):
+    """value + move, or value - move where that leaves 16 bits; of |move| <= 2^15 one stays."""
+    moved = value + move
+    return np.where((moved < fixed.X_MIN) | (moved > fixed.X_MAX), value - move, moved)
 
 
 _MAKERS = {
@@ -135,5 +189,10 @@ _MAKERS = {
     "quiet": _quiet,
     "burst": _burst,
     "saturate": _saturate,
+    "ramp": _ramp,
+    "quiet_burst": _quiet_burst,
 }
 KINDS = tuple(_MAKERS)
+"""What `random_inputs` can make."""
+DESCRIPTIONS = {kind: maker.__doc__ for kind, maker in _MAKERS.items()}
+"""One line for each of KINDS."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.datasets.fsdd import Recording
+from golden.datasets.base import Example
 from golden.features import read_wav
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -60,18 +60,13 @@ def speak(digit, voice, speed=150):
     return samples[max(0, loud[0] - _MARGIN) : loud[-1] + _MARGIN]
 
 
-def training_recordings(progress=lambda items: items):
-    """Every digit in every training voice and speed, as Recordings of the training split.
+def training_examples(progress=lambda items: items):
+    """Every digit in every training voice and speed, as Examples of the training split.
 
     `progress` may wrap the iteration in a progress bar.
     """
     jobs = [(v, s, d) for v in TRAIN_VOICES for s in TRAIN_SPEEDS for d in range(len(WORDS))]
     return [
-        Recording(
-            digit,
-            voice.replace("+", "-"),
-            10 + TRAIN_SPEEDS.index(speed),
-            speak(digit, voice, speed),
-        )
+        Example(f"{digit}_{voice}_{speed}", "train", speak(digit, voice, speed), digit, voice)
         for voice, speed, digit in progress(jobs)
     ]

@@ -1,14 +1,15 @@
-"""Train the spoken-digit model: ``python -m golden.train --data FOLDER --out MODEL.npz``.
+"""Train a delta-GRU and write it as an integer model file: ``python -m golden.train --help``.
 
-Three stages: a float GRU; the same network quantised, at threshold 0; retraining at the thresholds
-that ship. Progress goes to a CSV file beside the model. The test split is read once, at the end,
-by the integer model that was written.
+As in Gao et al. (JETCAS 2020, section V): a float GRU; the same network with quantisation in the
+loop, at threshold 0; retrained as a delta-GRU at the wanted thresholds, with a cost on the moves of
+h if asked for. The test split is read once, at the end, by the integer model that was written.
 """
 
 import argparse
-import csv
 import json
+import math
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -16,211 +17,359 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from golden import fixed, fsdd, synthesis
-from golden.augment import masked, variant
+from golden import datasets, fixed, synthesis
 from golden.convert import convert_delta_gru
 from golden.delta_gru import DeltaGRU
-from golden.digit_net import DigitNet, accuracy, train_epoch
-from golden.evaluate import HEADING, evaluate
-from golden.features import BANDS, FLOOR, POOLINGS, Extractor
+from golden.evaluate import evaluate_items, heading, make_item, prepare
+from golden.features import FLOOR, SAMPLE_RATES, Channels, Extractor
 from golden.model_file import load_model, save_model
+from golden.network import SequenceNet, batches
+from golden.pools import pools_of
+from golden.readout import METRICS, POOLINGS, Score, decode
+from golden.training_files import (
+    TrainingLog,
+    load_checkpoint,
+    load_network,
+    save_checkpoint,
+    save_network,
+)
 
-VARIANTS = 5  # changed copies of each training recording, beside the recording itself
+RECIPES = Path(__file__).parent / "recipes.toml"
+STAGES = ("float", "quantised", "delta")
 SWEEP = (0, 16, 32, 64, 96, 128)
+ONE = 1 << fixed.X_FRAC
+
+
+def recipes():
+    """The written settings of the committed models: name -> options of the command line."""
+    with RECIPES.open("rb") as file:
+        return tomllib.load(file)
+
+
+def parser():
+    """The command line. Options without a default here have one in `DEFAULTS` of the task."""
+    made = argparse.ArgumentParser(
+        prog="python -m golden.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: python -m golden.train --recipe har-2l128h --data FOLDER --out M.npz\n"
+        f"recipes: {', '.join(recipes())}",
+    )
+    add = made.add_argument
+    add("--recipe", choices=recipes(), help="settings of a committed model; options override them")
+    add("--set", choices=datasets.LOADERS, help="data set (docs/data.md)")
+    add("--data", required=True, type=Path, help="folder or file of the data set")
+    add(
+        "--out", required=True, type=Path, help="model file to write (.npz); log and plot go beside"
+    )
+    add("--seed", type=int, default=1, help="of every random choice (default: 1)")
+    add("--resume", action="store_true", help="go on where a run with equal settings was cut off")
+    add("--start", type=Path, metavar="CKPT", help="skip stages: begin from OUT.quantised.ckpt of "
+        "an earlier run")  # fmt: skip
+    add("--hidden", type=int, nargs="+", default=[128, 128], help="units of each layer, all equal")
+    add("--pooling", choices=POOLINGS, help="what of h over time is read out")
+    add("--theta-x", type=int, nargs="+", default=[64], help="input thresholds, Q8.8 (64 = 0.25), "
+        "one or one per layer (default: 64)")  # fmt: skip
+    add("--theta-h", type=int, nargs="+", default=[64], help="hidden thresholds (default: 64)")
+    add("--theta-ramp", type=int, default=0, metavar="N", help="raise thresholds from 0 over the "
+        "first N epochs of the delta stage")  # fmt: skip
+    add("--move-cost", type=float, default=0.0, help="weight of the L1 cost on moves of h in the "
+        "delta stage (default: 0)")  # fmt: skip
+    add("--lut-frac", type=int, default=fixed.LUT_FRAC_MAX, help="fraction bits of tables, 4 to 8")
+    add("--floor", type=float, default=FLOOR, help="E0 of log(E + E0) (default: %(default)s)")
+    add("--sample-rate", type=int, choices=SAMPLE_RATES, default=8000, help="of sound")
+    add("--block", type=int, default=1, help="rows of channel data in a time step (default: 1)")
+    add("--scale", type=float, default=1.0, help="deviation of the features (default: 1.0)")
+    add("--variants", type=int, default=4, help="changed copies of sound, beside the original")
+    add("--mask", action=argparse.BooleanOptionalAction, default=True, help="mask bands and times")
+    add("--window", type=int, help="steps of a training window of channel data (default: all)")
+    add("--jitter", type=float, default=0.0, help="deviation of gain and offset of channel data")
+    add("--synthetic", action="store_true", help="add digits spoken by espeak-ng to the training")
+    add("--dropout", type=float, default=0.2, help="before the read-out")
+    add("--batch", type=int, default=64, help="sequences in a batch")
+    for stage, epochs, rate in zip(STAGES, (28, 6, 4), (3e-3, 1e-3, 3e-4), strict=True):
+        add(f"--epochs-{stage}", type=int, default=epochs, help=f"of the {stage} stage")
+        add(f"--rate-{stage}", type=float, default=rate, help="peak learning rate of that stage")
+    add("--patience", type=int, default=0, metavar="N", help="end a stage after N epochs without "
+        "a better validation (default: 0, never); the best epoch is kept")  # fmt: skip
+    add("--threads", type=int, default=1, help="of torch; part of what a seed repeats")
+    add("--device", default="auto", help="torch device; auto takes a GPU if there is one")
+    return made
 
 
 def parse_arguments(arguments=None):
     """The command line as a namespace; exits with status 2 and one line if it is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m golden.train",
-        description="Train a delta-GRU on spoken digits and write it as an integer model file.",
-        epilog=f"The recordings are at {fsdd.SOURCE}.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--data", required=True, type=Path, help="folder of the FSDD recordings")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("golden/models/digits-2l128h.npz"),
-        help="model file to write (.npz)",
-    )
-    parser.add_argument("--seed", type=int, default=1, help="of every random choice")
-    parser.add_argument(
-        "--hidden", type=int, nargs="+", default=[128, 128], help="units of each layer, all equal"
-    )
-    parser.add_argument(
-        "--pooling", choices=POOLINGS, default=POOLINGS[0], help="what of h over time is read out"
-    )
-    parser.add_argument("--theta-x", type=int, default=64, help="input threshold, Q8.8 (64 = 0.25)")
-    parser.add_argument("--theta-h", type=int, default=64, help="hidden threshold, Q8.8")
-    parser.add_argument(
-        "--lut-frac", type=int, default=fixed.LUT_FRAC_MAX, help="fraction bits of the tables, 4-8"
-    )
-    parser.add_argument("--floor", type=float, default=FLOOR, help="E0 of log(E + E0)")
-    parser.add_argument(
-        "--threads",
-        type=int,
-        default=1,
-        help="of torch; their number is part of what a seed repeats",
-    )
-    parser.add_argument("--batch", type=int, default=64, help="utterances in a batch")
-    parser.add_argument("--epochs-float", type=int, default=28, help="epochs of the float GRU")
-    parser.add_argument("--epochs-quantised", type=int, default=6, help="epochs at threshold 0")
-    parser.add_argument("--epochs-delta", type=int, default=4, help="epochs at the thresholds")
-    parser.add_argument(
-        "--synthetic", action="store_true", help="add digits spoken by espeak-ng to the training"
-    )
-    args = parser.parse_args(arguments)
-    if len(set(args.hidden)) != 1 or len(args.hidden) > fixed.MAX_LAYERS:
-        parser.error(f"--hidden: found {args.hidden}, expected 1...{fixed.MAX_LAYERS} equal sizes")
+    made = parser()
+    named = made.parse_known_args(arguments)[0].recipe if arguments or sys.argv[1:] else None
+    if named:
+        options = recipes()[named].items()
+        made.set_defaults(**{key.replace("-", "_"): value for key, value in options})
+    args = made.parse_args(arguments)
+    layers = len(args.hidden)
+    if args.set is None:
+        made.error("--set: found none, expected a data set or a --recipe that names one")
+    if len(set(args.hidden)) != 1 or layers > fixed.MAX_LAYERS:
+        made.error(f"--hidden: found {args.hidden}, expected 1...{fixed.MAX_LAYERS} equal sizes")
     if args.hidden[0] % fixed.HIDDEN_STEP or not 0 < args.hidden[0] <= fixed.MAX_HIDDEN:
-        parser.error(f"--hidden: found {args.hidden[0]}, expected a multiple of 8 up to 1024")
+        made.error(f"--hidden: found {args.hidden[0]}, expected a multiple of 8 up to 1024")
+    for name in ("theta_x", "theta_h"):
+        values = getattr(args, name)
+        if len(values) not in (1, layers) or not 0 <= min(values) <= max(values) <= fixed.THETA_MAX:
+            option = "--" + name.replace("_", "-")
+            made.error(f"{option}: found {values}, expected 1 or {layers} of 0...{fixed.THETA_MAX}")
+        setattr(args, name, values * layers if len(values) == 1 else values)
     if not args.out.parent.is_dir():
-        parser.error(f"--out: found no folder {args.out.parent}, expected one to write to")
+        made.error(f"--out: found no folder {args.out.parent}, expected one to write to")
     if args.synthetic and not synthesis.available():
-        parser.error("--synthetic: found no espeak-ng, expected it on PATH")
+        made.error("--synthetic: found no espeak-ng, expected it on PATH")
     return args
 
 
-class Examples:
-    """Features of the training recordings in several variants, made once."""
+class Training:
+    """A network, what it is trained on, and how far it has come."""
 
-    def __init__(self, recordings, extract, rng):
-        self.labels = [recording.digit for recording in recordings]
-        self._features = []
-        for recording in tqdm(recordings, desc="features", unit="recording"):
-            copies = [variant(recording.samples, rng) for _ in range(VARIANTS)]
-            self._features.append([extract(s) for s in (recording.samples, *copies)])
+    def __init__(self, args):
+        self.args = args
+        torch.manual_seed(args.seed)
+        torch.set_num_threads(args.threads)
+        self.device = _device(args.device)
+        self.dataset = datasets.load(args.set, args.data)
+        self.task = self.dataset.task
+        self.extract = self._fit_features()
+        self.validation = [make_item(self.extract, e) for e in self.dataset.of_split("validation")]
+        more = synthesis.training_examples(_synthesis_bar) if args.synthetic else ()
+        # Pools have a seed of their own, so that a resumed run finds them as they were.
+        pool_rng = np.random.default_rng([args.seed, 1])
+        self.pools = pools_of(self.dataset, more, self.extract, args, pool_rng)
+        self.rng = np.random.default_rng(args.seed)
+        self.net = self._float_network().to(self.device)
+        self.settings = settings(args)
+        self.dense = None  # integer model of the quantised stage: what thresholds are judged by
 
-    def draw(self, rng):
-        """``(features, labels)`` with one variant of each recording, drawn and masked anew."""
-        chosen = (copies[rng.integers(len(copies))] for copies in self._features)
-        return [masked(features, rng) for features in chosen], self.labels
+    def _fit_features(self):
+        # The scale of the features comes from real recordings alone.
+        args, dataset = self.args, self.dataset
+        signals = [example.signal for example in dataset.of_split("train")]
+        if dataset.channels:
+            return Channels.fitted(dataset.channels, signals, args.block, args.scale)
+        return Extractor.fitted(signals, args.floor, args.sample_rate, args.scale)
 
+    def _float_network(self):
+        """A torch GRU with orthogonal recurrent weights, gate by gate, and its read-out."""
+        args, hidden = self.args, self.args.hidden[0]
+        gru = nn.GRU(self.validation[0].x.shape[1], hidden, len(args.hidden))
+        for i in range(gru.num_layers):
+            for gate in getattr(gru, f"weight_hh_l{i}").data.split(hidden):
+                nn.init.orthogonal_(gate)
+        pooling = args.pooling or ("last" if self.task == "label" else "none")
+        net = SequenceNet(gru, hidden, self.task, self.dataset.labels, pooling, args.dropout)
+        if self.task == "regression":
+            net.scale_targets([e.target for e in self.dataset.of_split("train")])
+        return net
 
-class Log:
-    """The CSV of the training: one row an epoch. It holds no clock, so equal runs are equal."""
+    def run(self):
+        """All stages, or those that are left after ``--resume`` or ``--start``."""
+        out, saved = self.args.out, None
+        checkpoint, quantised = out.with_suffix(".ckpt"), out.with_suffix(".quantised.ckpt")
+        first = "delta" if self.args.start else "float"
+        if self.args.resume and checkpoint.is_file():
+            saved = load_checkpoint(checkpoint, self.settings, self.device)
+            first = saved["stage"]
+        if first == "delta":
+            self._quantise()
+            self.net.load_state_dict(load_network(self.args.start or quantised, self.device))
+            self.dense = self.model()[0]
+        with TrainingLog(out, METRICS[self.task], saved["rows"] if saved else ()) as log:
+            for stage in STAGES[STAGES.index(first) :]:
+                if stage != "float":
+                    self._quantise()
+                self._stage(stage, log, checkpoint, saved)
+                saved = None
+                if stage == "quantised":
+                    save_network(quantised, self.net)
+                    self.dense = self.model()[0]
+        checkpoint.unlink(missing_ok=True)
 
-    def __init__(self, path):
-        self._file = path.open("w", newline="", encoding="utf-8")
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(["stage", "epoch", "loss", "validation_accuracy"])
+    def _quantise(self):
+        """From a torch GRU to a quantised DeltaGRU at threshold 0, if it is not one yet."""
+        if not isinstance(self.net.recurrent, DeltaGRU):
+            options = {"quantised": True, "lut_frac": self.args.lut_frac}
+            self.net.recurrent = DeltaGRU.from_gru(self.net.recurrent, **options).to(self.device)
+            self.net.recurrent.clamp_weights()
 
-    def __enter__(self):
-        return self
+    def _stage(self, stage, log, checkpoint, saved):
+        """Train one stage, from epoch ``saved["epoch"]`` on if it was cut off."""
+        net, patience = self.net, self.args.patience
+        epochs = getattr(self.args, f"epochs_{stage}")
+        optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
+        done, best, best_state, waited = 0, float("inf"), None, 0
+        if saved:
+            net.load_state_dict(saved["net"])
+            optimizer.load_state_dict(saved["optimizer"])
+            self.rng.bit_generator.state = json.loads(saved["rng"])
+            torch.set_rng_state(saved["torch_rng"].cpu())
+            done, best, best_state, waited = (
+                saved[key] for key in ("epoch", "best", "best_state", "waited")
+            )
+        with tqdm(range(done, epochs), desc=stage, unit="epoch", mininterval=1) as bar:
+            for epoch in bar:
+                if waited > patience > 0:
+                    break
+                settled = self._set_thresholds(stage, epoch)
+                loss, moves = self._epoch(stage, epoch / epochs, 1 / epochs, optimizer)
+                wrong = validate(net, self.validation, self.device)
+                log.row(stage, epoch + 1, loss, wrong, moves)
+                bar.set_postfix(loss=f"{loss:.4f}", validation=f"{wrong:.2f}")
+                if patience and settled:
+                    waited = 0 if wrong < best else waited + 1
+                    if wrong < best:
+                        best, best_state = (
+                            wrong,
+                            {k: v.clone() for k, v in net.state_dict().items()},
+                        )
+                save_checkpoint(
+                    checkpoint,
+                    settings=self.settings,
+                    stage=stage,
+                    epoch=epoch + 1,
+                    net=net.state_dict(),
+                    optimizer=optimizer.state_dict(),
+                    rng=json.dumps(self.rng.bit_generator.state),
+                    torch_rng=torch.get_rng_state(),
+                    rows=log.rows,
+                    best=best,
+                    best_state=best_state,
+                    waited=waited,
+                )
+        if best_state is not None:
+            net.load_state_dict(best_state)
 
-    def __exit__(self, *_):
-        self._file.close()
-
-    def row(self, stage, epoch, loss, validation):
-        """Write one epoch and flush, so that a training can be watched."""
-        self._writer.writerow([stage, epoch, f"{loss:.5f}", f"{validation:.5f}"])
-        self._file.flush()
-
-
-def train_stage(stage, net, epochs, rate, examples, validation, args, rng, log):
-    """Train `net` for `epochs` with AdamW and a cosine to 0; one log row an epoch."""
-    if not epochs:
-        return
-    steps = epochs * -(-len(examples.labels) // args.batch)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    with tqdm(range(1, epochs + 1), desc=stage, unit="epoch") as bar:
-        for epoch in bar:
-            loss = train_epoch(net, optimizer, schedule, examples.draw(rng), args.batch, rng)
-            right = accuracy(net, validation)
-            bar.set_postfix(loss=f"{loss:.4f}", validation=f"{100 * right:.2f} %")
-            log.row(stage, epoch, loss, right)
-
-
-def float_network(args):
-    """A torch GRU with orthogonal recurrent weights, gate by gate, and its read-out."""
-    hidden = args.hidden[0]
-    gru = nn.GRU(BANDS, hidden, len(args.hidden))
-    for i in range(gru.num_layers):
-        for gate in getattr(gru, f"weight_hh_l{i}").data.split(hidden):
-            nn.init.orthogonal_(gate)
-    return DigitNet(gru, hidden, args.pooling)
-
-
-def train(args):
-    """Run all stages; return ``(model, quantisation report)``. Deterministic for one seed."""
-    torch.manual_seed(args.seed)
-    torch.set_num_threads(args.threads)
-    rng = np.random.default_rng(args.seed)
-    recordings = fsdd.load_folder(args.data)
-    training = fsdd.of_split(recordings, "train")
-    # The scale of the features comes from real speech alone.
-    extract = Extractor.fitted([r.samples for r in training], args.floor)
-    held_out = fsdd.of_split(recordings, "validation")
-    validation = [extract(r.samples) for r in held_out], [r.digit for r in held_out]
-    if args.synthetic:
-        training = training + synthesis.training_recordings(
-            lambda jobs: tqdm(jobs, desc="synthesis", unit="word")
+    def _set_thresholds(self, stage, epoch):
+        """Thresholds of an epoch; whether they are those of the stage already."""
+        if stage != "delta":
+            return True
+        share = min(1.0, (epoch + 1) / (self.args.theta_ramp + 1))
+        scaled = (
+            [share * theta / ONE for theta in t] for t in (self.args.theta_x, self.args.theta_h)
         )
-    examples = Examples(training, extract, rng)
+        self.net.recurrent.set_theta(*scaled)
+        return share == 1.0
 
-    net = float_network(args)
-    shared = (examples, validation, args, rng)
-    with Log(args.out.with_suffix(".log.csv")) as log:
-        train_stage("float", net, args.epochs_float, 3e-3, *shared, log)
-        net.recurrent = DeltaGRU.from_gru(net.recurrent, quantised=True, lut_frac=args.lut_frac)
-        net.recurrent.clamp_weights()
-        train_stage("quantised", net, args.epochs_quantised, 1e-3, *shared, log)
-        one = 1 << fixed.X_FRAC
-        net.recurrent.set_theta(args.theta_x / one, args.theta_h / one)
-        train_stage("delta", net, args.epochs_delta, 3e-4, *shared, log)
+    def _epoch(self, stage, begin, span, optimizer):
+        """One pass over an epoch's draw; ``(mean loss, mean move of h)``.
 
-    extras = {**extract.extras(), **net.extras(), "training": np.array(describe(args, training))}
-    return convert_delta_gru(net.recurrent, extras)
+        The learning rate falls as half a cosine over the stage, `begin` to `begin` + `span` of it.
+        """
+        net, rate = self.net, getattr(self.args, f"rate_{stage}")
+        net.train()
+        delta = isinstance(net.recurrent, DeltaGRU)
+        if delta:
+            net.recurrent.track_moves = True
+        drawn = list(
+            batches(self.pools.draw(self.rng), self.task, self.args.batch, self.rng, self.device)
+        )
+        losses, moves = [], []
+        for i, (x, lengths, target) in enumerate(drawn):
+            at = begin + span * i / len(drawn)
+            optimizer.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * at))
+            loss = net.loss(x, lengths, target)
+            losses.append(loss.item())
+            if delta:
+                move = sum(net.recurrent.moves)
+                moves.append(move.item())
+                if stage == "delta":
+                    loss = loss + self.args.move_cost * move
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            if delta:
+                net.recurrent.clamp_weights()
+        return float(np.mean(losses)), float(np.mean(moves)) if moves else float("nan")
+
+    def model(self):
+        """``(integer Model, quantisation report)`` of the network as it is, at ``--theta-*``."""
+        thetas = ([t / ONE for t in theta] for theta in (self.args.theta_x, self.args.theta_h))
+        self.net.recurrent.set_theta(*thetas)
+        described = np.array(json.dumps({**self.settings, **self._circumstances()}))
+        extras = {**self.extract.extras(), **self.net.extras(), "training": described}
+        return convert_delta_gru(self.net.recurrent, extras)
+
+    def _circumstances(self):
+        return {"torch": torch.__version__, "data": self.dataset.summary()}
 
 
-def describe(args, training):
-    """How the model was trained, as JSON text without anything of the machine."""
-    settings = {k: v for k, v in vars(args).items() if k not in ("data", "out")}
-    return json.dumps(
-        {
-            **settings,
-            "training_recordings": len(training),
-            "torch": torch.__version__,
-            "split": "test 0-4, validation 5-9, train from 10 (index of each digit and speaker)",
-            "data": fsdd.SOURCE,
-        }
+def _device(name):
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _synthesis_bar(jobs):
+    return tqdm(jobs, desc="synthesis", unit="word")
+
+
+def settings(args):
+    """The options that decide the result, without anything of the machine."""
+    left_out = ("data", "out", "resume", "start", "device", "recipe")
+    return {key: value for key, value in vars(args).items() if key not in left_out}
+
+
+@torch.no_grad()
+def validate(net, items, device, size=256):
+    """Error of the torch network on Items: percent, or RMSE."""
+    net.eval()
+    score = Score(net.task, 0, 0)
+    scale = net.target_mean.cpu().numpy(), net.target_std.cpu().numpy()
+    order = sorted(range(len(items)), key=lambda i: len(items[i].x))  # as `batches` has them
+    chosen = iter(order)
+    for x, lengths, _ in batches(items, net.task, size, None, device):
+        logits = net(x, lengths).cpu().numpy()
+        for column, length in enumerate(lengths.tolist()):
+            item = items[next(chosen)]
+            rows = logits[column][None] if net.pooling != "none" else logits[:length, column]
+            score += Score.of(net.task, decode(net.task, rows, *scale), item.target)
+    return score.value
+
+
+def report(model, dense, dataset):
+    """Print the integer models' figures: a sweep on validation, then the test split.
+
+    `dense`: the quantised network before it was retrained at thresholds.
+    """
+    shipped = "x {}, h {}".format(
+        *(",".join(map(str, theta.tolist())) for theta in (model.theta_x, model.theta_h))
     )
-
-
-def report(model, recordings):
-    """Print the integer model's figures: a sweep on validation, then the test split."""
-    shipped = f"x {model.theta_x[0]}, h {model.theta_h[0]}"
-
-    def bar(items):
-        return tqdm(items, desc="integer model", unit="recording", leave=False)
-
-    dense = sum(weight.nbytes for weight in (*model.weight_ih, *model.weight_hh))
-    print(f"weight bytes of a dense step: {dense}")
-    print("validation split (indices 5-9), integer model:")
-    print(HEADING)
-    held_out = fsdd.of_split(recordings, "validation")
+    print(f"weight bytes of a dense step: {model.weight_bytes}")
+    before = "quantised stage, x 0, h 0"
+    print("validation split, integer model:")
+    print(heading(dataset.task, model.num_layers))
+    items = prepare(model, dataset.of_split("validation"))
+    print(evaluate_items(dense, items, 0, 0).row(before))
     for theta in SWEEP:
-        print(evaluate(model, held_out, theta, theta, bar).row(f"x {theta}, h {theta}"))
-    print("test split (indices 0-4), integer model:")
-    print(HEADING)
-    test = fsdd.of_split(recordings, "test")
-    print(evaluate(model, test, 0, 0, bar).row("x 0, h 0"))
-    print(evaluate(model, test, progress=bar).row(f"{shipped} (shipped)"))
+        print(evaluate_items(model, items, theta, theta).row(f"x {theta}, h {theta}"))
+    print(evaluate_items(model, items).row(shipped))
+    print("test split, integer model:")
+    print(heading(dataset.task, model.num_layers))
+    items = prepare(model, dataset.of_split("test"))
+    print(evaluate_items(dense, items, 0, 0).row(before))
+    print(evaluate_items(model, items, 0, 0).row("x 0, h 0"))
+    print(evaluate_items(model, items).row(f"{shipped} (shipped)"))
 
 
 def main(arguments=None):
     """Entry point of ``python -m golden.train``; returns the exit status."""
     args = parse_arguments(arguments)
     try:
-        model, quantisation = train(args)
+        training = Training(args)
+        training.run()
+        model, quantisation = training.model()
         save_model(args.out, model)
     except (ValueError, OSError) as error:
         print(f"golden.train: {error}", file=sys.stderr)
         return 2
     print(quantisation.table())
-    report(load_model(args.out), fsdd.load_folder(args.data))
+    report(load_model(args.out), training.dense, training.dataset)
     return 0
 
 

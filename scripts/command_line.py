@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+import numpy as np
+
 from golden.fixed import THETA_MAX
+from golden.model_file import Model
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -58,6 +61,34 @@ def thresholds(text: str | None, option: str, layers: int) -> list[int] | None:
             f"{option}: found {len(values)} values, expected one, or {layers}: one for each layer"
         )
     return values
+
+
+def load_stimulus(path: str, model: Model, model_path: str) -> np.ndarray:
+    """The input sequence in a .npy file, int16 (T, I), Q8.8, as wide as ``model``'s input."""
+    expected = f"int16 (T, {model.input_size})"
+
+    def fail(found: str) -> NoReturn:
+        raise BadInputError(f"{path}: array: found {found}, expected {expected}")
+
+    try:
+        stimulus = np.load(path, allow_pickle=False)
+    except OSError as error:
+        fail(error.strerror or "something that numpy cannot read")
+    except Exception:
+        fail("something that numpy cannot read")
+    if not isinstance(stimulus, np.ndarray):
+        stimulus.close()
+        fail("an archive of several arrays")
+    if stimulus.dtype != np.int16 or stimulus.ndim != 2:
+        fail(f"{stimulus.dtype} of shape {stimulus.shape}")
+    if stimulus.shape[1] != model.input_size:
+        raise BadInputError(
+            f"{path}: array: found shape {stimulus.shape}, expected (T, {model.input_size}), "
+            f"since {model_path} has {model.input_size} inputs"
+        )
+    if len(stimulus) == 0:
+        fail("no rows")
+    return np.ascontiguousarray(stimulus.astype(np.int16))
 
 
 def check_output(path: Path, option: str) -> None:

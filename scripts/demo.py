@@ -24,8 +24,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from golden.features import features_from_model  # noqa: E402
 from golden.datasets.fsdd import DatasetError, load_folder, of_split  # noqa: E402
+from golden.features import features_from_model  # noqa: E402
 from golden.model_file import ModelFileError, load_model  # noqa: E402
 from tb.env.build import BuildError, SimulationError  # noqa: E402
 from tb.env.compare import MismatchError  # noqa: E402

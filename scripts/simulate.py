@@ -7,14 +7,13 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from tqdm import tqdm
 
-from golden.model_file import Model, ModelFileError, load_model
+from golden.model_file import ModelFileError, load_model
 from scripts.command_line import (
     BAD_INPUT,
     FAILED,
@@ -24,6 +23,7 @@ from scripts.command_line import (
     Parser,
     add_thresholds,
     check_output,
+    load_stimulus,
     thresholds,
     whole_number,
     written_whole,
@@ -95,33 +95,6 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-check", action="store_true",
                         help="do not compare with the golden model")  # fmt: skip
     return parser.parse_args(argv)
-
-
-def load_stimulus(path: str, model: Model, model_path: str) -> np.ndarray:
-    expected = f"int16 (T, {model.input_size})"
-
-    def fail(found: str) -> NoReturn:
-        raise BadInputError(f"{path}: array: found {found}, expected {expected}")
-
-    try:
-        stimulus = np.load(path, allow_pickle=False)
-    except OSError as error:
-        fail(error.strerror or "something that numpy cannot read")
-    except Exception:
-        fail("something that numpy cannot read")
-    if not isinstance(stimulus, np.ndarray):
-        stimulus.close()
-        fail("an archive of several arrays")
-    if stimulus.dtype != np.int16 or stimulus.ndim != 2:
-        fail(f"{stimulus.dtype} of shape {stimulus.shape}")
-    if stimulus.shape[1] != model.input_size:
-        raise BadInputError(
-            f"{path}: array: found shape {stimulus.shape}, expected (T, {model.input_size}), "
-            f"since {model_path} has {model.input_size} inputs"
-        )
-    if len(stimulus) == 0:
-        fail("no rows")
-    return np.ascontiguousarray(stimulus.astype(np.int16))
 
 
 def write_output(path: Path, result: Result) -> None:

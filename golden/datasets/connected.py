@@ -6,6 +6,7 @@ follow from a seed; those of the splits are always the same.
 """
 
 from collections import defaultdict
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -41,24 +42,42 @@ def _silence(rng, milliseconds):
     return np.zeros(int(rng.integers(*milliseconds, endpoint=True)) * fsdd.SAMPLE_RATE // 1000)
 
 
-def by_speaker(recordings):
-    """Recordings of each speaker, a dict of lists."""
+def _by_speaker(recordings):
     groups = defaultdict(list)
     for recording in recordings:
         groups[recording.speaker].append(recording)
     return dict(groups)
 
 
+@dataclass(frozen=True, eq=False)
+class ConnectedDigits(Dataset):
+    """The set, and the training recordings that it was made from, by speaker."""
+
+    recordings: dict | None = None
+
+    def more_utterances(self, count, rng, change):
+        """Other utterances of the training split: pairs of samples and digits."""
+        return (utterance(self.recordings, rng, change) for _ in range(count))
+
+
 def dataset(recordings):
     """The utterances of `splits.toml` from `recordings` of single digits."""
-    examples = []
+    examples, groups = [], {}
     for split in SPLITS:
         written = written_splits()["connected"][split]
         rng = np.random.default_rng(written["seed"])
-        groups = by_speaker(fsdd.of_split(recordings, split))
-        if not groups:
+        groups[split] = _by_speaker(fsdd.of_split(recordings, split))
+        if not groups[split]:
             raise DatasetError(f"connected: found no recording of the {split} split, expected some")
         for i in range(written["utterances"]):
-            samples, digits = utterance(groups, rng)
+            samples, digits = utterance(groups[split], rng)
             examples.append(Example(f"{split}-{i}", split, samples, digits))
-    return Dataset("connected", "ctc", fsdd.DIGITS, tuple(examples), fsdd.SAMPLE_RATE, fsdd.SOURCE)
+    return ConnectedDigits(
+        name="connected",
+        task="ctc",
+        labels=fsdd.DIGITS,
+        examples=tuple(examples),
+        rate=fsdd.SAMPLE_RATE,
+        source=fsdd.SOURCE,
+        recordings=groups["train"],
+    )

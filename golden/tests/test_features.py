@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 
 from golden import features
-from golden.features import Extractor, features_from_model, log_mel, read_wav, readout, write_wav
+from golden.features import (
+    Channels,
+    Extractor,
+    features_from_model,
+    log_mel,
+    read_wav,
+    write_wav,
+)
 from golden.model_file import ModelFileError, load_model, save_model
+from golden.readout import readout
 from golden.stimulus import random_model
 
 
@@ -36,6 +44,16 @@ def model(rng):
 )
 def test_one_frame_every_10_ms(rng, samples, frames):
     assert log_mel(rng.normal(size=samples)).shape == (frames, 40)
+
+
+@pytest.mark.parametrize(("samples", "frames"), [(1, 1), (559, 1), (560, 2), (16000, 98)])
+def test_at_16_khz_frames_come_as_often(rng, samples, frames):
+    assert log_mel(rng.normal(size=samples), sample_rate=16000).shape == (frames, 40)
+
+
+def test_another_sample_rate_is_refused(rng):
+    with pytest.raises(ValueError, match="sample rate: found 44100, expected 8000 or 16000"):
+        log_mel(rng.normal(size=1000), sample_rate=44100)
 
 
 @pytest.mark.parametrize("hertz", [200, 1000, 3000])
@@ -80,7 +98,9 @@ def test_the_extractor_comes_back_from_a_model_file(tmp_path, model, rng):
         ("features.mean", None, "features.mean: found no such key"),
         ("features.hop", None, "features.hop: found no such key"),
         ("features.hop", np.int64(100), "features.hop: found 100, expected 80"),
-        ("features.sample_rate", np.int64(16000), "features.sample_rate: found 16000"),
+        ("features.sample_rate", np.int64(16000), "features.frame: found 200, expected 400"),
+        ("features.sample_rate", np.int64(11025), "features.sample_rate: found 11025"),
+        ("features.kind", np.array("mfcc"), "features.kind: found 'mfcc'"),
         ("features.mean", np.zeros(39), r"features.mean: found shape \(39,\)"),
     ],
 )
@@ -90,6 +110,42 @@ def test_other_features_are_refused(model, key, value, message):
         extras[key] = value
     with pytest.raises(ModelFileError, match=message):
         features_from_model(dataclasses.replace(model, extras=extras))
+
+
+def test_channels_are_block_means_on_the_scale_of_the_training_set(rng):
+    signals = [rng.normal((5, -300), (2, 40), (n, 2)) for n in (400, 801)]
+    extract = Channels.fitted(("a", "b"), signals, block=4, scale=0.5)
+    x = np.concatenate([extract(signal) for signal in signals])
+    assert x.shape == (300, 2)
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1)
+    np.testing.assert_allclose(x.std(axis=0), 128, atol=1)
+    first = (signals[0][:4].mean(axis=0) - extract.mean) / extract.std
+    assert np.array_equal(x[0], np.rint(256 * first))
+
+
+def test_a_step_of_channels_has_the_target_of_its_last_row():
+    extract = Channels(("a",), np.zeros(1), np.ones(1), block=3)
+    assert extract.align(np.arange(11)).tolist() == [2, 5, 8]
+
+
+def test_a_channel_that_never_moves_is_nothing_and_too_few_rows_are_refused():
+    extract = Channels.fitted(("a", "b"), [np.array([[1.0, 7.0], [3.0, 7.0]])])
+    assert extract(np.array([[1.0, 7.0]]))[0, 1] == 0
+    with pytest.raises(ValueError, match="signal: found 2 rows, expected at least 3"):
+        Channels(("a",), np.zeros(1), np.ones(1), block=3)(np.zeros((2, 1)))
+
+
+def test_channels_come_back_from_a_model_file(tmp_path, rng):
+    signal = rng.normal(size=(50, 3))
+    extract = Channels.fitted(("x", "y", "z"), [signal], block=2)
+    model = dataclasses.replace(random_model(rng, 3, 8), extras=extract.extras())
+    save_model(tmp_path / "m.npz", model)
+    back = features_from_model(load_model(tmp_path / "m.npz"))
+    assert back.names == ("x", "y", "z")
+    assert np.array_equal(back(signal), extract(signal))
+    wrong = dataclasses.replace(model, extras={**model.extras, "features.std": np.ones(2)})
+    with pytest.raises(ModelFileError, match=r"features.std: found shape \(2,\), expected \(3,\)"):
+        features_from_model(wrong)
 
 
 def test_the_read_out_sees_the_mean_of_what_was(model, rng):
@@ -120,7 +176,7 @@ def test_a_read_out_that_does_not_fit_is_refused(model):
             readout(model, h)
     extras = {**model.extras, "readout.pooling": np.array("max")}
     with pytest.raises(
-        ModelFileError, match=r"readout\.pooling: found 'max', expected one of last, mean"
+        ModelFileError, match=r"readout\.pooling: found 'max', expected one of last, mean, none"
     ):
         readout(dataclasses.replace(model, extras=extras), np.zeros((3, 8), np.int16))
     with pytest.raises(ModelFileError, match=r"readout\.pooling: found no such key"):

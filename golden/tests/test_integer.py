@@ -142,7 +142,7 @@ def test_edge_stimulus_lands_on_the_edges(theta):
     for row, trace in zip(x, run(model, x), strict=True):
         seen |= set((row - reference).tolist())
         reference = trace.layers[0].x_ref.astype(np.int64)
-    sizes = {max(theta + e, 0) for e in (-1, 0, 1)}
+    sizes = {max(theta, 1) + e for e in (-1, 0, 1)}
     assert {abs(d) for d in seen} == sizes
     assert min(seen) < 0 < max(seen)
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from golden import fixed
-from golden.stimulus import KINDS, random_inputs, random_model
+from golden.edges import distances, edge_hits, hidden_edges
+from golden.integer import encode_delta, run
+from golden.stimulus import DESCRIPTIONS, KINDS, random_inputs, random_model
 
 
 def test_full_range_models_hold_every_end_value():
@@ -40,3 +42,118 @@ def test_uniform_inputs_hold_both_ends():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="kind: found 'noise', expected one of uniform"):
         random_inputs(np.random.default_rng(0), 1, 1, "noise")
+
+
+def test_every_kind_is_described_in_a_line():
+    assert tuple(DESCRIPTIONS) == KINDS
+    assert all(text and "\n" not in text for text in DESCRIPTIONS.values())
+
+
+def encoded(x, theta):
+    """Deltas int16 (T, I) that a delta encoder makes of `x`."""
+    reference, deltas = np.zeros(x.shape[1], np.int16), []
+    for row in x:
+        delta, _ = encode_delta(row, reference, theta)
+        reference = reference + delta
+        deltas.append(delta)
+    return np.array(deltas)
+
+
+def aimed(kind, theta, seed=0, steps=40, inputs=12):
+    """x int16 (T, I), and what an encoder with that threshold makes of it."""
+    x = random_inputs(np.random.default_rng(seed), steps, inputs, kind, theta)
+    return x, encoded(x, theta)
+
+
+def longest(mask):
+    """Longest run of True in (T,)."""
+    return max(map(len, "".join("x" if m else " " for m in mask).split()), default=0)
+
+
+@pytest.mark.parametrize("theta", [0, 1, 2, 64, 32766, 32767])
+def test_edges_are_met_by_every_element_in_every_step(theta):
+    x, deltas = aimed("edges", theta)
+    distance = distances(x, deltas)
+    assert (np.abs(np.abs(distance) - max(theta, 1)) <= 1).all()
+    assert edge_hits(distance, theta).all()
+
+
+@pytest.mark.parametrize("theta", [2, 3, 64, 32767])
+def test_a_ramp_fires_only_by_what_has_added_up(theta):
+    x, deltas = aimed("ramp", theta)
+    moves = np.diff(x.astype(int), axis=0, prepend=0)
+    # An encoder that compares with the previous value would never fire.
+    assert np.abs(moves).max() < theta
+    assert (moves > 0).any() and (moves < 0).any() and (np.abs(moves) == 1).any()
+    # Exactly at the threshold, and one below, in both directions.
+    assert edge_hits(distances(x, deltas), theta)[:2].all()
+    moved_in_silence = (moves != 0) & (deltas == 0)
+    if theta > 2:
+        assert max(longest(column) for column in moved_in_silence.T) >= 3
+
+
+@pytest.mark.parametrize("theta", [0, 1])
+def test_a_ramp_without_room_below_the_threshold_moves_by_one(theta):
+    x, deltas = aimed("ramp", theta)
+    assert np.array_equal(deltas, np.diff(x.astype(int), axis=0, prepend=0))
+    assert set(np.unique(deltas)) == {-1, 0, 1}
+
+
+@pytest.mark.parametrize("theta", [0, 1, 64, 20000, 32767])
+@pytest.mark.parametrize("seed", range(5))
+def test_quiet_burst_is_silence_then_everything(theta, seed):
+    x, deltas = aimed("quiet_burst", theta, seed)
+    columns = (deltas != 0).sum(1)
+    assert set(columns) == {0, 12}
+    bursts = np.flatnonzero(columns)
+    assert len(bursts) >= 4
+    assert np.diff(bursts, prepend=-1).min() > 4
+    assert np.array_equal(x, np.cumsum(deltas, axis=0)), "a delta was saturated"
+
+
+@pytest.mark.parametrize("steps", [1, 8, 40])
+def test_a_burst_comes_at_least_once(steps):
+    x, _ = aimed("burst", 0, steps=steps)
+    assert x.any(1).sum() == -(-steps // 8)
+
+
+@pytest.mark.parametrize("theta", [0, 1, 64, 32767])
+def test_saturate_saturates_both_ways(theta):
+    x, deltas = aimed("saturate", theta)
+    distance = distances(x, deltas)
+    assert (distance > fixed.X_MAX).any() and (distance < fixed.X_MIN).any()
+    assert {fixed.X_MIN, fixed.X_MAX} <= set(np.unique(deltas))
+    held = np.diff(x.astype(int), axis=0) == 0
+    assert (held & (deltas[1:] != 0)).any(), "what saturation cut off never follows"
+
+
+def test_edge_hits_counts_by_size_and_sign():
+    distance = np.array([[-3, -2, 2], [3, 4, 5], [4, 0, 1]])
+    assert edge_hits(distance, 3).tolist() == [[1, 1], [1, 1], [0, 2]]
+    assert edge_hits(distance, 0).tolist() == [[1, 1], [0, 1], [1, 1]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_hidden_states_land_on_the_thresholds_chosen_for_them(seed):
+    rng = np.random.default_rng(seed)
+    model = random_model(rng, 9, (16, 8, 8), weight_scale=0.5, theta_x=5, theta_h=5)
+    x = random_inputs(rng, 40, 9, "walk")
+    chosen = hidden_edges(model, x)
+    assert chosen.theta_x[0] == 5
+    values, steps = x, run(chosen, x)
+    for i, theta in enumerate(chosen.theta_h):
+        dx, dh, h = (np.array([getattr(s.layers[i], n) for s in steps]) for n in ("dx", "dh", "h"))
+        if i > 0:
+            assert edge_hits(distances(values, dx), chosen.theta_x[i]).all()
+        before = np.vstack([np.zeros_like(h[:1]), h[:-1]])
+        assert theta > 2 and edge_hits(distances(before, dh), theta).all()
+        values = h
+    again = hidden_edges(model, x)
+    assert np.array_equal(again.theta_h, chosen.theta_h)
+    assert model.theta_h.tolist() == [5, 5, 5]
+
+
+def test_hidden_states_that_stand_still_have_no_edges():
+    model = random_model(np.random.default_rng(0), 4, 8, weight_scale=0.0)
+    with pytest.raises(ValueError, match="layer 0, theta_h: found no threshold that 5 steps"):
+        hidden_edges(model, np.zeros((5, 4), np.int16))

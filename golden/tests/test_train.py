@@ -4,8 +4,9 @@ import csv
 
 import numpy as np
 import pytest
+import torch
 
-from golden import fsdd, synthesis, train
+from golden import datasets, synthesis, train
 from golden.augment import variant
 from golden.evaluate import evaluate
 from golden.features import write_wav
@@ -28,8 +29,8 @@ def beeps(tmp_path_factory):
 
 def arguments(folder, out, *more):
     return [
-        *("--data", str(folder), "--out", str(out), "--seed", "3", "--hidden", "32"),
-        *("--batch", "8", *more),
+        *("--set", "fsdd", "--data", str(folder), "--out", str(out), "--seed", "3"),
+        *("--hidden", "32", "--batch", "8", *more),
     ]
 
 
@@ -41,9 +42,9 @@ def test_a_tiny_training_learns_and_reports(beeps, tmp_path, capsys):
     model = load_model(out)
     assert model.hidden_sizes == (32,)
     assert model.theta_x.tolist() == [64]
-    result = evaluate(model, fsdd.of_split(fsdd.load_folder(beeps), "test"))
-    assert result.recordings == 20
-    assert result.errors <= 4  # 18 of 20 would be chance
+    result = evaluate(model, datasets.load("fsdd", beeps).of_split("test"))
+    assert result.score.total == 20
+    assert result.score.wrong <= 4  # 18 of 20 would be chance
     assert result.saving > 2
 
     with (tmp_path / "beeps.log.csv").open(newline="", encoding="utf-8") as file:
@@ -57,19 +58,128 @@ def test_a_tiny_training_learns_and_reports(beeps, tmp_path, capsys):
     assert str(beeps) not in str(model.extras["training"])
 
 
-def test_equal_seeds_give_equal_files(beeps, tmp_path):
-    epochs = ("--epochs-float", "1", "--epochs-quantised", "1", "--epochs-delta", "1")
-    files = []
-    for name in ("a", "b"):
-        out = tmp_path / f"{name}.npz"
-        train.save_model(out, train.train(train.parse_arguments(arguments(beeps, out, *epochs)))[0])
-        files.append((out.read_bytes(), out.with_suffix(".log.csv").read_bytes()))
-    assert files[0] == files[1]
+SHORT = ("--epochs-float", "2", "--epochs-quantised", "1", "--epochs-delta", "2")
+
+
+def files_of(out):
+    return out.read_bytes(), out.with_suffix(".log.csv").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(beeps, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "m.npz"
+    assert train.main(arguments(beeps, out, *SHORT)) == 0
+    return out
+
+
+def test_equal_seeds_give_equal_files(beeps, tmp_path, uninterrupted):
+    out = tmp_path / "m.npz"
+    assert train.main(arguments(beeps, out, *SHORT)) == 0
+    assert files_of(out) == files_of(uninterrupted)
+    assert out.with_suffix(".log.png").stat().st_size > 5_000
+    assert not out.with_suffix(".ckpt").exists()
+
+
+@pytest.mark.parametrize("epochs_before", [1, 2, 3, 4])
+def test_a_resumed_training_ends_like_one_that_was_never_cut_off(
+    beeps, tmp_path, monkeypatch, uninterrupted, epochs_before
+):
+    """Cut off in the float stage, at its end, after the quantised stage, and in the delta stage."""
+    out, left = tmp_path / "m.npz", [epochs_before]
+    whole_epoch = train.Training._epoch
+
+    def epoch(self, *args):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return whole_epoch(self, *args)
+
+    monkeypatch.setattr(train.Training, "_epoch", epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train.main(arguments(beeps, out, *SHORT))
+    assert not out.exists()
+    monkeypatch.setattr(train.Training, "_epoch", whole_epoch)
+    assert train.main(arguments(beeps, out, *SHORT, "--resume")) == 0
+    assert files_of(out) == files_of(uninterrupted)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(beeps, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "m.npz"
+    monkeypatch.setattr(train.Training, "_epoch", lambda *_: 1 / 0)
+    save = {"settings": {"seed": 4}, "net": {}, "stage": "float"}
+    torch.save(save, out.with_suffix(".ckpt"))
+    assert train.main(arguments(beeps, out, *SHORT, "--resume")) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "found a run with other settings" in message
+    assert "seed" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
+def test_a_file_that_is_no_checkpoint_is_refused(beeps, tmp_path, capsys, content):
+    start = tmp_path / "start.ckpt"
+    if content is not None:
+        start.write_bytes(content)
+    assert train.main(arguments(beeps, tmp_path / "m.npz", *SHORT, "--start", str(start))) == 2
+    assert "start.ckpt: found " in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_the_delta_stage_alone_starts_from_an_earlier_run(beeps, tmp_path, uninterrupted):
+    out = tmp_path / "m.npz"
+    start = uninterrupted.with_suffix(".quantised.ckpt")
+    assert train.main(arguments(beeps, out, *SHORT, "--start", str(start))) == 0
+    stages = [line.split(",")[0] for line in out.with_suffix(".log.csv").read_text().splitlines()]
+    assert stages == ["stage", "delta", "delta"]
+
+
+def test_a_cost_on_moves_makes_states_rest(beeps, tmp_path, uninterrupted):
+    moves = []
+    for cost in ("0", "30"):
+        out = tmp_path / f"{cost}.npz"
+        start = ("--start", str(uninterrupted.with_suffix(".quantised.ckpt")))
+        more = (*SHORT, *start, "--move-cost", cost, "--rate-delta", "3e-3")
+        assert train.main(arguments(beeps, out, *more)) == 0
+        last = out.with_suffix(".log.csv").read_text().splitlines()[-1]
+        moves.append(float(last.split(",")[-1]))
+    assert moves[1] < 0.8 * moves[0]
+
+
+def test_early_stop_keeps_the_best_epoch(beeps, tmp_path, monkeypatch):
+    """Validation gets worse from the second epoch on: the stage ends, and ships the second."""
+    errors = iter([50.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0])
+    kept = []
+
+    def validate(net, *_):
+        kept.append(net.readout.weight.detach().clone())
+        return next(errors)
+
+    monkeypatch.setattr(train, "validate", validate)
+    epochs = ("--epochs-float", "9", "--epochs-quantised", "0", "--epochs-delta", "0")
+    more = (*epochs, "--patience", "2", "--variants", "0")
+    training = train.Training(train.parse_arguments(arguments(beeps, tmp_path / "m.npz", *more)))
+    training.run()
+    assert len(kept) == 5
+    assert torch.equal(training.net.readout.weight, kept[1])
+
+
+def test_thresholds_rise_over_the_ramp(beeps, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        train.Training,
+        "_epoch",
+        lambda self, stage, *_: seen.append((stage, self.net.recurrent.theta_h)) or (1.0, 0.0),
+    )
+    epochs = ("--epochs-float", "0", "--epochs-quantised", "0", "--epochs-delta", "4")
+    more = (*epochs, "--variants", "0", "--theta-h", "96", "--theta-ramp", "2")
+    training = train.Training(train.parse_arguments(arguments(beeps, tmp_path / "m.npz", *more)))
+    training.run()
+    assert [theta[0] * 256 for _, theta in seen] == pytest.approx([32, 64, 96, 96])
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (("--theta-x", "1", "2", "3"), "--theta-x: found [1, 2, 3], expected 1 or 1 of 0...32767"),
+        (("--theta-h", "-1"), "--theta-h: found [-1]"),
         (("--hidden", "12"), "--hidden: found 12, expected a multiple of 8"),
         (("--hidden", "8", "16"), "--hidden: found [8, 16], expected 1...4 equal sizes"),
         (("--out", "none/m.npz"), "--out: found no folder none"),

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from golden import timing
-from golden.features import features_from_model, readout
 from golden.datasets.fsdd import Recording
+from golden.features import features_from_model
 from golden.integer import IntegerGru
 from golden.model_file import Model
+from golden.readout import readout
 from tb.env.dram import load_dram
 from tb.env.simulation import Result, simulate
 
@@ -62,14 +63,9 @@ def settings_of(model: Model) -> tuple[Setting, Setting]:
     return Setting("Θ = 0", zero, zero), Setting(shipped, model.theta_x, model.theta_h)
 
 
-def dense_bytes(model: Model) -> int:
-    """Weight bytes of a step of a dense GRU of the same size."""
-    return sum(weight.nbytes for weight in (*model.weight_ih, *model.weight_hh))
-
-
 def dense_cycles(model: Model) -> int:
     """Cycles in which the port can deliver them: no core can be faster without skipping."""
-    return -(-dense_bytes(model) // PORT_BYTES)
+    return -(-model.weight_bytes // PORT_BYTES)
 
 
 def microseconds(cycles: float) -> float:
@@ -207,7 +203,7 @@ def table(model: Model, summaries: Sequence[Summary]) -> str:
                 "100 / 100",
             ]
         )
-    dense = dense_bytes(model)
+    dense = model.weight_bytes
     cycles = dense_cycles(model)
     rows += [
         [
@@ -316,7 +312,7 @@ def picture(
         axis.set_title(f"{setting.name}: elements that fire (a dense GRU: 100 %)", loc="left")
         axis.legend(loc="upper right", ncols=2 * model.num_layers, fontsize=8)
 
-    dense = dense_bytes(model)
+    dense = model.weight_bytes
     for setting, runs in zip(settings, heard, strict=True):
         read = np.concatenate([one.result.dram_bytes for one in runs])
         axes[-2].plot(seconds, read / 1024.0, lw=1.1, label=setting.name)

@@ -49,6 +49,7 @@ class DeltaGruScoreboard(Scoreboard):
         self.columns_x: list[int] = []
         self.columns_h: list[int] = []
         self.on_step: list[Callable[[StepTrace], None]] = []
+        self.on_record: list[Callable[[StepRecord], None]] = []  # of the core, once compared
         self.history: list[StepTrace] = []
         self._trace: TraceReader | None = None
         self._late: MismatchError | None = None
@@ -218,6 +219,8 @@ class DeltaGruScoreboard(Scoreboard):
             self.errors += 1
             raise MismatchError(found, step)
         self.compared_trace += 1
+        for call in self.on_record:
+            call(record)
 
     # ------------------------------------------------------------ the end
 

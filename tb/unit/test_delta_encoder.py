@@ -15,6 +15,7 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
+from golden.stimulus import random_inputs
 from tb.env.build import REPO, SIMULATORS, build, run
 from tb.env.stream import pack
 from tb.env.tb import never, pause_of, rng_for
@@ -235,6 +236,29 @@ async def theta_edges(dut: Any) -> None:
     for value, deltas in ((LOW, [LOW]), (HIGH, [HIGH]), (HIGH, [HIGH]), (HIGH, [1]), (HIGH, [])):
         await bench.walk(PASS_X, 0, 1, 0, x=np.array([value], np.int16))
         assert [entry[6] for entry in bench.entries[:-1]] == [d & 0xFFFF for d in deltas]
+
+
+@cocotb.test()
+async def slow_ramps(dut: Any) -> None:
+    """Could break: a delta taken from the value before instead of the reference, or a reference
+    that moves in silence: neither ever fires here. x and h creep by less than the threshold, often
+    by 1 LSB, up and down; entries are compared, and what has added up fires at exactly theta too.
+    """
+    Clock(dut.clk_i, 10, "ns").start()
+    bench = Bench(dut, "ramps")
+    await bench.start()
+    size = 24
+    for theta in (2, 64, 32767):
+        await bench.clear()
+        ramps = random_inputs(bench.rng, 40, size, "ramp", theta)
+        assert np.abs(np.diff(ramps.astype(int), axis=0)).max() < theta
+        fired: set[int] = set()
+        for values in ramps:
+            bench.h[1, :size] = values
+            await bench.walk(PASS_X, 0, size, theta, x=values)
+            fired |= {entry[6] for entry in bench.entries[:-1]}
+            await bench.walk(PASS_H, 1, size, theta)
+        assert {theta, -theta & 0xFFFF} <= fired
 
 
 @cocotb.test()
