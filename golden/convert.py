@@ -1,16 +1,28 @@
 """From a trained float network to the integer `Model`, with a report of what rounding cost."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import NoReturn
 
 import numpy as np
 
 from golden import fixed
-from golden.delta_gru import merged_bias
 from golden.model_file import Model, resolve_theta
+
+# The tensors of a layer in their order here, each with its fraction bits and bits.
+_FORMATS = (
+    ("weight_ih", fixed.W_FRAC, fixed.W_BITS),
+    ("weight_hh", fixed.W_FRAC, fixed.W_BITS),
+    ("bias", fixed.ACC_FRAC, fixed.ACC_BITS),
+)
 
 
 class ConversionError(ValueError):
     """A network that has no integer form here: one line, ``name: found ..., expected ...``."""
+
+
+def refuse(source: object, found: str, expected: str) -> NoReturn:
+    """Raise the ConversionError ``source: found ..., expected ...``."""
+    raise ConversionError(f"{source}: found {found}, expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,16 @@ class QuantReport:
         """Values clipped in all tensors together."""
         return sum(t.clipped for t in self.tensors)
 
+    @property
+    def clipped_weights(self):
+        """Share of all weights (not biases) that were clipped, 0...1."""
+        weights = [t for t in self.tensors if not t.name.endswith(".bias")]
+        return sum(t.clipped for t in weights) / sum(t.size for t in weights)
+
+    def records(self):
+        """One dict per tensor, of the fields of `TensorReport` and `clipped_fraction`."""
+        return [asdict(t) | {"clipped_fraction": t.clipped_fraction} for t in self.tensors]
+
     def table(self):
         """The report as text: a heading and one line per tensor."""
         heading = (
@@ -69,14 +91,15 @@ def convert_gru(gru, theta_x=0, theta_h=0, lut_frac=fixed.LUT_FRAC_MAX, extras=N
     and thresholds out of range.
     """
     if gru.bidirectional:
-        raise ConversionError("gru: found bidirectional, expected one direction")
+        refuse("gru", "bidirectional", "one direction")
     if getattr(gru, "proj_size", 0):
-        raise ConversionError(f"gru: found proj_size {gru.proj_size}, expected no projection")
-    layers = [
-        (getattr(gru, f"weight_ih_l{i}"), getattr(gru, f"weight_hh_l{i}"), merged_bias(gru, i))
-        for i in range(gru.num_layers)
-    ]
-    return _convert(layers, theta_x, theta_h, lut_frac, extras)
+        refuse("gru", f"proj_size {gru.proj_size}", "no projection")
+    names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if gru.bias else ()))
+    layers = []
+    for i in range(gru.num_layers):
+        weight_ih, weight_hh, *biases = _arrays(getattr(gru, f"{name}_l{i}") for name in names)
+        layers.append((weight_ih, weight_hh, merge_biases(len(weight_hh) // 3, *biases)))
+    return convert_layers(layers, theta_x, theta_h, lut_frac, extras)
 
 
 def convert_delta_gru(net, extras=None):
@@ -88,47 +111,115 @@ def convert_delta_gru(net, extras=None):
     theta_x, theta_h = (
         fixed.to_fixed(theta, fixed.X_FRAC, fixed.X_BITS) for theta in (net.theta_x, net.theta_h)
     )
-    return _convert(layers, theta_x, theta_h, net.lut_frac, extras)
+    return convert_layers(map(_arrays, layers), theta_x, theta_h, net.lut_frac, extras)
 
 
-def _convert(layers, theta_x, theta_h, lut_frac, extras):
+def _arrays(tensors):
+    return tuple(t.detach().cpu().double().numpy() for t in tensors)
+
+
+def merge_biases(hidden, bias_ih=None, bias_hh=None):
+    """The initial M_r, M_z, M_nx, M_nh (4, H) of biases (3H,), rows r, z, n; zeros if left out."""
+    if bias_ih is None:
+        return np.zeros((4, hidden))
+    b_ih, b_hh = (np.asarray(b, np.float64).reshape(3, hidden) for b in (bias_ih, bias_hh))
+    return np.stack([*(b_ih[:2] + b_hh[:2]), b_ih[2], b_hh[2]])
+
+
+def convert_layers(
+    layers,
+    theta_x=0,
+    theta_h=0,
+    lut_frac=fixed.LUT_FRAC_MAX,
+    extras=None,
+    pad=False,
+    source="converted model",
+):
+    """Layers of float arrays as ``(Model, QuantReport)``; thresholds as in `convert_gru`.
+
+    A layer is ``(weight_ih (3H, I), weight_hh (3H, H), bias (4, H))``: rows r, z, n, and the
+    initial M_r, M_z, M_nx, M_nh. With `pad`, hidden sizes grow to multiples of 8 by units whose
+    weights and biases are 0. That is exact: such a unit has r = z = 0.5 and n = 0, so its h stays
+    0 and never fires. The report leaves them out, and the extra `unpadded_hidden_sizes`, int64
+    (L,), says how many units are real. `source` opens the one line of every error.
+
+    Raises ConversionError for shapes that do not fit, a hidden size that is not a multiple of 8
+    (without `pad`), and values that are not finite; ModelFileError for sizes and thresholds out of
+    range.
+    """
+    layers, extras = list(layers), dict(extras or {})
+    hidden_sizes = _checked_hidden_sizes(layers, pad, source)
     converted, reports = [], []
-    for i, tensors in enumerate(layers):
-        weight_ih, weight_hh, bias = (t.detach().cpu().double().numpy() for t in tensors)
-        hidden = weight_hh.shape[1]
-        if hidden % fixed.HIDDEN_STEP:
-            raise ConversionError(
-                f"layer {i}: found hidden size {hidden}, expected a multiple of {fixed.HIDDEN_STEP}"
-            )
-        layer = []
-        for name, values, frac, bits in (
-            ("weight_ih", weight_ih, fixed.W_FRAC, fixed.W_BITS),
-            ("weight_hh", weight_hh, fixed.W_FRAC, fixed.W_BITS),
-            ("bias", bias, fixed.ACC_FRAC, fixed.ACC_BITS),
-        ):
-            integers, report = _quantise(f"l{i}.{name}", values, frac, bits)
-            layer.append(integers)
+    for i, layer in enumerate(layers):
+        integers = []
+        for (name, frac, bits), values in zip(_FORMATS, layer, strict=True):
+            tensor, report = _quantise(f"l{i}.{name}", values, frac, bits, source)
+            integers.append(tensor)
             reports.append(report)
-        converted.append(layer)
-    zeros = np.zeros(len(layers), np.int16)
+        converted.append(integers)
+    if pad and any(hidden % fixed.HIDDEN_STEP for hidden in hidden_sizes):
+        extras["unpadded_hidden_sizes"] = np.array(hidden_sizes, np.int64)
+        converted = _padded(converted)
+    zeros = np.zeros(len(converted), np.int16)
     weight_ih, weight_hh, bias = zip(*converted, strict=True)
     model = Model(
-        num_layers=len(layers),
+        num_layers=len(converted),
         lut_frac=int(lut_frac),
         weight_ih=weight_ih,
         weight_hh=weight_hh,
         bias=bias,
         theta_x=resolve_theta(theta_x, zeros, "theta_x"),
         theta_h=resolve_theta(theta_h, zeros, "theta_h"),
-        extras=dict(extras or {}),
+        extras=extras,
     )
-    model.validate("converted model")
+    model.validate(source)
     return model, QuantReport(tuple(reports))
 
 
-def _quantise(name, values, frac, bits):
+def _checked_hidden_sizes(layers, pad, source):
+    """Hidden sizes of float `layers`; ConversionError unless all shapes fit one another."""
+    sizes = []
+    for i, (weight_ih, weight_hh, bias) in enumerate(layers):
+        hidden = weight_hh.shape[-1] if weight_hh.ndim else 0
+        inputs = sizes[-1] if sizes else weight_ih.shape[-1] if weight_ih.ndim else 0
+        for (name, _, _), tensor, shape in zip(
+            _FORMATS,
+            (weight_ih, weight_hh, bias),
+            ((3 * hidden, inputs), (3 * hidden, hidden), (4, hidden)),
+            strict=True,
+        ):
+            if tensor.shape != shape or not tensor.size:
+                refuse(f"{source}: l{i}.{name}", f"shape {tensor.shape}", f"{shape}")
+        if hidden % fixed.HIDDEN_STEP and not pad:
+            refuse(
+                f"{source}: layer {i}",
+                f"hidden size {hidden}",
+                f"a multiple of {fixed.HIDDEN_STEP} (--pad adds zero units, which is exact)",
+            )
+        sizes.append(hidden)
+    return sizes
+
+
+def _padded(layers):
+    """The layers with zero units up to a multiple of 8, and zero weights for them in the next."""
+    padded, more_inputs = [], 0
+    for weight_ih, weight_hh, bias in layers:
+        hidden, inputs = weight_hh.shape[1], weight_ih.shape[1]
+        more = -hidden % fixed.HIDDEN_STEP
+        units = ((0, 0), (0, more))  # gate by gate
+        weight_ih = np.pad(weight_ih.reshape(3, hidden, inputs), (*units, (0, more_inputs)))
+        weight_hh = np.pad(weight_hh.reshape(3, hidden, hidden), (*units, (0, more)))
+        rows = 3 * (hidden + more)
+        padded.append(
+            (weight_ih.reshape(rows, -1), weight_hh.reshape(rows, -1), np.pad(bias, units))
+        )
+        more_inputs = more
+    return padded
+
+
+def _quantise(name, values, frac, bits, source):
     if not np.isfinite(values).all():
-        raise ConversionError(f"{name}: found values that are not finite, expected numbers")
+        refuse(f"{source}: {name}", "values that are not finite", "numbers")
     integers = fixed.to_fixed(values, frac, bits)
     error = values - fixed.to_float(integers, frac)
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1

@@ -1,0 +1,674 @@
+"""Networks read from files of PyTorch and ONNX: good ones exactly, all others refused in a line."""
+
+import itertools
+import os
+import pickle
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import save_file
+
+from golden.convert import ConversionError, convert_delta_gru, convert_gru, convert_layers
+from golden.delta_gru import DeltaGRU
+from golden.importing import read_network
+from golden.integer import run
+from golden.model_file import ModelFileError
+
+
+class Classifier(torch.nn.Module):
+    """What people train: a GRU with something around it."""
+
+    def __init__(self, layers=2, hidden=16, batch_first=True):
+        super().__init__()
+        self.rnn = torch.nn.GRU(5, hidden, layers, batch_first=batch_first)
+        self.readout = torch.nn.Linear(hidden, 3)
+
+    def forward(self, x):
+        return self.readout(torch.relu(self.rnn(x)[0][:, -1]))
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(7)
+
+
+def same(model, other):
+    """Whether two models have the same tensors."""
+    return model.num_layers == other.num_layers and all(
+        np.array_equal(a, b)
+        for key in ("weight_ih", "weight_hh", "bias")
+        for a, b in zip(getattr(model, key), getattr(other, key), strict=True)
+    )
+
+
+def imported(path, **options):
+    """The integer model of what is read from `path`."""
+    return convert_layers(read_network(path, **options).layers)[0]
+
+
+def refusal(path, **options):
+    """The one line with which reading and converting `path` is refused."""
+    with pytest.raises((ConversionError, ModelFileError)) as caught:
+        convert_layers(read_network(path, **options).layers, source=str(path))
+    line = str(caught.value)
+    assert "\n" not in line and ": found " in line and ", expected " in line
+    assert line.startswith(str(path))
+    return line
+
+
+# ------------------------------------------------------------------------------ state_dict
+
+
+@pytest.mark.parametrize("suffix", ["pt", "pth", "safetensors"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_state_dict_is_the_network_it_came_from(tmp_path, suffix, bias):
+    """Could break: a tensor under a wrong name, biases merged otherwise than in `convert_gru`."""
+    gru = torch.nn.GRU(5, 16, 3, bias=bias)
+    path = tmp_path / f"net.{suffix}"
+    (save_file if suffix == "safetensors" else torch.save)(gru.state_dict(), path)
+    network = read_network(path)
+    assert same(convert_layers(network.layers)[0], convert_gru(gru)[0])
+    assert network.notes == ()
+
+
+def test_a_prefix_is_found_and_the_rest_is_named(tmp_path):
+    """Could break: a GRU inside a module, inside DataParallel, inside a checkpoint."""
+    net = Classifier()
+    for depth, content in enumerate(
+        (
+            net.state_dict(),
+            torch.nn.DataParallel(net).state_dict(),
+            {"epoch": 3, "model": net.state_dict(), "losses": [0.5]},
+        )
+    ):
+        torch.save(content, tmp_path / f"{depth}.pt")
+        network = read_network(tmp_path / f"{depth}.pt")
+        assert same(convert_layers(network.layers)[0], convert_gru(net.rnn)[0])
+        (note,) = network.notes
+        assert "readout.weight" in note and "readout.bias" in note and "rnn" not in note
+
+
+def test_of_two_networks_the_prefix_decides(tmp_path):
+    """Could break: the first one is taken unasked, or the last dot of a prefix matters."""
+    pair = torch.nn.ModuleDict({"a": torch.nn.GRU(5, 8), "b": torch.nn.GRU(5, 16)})
+    save_file(pair.state_dict(), tmp_path / "two.safetensors")
+    line = refusal(tmp_path / "two.safetensors")
+    assert "a., b." in line and "--prefix" in line
+    for prefix in ("b", "b."):
+        model = imported(tmp_path / "two.safetensors", prefix=prefix)
+        assert same(model, convert_gru(pair["b"])[0])
+    assert "one of a., b." in refusal(tmp_path / "two.safetensors", prefix="c")
+
+
+@pytest.mark.parametrize("prefix", ["", "net."])
+def test_a_delta_gru_with_layers_of_its_own_widths(tmp_path, prefix):
+    """Could break: this repository's own training networks."""
+    net = DeltaGRU(5, [24, 8])
+    content = {prefix + name: tensor.detach() for name, tensor in net.state_dict().items()}
+    torch.save(content, tmp_path / "net.pt")
+    assert same(imported(tmp_path / "net.pt"), convert_delta_gru(net)[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_other_float_types(tmp_path, dtype):
+    """Could break: bfloat16, which numpy lacks."""
+    gru = torch.nn.GRU(5, 8).to(dtype)
+    save_file(gru.state_dict(), tmp_path / "net.safetensors")
+    assert same(imported(tmp_path / "net.safetensors"), convert_gru(gru)[0])
+
+
+def spoiled(change):
+    """The state_dict of a GRU after `change`."""
+    content = dict(torch.nn.GRU(5, 16, 2).state_dict())
+    change(content)
+    return content
+
+
+BAD_STATE_DICTS = {
+    "bidirectional": (
+        lambda: torch.nn.GRU(5, 16, bidirectional=True).state_dict(),
+        "weight_ih_l0_reverse, of a second direction",
+    ),
+    "LSTM": (lambda: torch.nn.LSTM(5, 16).state_dict(), "shape (64, 16), as an LSTM has it"),
+    "RNN": (lambda: torch.nn.RNN(5, 16).state_dict(), "shape (16, 16), as a plain RNN has it"),
+    "projection": (
+        lambda: torch.nn.LSTM(5, 16, proj_size=8).state_dict(),
+        "weight_hr_l0, a projection",
+    ),
+    "no GRU": (lambda: torch.nn.Linear(5, 16).state_dict(), "no GRU"),
+    "hidden size": (lambda: torch.nn.GRU(5, 12).state_dict(), "hidden size 12"),
+    "layers": (lambda: torch.nn.GRU(5, 8, 5).state_dict(), "num_layers: found 5"),
+    "inputs": (lambda: torch.nn.GRU(1025, 8).state_dict(), "1025 inputs"),
+    "missing": (lambda: spoiled(lambda d: d.pop("weight_ih_l1")), "no weight_ih_l1"),
+    "half a bias": (lambda: spoiled(lambda d: d.pop("bias_hh_l0")), "no bias_hh_l0"),
+    "gap": (
+        lambda: spoiled(lambda d: d.update(weight_hh_l7=d.pop("weight_hh_l1"))),
+        "no weight_hh_l1",
+    ),
+    "extra": (lambda: spoiled(lambda d: d.update(bias_ih_l2=torch.zeros(48))), "bias_ih_l2"),
+    "bias shape": (
+        lambda: spoiled(lambda d: d.update(bias_ih_l1=torch.zeros(16))),
+        "bias_ih_l1: found shape (16,)",
+    ),
+    "chain": (
+        lambda: spoiled(lambda d: d.update(weight_ih_l1=torch.zeros(48, 17))),
+        "l1.weight_ih: found shape (48, 17), expected (48, 16)",
+    ),
+    "integers": (
+        lambda: spoiled(lambda d: d.update(weight_hh_l0=torch.zeros(48, 16, dtype=torch.int8))),
+        "weight_hh_l0: found int8",
+    ),
+    "sparse": (
+        lambda: spoiled(lambda d: d.update(weight_hh_l0=torch.zeros(48, 16).to_sparse())),
+        "sparse",
+    ),
+    "no values": (
+        lambda: spoiled(lambda d: d.update(weight_hh_l0=torch.zeros(48, 16, device="meta"))),
+        "meta",
+    ),
+    "scalar": (
+        lambda: spoiled(lambda d: d.update(weight_hh_l0=torch.tensor(1.0))),
+        "weight_hh_l0: found shape ()",
+    ),
+    "empty": (
+        lambda: spoiled(lambda d: d.update(weight_hh_l0=torch.zeros(0, 0))),
+        "weight_hh_l0: found shape (0, 0)",
+    ),
+    "not finite": (
+        lambda: spoiled(lambda d: d["weight_hh_l0"].fill_(float("nan"))),
+        "not finite",
+    ),
+    "a tensor": (lambda: torch.zeros(3), "a Tensor, expected a state_dict"),
+    "a list": (lambda: [torch.zeros(3)], "a list, expected a state_dict"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_STATE_DICTS)
+def test_what_is_no_such_gru_is_named(tmp_path, kind):
+    """Could break: a network that is nearly a GRU is converted to another network."""
+    content, words = BAD_STATE_DICTS[kind]
+    torch.save(content(), tmp_path / "net.pt")
+    assert words in refusal(tmp_path / "net.pt")
+
+
+class Malicious:
+    """Unpickled, it makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("writer", ["torch", "pickle"])
+def test_code_in_a_file_is_not_run(tmp_path, writer):
+    """Could break: unpickling runs what a stranger wrote."""
+    content = {"weight_hh_l0": Malicious(tmp_path / "ran")}
+    path = tmp_path / "net.pt"
+    if writer == "torch":
+        torch.save(content, path)
+    else:
+        path.write_bytes(pickle.dumps(content))
+    assert "without running code" in refusal(path)
+    assert not (tmp_path / "ran").exists()
+    torch.load(path, weights_only=False) if writer == "torch" else pickle.loads(path.read_bytes())
+    assert (tmp_path / "ran").exists(), "the file was harmless, and the test saw nothing"
+
+
+def test_a_whole_module_is_refused(tmp_path):
+    """Could break: torch.save(network), which needs the network's class, ends in a traceback."""
+    torch.save(torch.nn.GRU(5, 8), tmp_path / "net.pt")
+    assert "state_dict()" in refusal(tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors", "onnx"])
+@pytest.mark.parametrize("damage", ["missing", "folder", "empty", "text", "half", "tail"])
+def test_damaged_files_are_refused(tmp_path, suffix, damage):
+    """Could break: any of the three parsers raises something else than it promises."""
+    gru = torch.nn.GRU(5, 8)
+    path = tmp_path / f"net.{suffix}"
+    if suffix == "onnx":
+        onnx.save(graph(gru_node()), path)
+    else:
+        (save_file if suffix == "safetensors" else torch.save)(gru.state_dict(), path)
+    whole = path.read_bytes()
+    read_network(path)
+    path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    elif damage != "missing":
+        cut = {"empty": b"", "text": b"no network\n", "half": whole[: len(whole) // 2]}
+        path.write_bytes(cut.get(damage, whole[:-9]))
+    refusal(path)
+
+
+def test_an_unknown_suffix_needs_a_format(tmp_path):
+    """Could break: guessing."""
+    gru = torch.nn.GRU(5, 8)
+    torch.save(gru.state_dict(), tmp_path / "net.tar")
+    assert "suffix '.tar'" in refusal(tmp_path / "net.tar")
+    assert same(imported(tmp_path / "net.tar", form="state-dict"), convert_gru(gru)[0])
+
+
+# ----------------------------------------------------------------------------- exported ONNX
+
+
+def export(network, x, path, dynamo, **options):
+    """torch.onnx.export, without its warnings."""
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(network, (x,), path, dynamo=dynamo, verbose=False, **options)
+
+
+@pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_an_exported_gru_is_the_network_it_came_from(tmp_path, dynamo, batch_first, layers):
+    """Could break: gate order, biases, or a chain of layers as either exporter writes it."""
+    gru = torch.nn.GRU(5, 16, layers, batch_first=batch_first)
+    export(gru, torch.randn(1, 4, 5), tmp_path / "net.onnx", dynamo)
+    network = read_network(tmp_path / "net.onnx")
+    assert same(convert_layers(network.layers)[0], convert_gru(gru)[0])
+    assert network.notes == ()
+
+
+@pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
+@pytest.mark.parametrize("bias", [False, True])
+def test_an_exported_gru_without_batches(tmp_path, dynamo, bias):
+    """Could break: the batch axis put in and taken out again between layers; absent biases."""
+    gru = torch.nn.GRU(5, 8, 2, bias=bias)
+    export(gru, torch.randn(4, 5), tmp_path / "net.onnx", dynamo)
+    assert same(imported(tmp_path / "net.onnx"), convert_gru(gru)[0])
+
+
+@pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
+def test_an_exported_network_with_free_sizes(tmp_path, dynamo):
+    """Could break: shapes computed at run time between the layers and for the initial state; what
+    is around the GRU goes unmentioned.
+    """
+    net = Classifier()
+    options = (
+        {"dynamic_shapes": {"x": {0: "batch"}}}  # it takes no free number of steps
+        if dynamo
+        else {"dynamic_axes": {"x": {0: "batch", 1: "time"}}, "input_names": ["x"]}
+    )
+    export(net, torch.randn(2, 4, 5), tmp_path / "net.onnx", dynamo, **options)
+    network = read_network(tmp_path / "net.onnx")
+    assert same(convert_layers(network.layers)[0], convert_gru(net.rnn)[0])
+    assert network.notes == ("after the GRU, ignored: Relu, Gemm",)
+
+
+def test_a_large_gru_has_its_weights_in_a_file_beside_and_rearranged_by_nodes(tmp_path):
+    """Could break: external data looked for elsewhere; weights of more than some thousand values,
+    which the exporter slices and joins in the graph instead of beforehand.
+    """
+    gru = torch.nn.GRU(64, 64, 2)
+    export(gru, torch.randn(4, 1, 64), tmp_path / "net.onnx", True)
+    assert "Concat" in {n.op_type for n in onnx.load(tmp_path / "net.onnx").graph.node}
+    (beside,) = tmp_path.glob("net.onnx.*")
+    assert same(imported(tmp_path / "net.onnx"), convert_gru(gru)[0])
+    beside.unlink()
+    assert "data file" in refusal(tmp_path / "net.onnx")
+
+
+def test_an_export_without_constant_folding(tmp_path):
+    """Could break: the older exporter's way of slicing and joining weights in the graph."""
+    gru = torch.nn.GRU(5, 8)
+    options = {"do_constant_folding": False}
+    export(gru, torch.randn(4, 1, 5), tmp_path / "net.onnx", False, **options)
+    assert same(imported(tmp_path / "net.onnx"), convert_gru(gru)[0])
+
+
+# ---------------------------------------------------------------------------- hand-made ONNX
+
+
+def initializer(name, array):
+    return numpy_helper.from_array(np.asarray(array), name)
+
+
+def gru_node(x="x", y="y", inputs=("W", "R", "B"), name="gru", op="GRU", **attributes):
+    """A GRU node of 8 units; None leaves out an attribute that it has otherwise."""
+    attributes = {"hidden_size": 8, "linear_before_reset": 1, **attributes}
+    given = {key: value for key, value in attributes.items() if value is not None}
+    return helper.make_node(op, [x, *inputs], [y, f"{y}_h"], name=name, **given)
+
+
+def any_size(name, rank=3):
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank)
+
+
+def graph(*nodes, weights=(), inputs=("x",), opset=14, output="y"):
+    """A model of `nodes` with W (1, 24, 8), R and B of zeros but for what `weights` replaces."""
+    tensors = {
+        "W": np.zeros((1, 24, 8), np.float32),
+        "R": np.zeros((1, 24, 8), np.float32),
+        "B": np.zeros((1, 48), np.float32),
+        **dict(weights),
+    }
+    return helper.make_model(
+        helper.make_graph(
+            nodes,
+            "hand-made",
+            [any_size(name) for name in inputs],
+            [any_size(output, 4)],
+            [initializer(name, array) for name, array in tensors.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("mine", 1)],
+    )
+
+
+def distinct(rows, columns, offset=0.0):
+    """(1, 3 * rows, columns): row k holds k / 128, so that a row out of place is seen."""
+    values = np.arange(3 * rows, dtype=np.float32) / 128 + offset
+    return np.repeat(values[None, :, None], columns, axis=2)
+
+
+@pytest.mark.parametrize(("layout", "opset"), [(0, 7), (0, 14), (1, 14), (1, 22)])
+def test_gates_change_from_z_r_h_to_r_z_n(tmp_path, layout, opset):
+    """Could break: the order of gates, of the two halves of B, and Constant nodes for weights."""
+    bias = np.arange(48, dtype=np.float32)[None] / 128
+    weights = {"W": distinct(8, 8), "R": distinct(8, 8, -0.25)}
+    constant = helper.make_node("Constant", [], ["C"], value=initializer("", bias))
+    node = gru_node(inputs=("W", "R", "C"), layout=1 if layout else None)
+    onnx.save(graph(constant, node, weights=weights, opset=opset), tmp_path / "net.onnx")
+    model = imported(tmp_path / "net.onnx")
+    z, r, h = np.arange(24).reshape(3, 8)
+    expected = np.concatenate([r, z, h])
+    assert np.array_equal(model.weight_ih[0], np.repeat(expected[:, None], 8, axis=1))
+    assert np.array_equal(model.weight_hh[0], model.weight_ih[0] - 32)
+    assert np.array_equal(model.bias[0] // 256, [r + r + 24, z + z + 24, h, h + 24])
+
+
+ZEROS = initializer("", np.zeros((1, 1, 8), np.float32))
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [],
+        [helper.make_node("Constant", [], ["h0"], value=ZEROS)],
+        [helper.make_node("ConstantOfShape", ["shape"], ["h0"])],
+        [
+            helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+            helper.make_node("Identity", ["zeros"], ["h0"]),
+        ],
+    ],
+    ids=["absent", "Constant", "ConstantOfShape", "Identity"],
+)
+def test_a_state_of_zeros_needs_no_note(tmp_path, nodes):
+    """Could break: zeros that come by another way are refused."""
+    node = gru_node(inputs=("W", "R", "B", "", "h0" if nodes else ""))
+    onnx.save(graph(*nodes, node, weights={"shape": np.array([1, 1, 8])}), tmp_path / "net.onnx")
+    assert read_network(tmp_path / "net.onnx").notes == ()
+
+
+def test_a_state_that_is_fed_and_what_is_before_get_a_note(tmp_path):
+    """Could break: what the device will not do is passed over in silence."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["positive"]),
+        gru_node("positive", inputs=("W", "R", "B", "", "h0")),
+    ]
+    onnx.save(graph(*nodes, inputs=("x", "h0")), tmp_path / "net.onnx")
+    notes = read_network(tmp_path / "net.onnx").notes
+    assert len(notes) == 2 and "'h0'" in notes[0] and "Relu" in notes[1]
+
+
+def lstm():
+    wide = {"W": np.zeros((1, 32, 8), np.float32), "R": np.zeros((1, 32, 8), np.float32)}
+    node = gru_node(inputs=("W", "R"), op="LSTM", linear_before_reset=None)
+    return graph(node, weights=wide)
+
+
+def start_of(value):
+    return graph(
+        gru_node(inputs=("W", "R", "B", "", "h0")),
+        weights={"h0": np.full((1, 1, 8), value, np.float32)},
+    )
+
+
+def computed_start():
+    nodes = [helper.make_node("Relu", ["s"], ["h0"]), gru_node(inputs=("W", "R", "B", "", "h0"))]
+    return graph(*nodes, inputs=("x", "s"))
+
+
+def filled_start():
+    value = initializer("", np.ones(1, np.float32))
+    nodes = [
+        helper.make_node("ConstantOfShape", ["shape"], ["h0"], value=value),
+        gru_node(inputs=("W", "R", "B", "", "h0")),
+    ]
+    return graph(*nodes, weights={"shape": np.array([1, 1, 8])})
+
+
+def made_of(op, *inputs, **attributes):
+    return graph(
+        helper.make_node(op, inputs, ["V"], name="made", **attributes),
+        gru_node(inputs=("V", "R", "B")),
+        weights={"far": np.array([7])},
+    )
+
+
+def doubled():
+    """W joined with itself until it would fill the memory."""
+    names = ["W", *(f"W{i}" for i in range(40))]
+    nodes = [helper.make_node("Concat", [a, a], [b], axis=2) for a, b in itertools.pairwise(names)]
+    return graph(*nodes, gru_node(inputs=(names[-1], "R", "B")))
+
+
+def damaged():
+    model = graph(gru_node())
+    next(t for t in model.graph.initializer if t.name == "R").raw_data = b"short"
+    return model
+
+
+def chain(*between, first=None, second=None, **options):
+    """Two GRU nodes with nodes between them, that take y and make x2."""
+    return graph(gru_node(**(first or {})), *between, gru_node("x2", "y2", name="two",
+                 **(second or {})), output="y2", **options)  # fmt: skip
+
+
+BAD_GRAPHS = {
+    "reverse": (lambda: graph(gru_node(direction="reverse")), "direction reverse"),
+    "bidirectional": (
+        lambda: graph(
+            gru_node(direction="bidirectional"), weights={"W": np.zeros((2, 24, 8), np.float32)}
+        ),
+        "direction bidirectional, expected forward",
+    ),
+    "reset first": (lambda: graph(gru_node(linear_before_reset=0)), "linear_before_reset 0"),
+    "reset unsaid": (lambda: graph(gru_node(linear_before_reset=None)), "linear_before_reset 0"),
+    "activations": (
+        lambda: graph(gru_node(activations=["HardSigmoid", "Tanh"])),
+        "activations hardsigmoid, tanh",
+    ),
+    "clip": (lambda: graph(gru_node(clip=3.0)), "clip 3.0"),
+    "lengths": (
+        lambda: graph(gru_node(inputs=("W", "R", "B", "n")), weights={"n": np.array([3], "i4")}),
+        "sequence_lens",
+    ),
+    "start": (lambda: start_of(0.5), "initial_h that is not zero"),
+    "filled start": (filled_start, "initial_h that is not zero"),
+    "computed start": (computed_start, "initial_h computed by Relu"),
+    "LSTM": (lstm, "no GRU node but LSTM"),
+    "no GRU": (lambda: graph(helper.make_node("Relu", ["x"], ["y"])), "no GRU node, expected one"),
+    "no weights": (lambda: graph(gru_node(inputs=("W", "", "B"))), "onnx refuses"),
+    "no outputs": (
+        lambda: graph(
+            helper.make_node("GRU", ["x", "W", "R"], [], linear_before_reset=1), gru_node()
+        ),
+        "GRU node gru: X: found a value from 'x'",
+    ),
+    "weights fed": (
+        lambda: graph(gru_node(inputs=("V", "R", "B")), inputs=("x", "V")),
+        "W: found values from 'V', made at run time",
+    ),
+    "integers": (lambda: graph(gru_node(), weights={"W": np.zeros((1, 24, 8), "i4")}), "int32"),
+    "weights computed": (lambda: made_of("Relu", "W"), "W: found values from Relu"),
+    "bad slice": (lambda: made_of("Squeeze", "W", "far"), "Squeeze made: found inputs that do not"),
+    "doubled": (doubled, "a constant too large"),
+    "damaged": (damaged, "R) raw_data"),
+    "size": (
+        lambda: graph(gru_node(hidden_size=16)),
+        "W: found shape (1, 24, 8), expected (1, 48, 8)",
+    ),
+    "vector": (
+        lambda: graph(gru_node(), weights={"W": np.zeros(24, np.float32)}),
+        "W: found shape (24,)",
+    ),
+    "bias shape": (
+        lambda: graph(gru_node(), weights={"B": np.zeros((1, 24), np.float32)}),
+        "B: found shape (1, 24), expected (1, 48)",
+    ),
+    "opset": (lambda: graph(gru_node(), opset=6), "opset 6"),
+    "invalid": (lambda: graph(gru_node("nowhere")), "onnx refuses"),
+    "cycle": (
+        lambda: chain(helper.make_node("Identity", ["y2"], ["x2"])),
+        "onnx refuses",
+    ),
+    "side by side": (
+        lambda: chain(helper.make_node("Identity", ["x"], ["x2"])),
+        "GRU node two: X: found a value from 'x', expected Y of gru",
+    ),
+    "value between": (lambda: chain(helper.make_node("Relu", ["y"], ["x2"])), "from Relu"),
+    "last state": (lambda: chain(helper.make_node("Identity", ["y_h"], ["x2"])), "from GRU"),
+    "axes": (
+        lambda: chain(
+            helper.make_node("Squeeze", ["y", "one"], ["y1"]),
+            helper.make_node("Transpose", ["y1"], ["x2"], perm=[1, 0, 2]),
+            weights={"one": np.array([1])},
+        ),
+        "axes (batch, time, unit), expected (time, batch, unit)",
+    ),
+    "layouts": (
+        lambda: chain(
+            helper.make_node("Squeeze", ["y", "one"], ["x2"]),
+            second={"layout": 1},
+            weights={"one": np.array([1])},
+        ),
+        "axes (time, batch, unit), expected (batch, time, unit)",
+    ),
+    "units moved": (
+        lambda: chain(
+            helper.make_node("Squeeze", ["y", "one"], ["y1"]),
+            helper.make_node("Transpose", ["y1"], ["x2"], perm=[2, 1, 0]),
+            weights={"one": np.array([1])},
+        ),
+        "axes (unit, batch, time)",
+    ),
+    "reshaped": (
+        lambda: chain(
+            helper.make_node("Reshape", ["y", "shape"], ["x2"]),
+            weights={"shape": np.array([0, -1, 4])},
+        ),
+        "axes (?)",
+    ),
+    "layout": (lambda: graph(gru_node(layout=2)), "layout 2"),
+    "other domain": (
+        lambda: graph(helper.make_node("GRU", ["x", "W", "R"], ["y"], domain="mine")),
+        "no GRU node",
+    ),
+    "not utf-8": (lambda: graph(gru_node(direction=b"\xff")), "direction \ufffd"),
+    "no value": (
+        lambda: graph(
+            helper.make_node("Constant", [], ["h0"]), gru_node(inputs=(*"WRB", "", "h0"))
+        ),
+        "Constant h0: found no numbers",
+    ),
+    "Slice between": (
+        lambda: chain(
+            helper.make_node("Slice", ["y", "n", "n"], ["x2"]), weights={"n": np.array([1])}
+        ),
+        "a value from Slice",
+    ),
+    "bad permutation": (
+        lambda: chain(helper.make_node("Transpose", ["y"], ["x2"], perm=[0, 9, 2, 3])),
+        "axes (?)",
+    ),
+    "fractions of axes": (
+        lambda: chain(
+            helper.make_node("Squeeze", ["y", "one"], ["x2"]), weights={"one": np.array([1.5])}
+        ),
+        "Squeeze x2: found float64 axes, expected integers",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_GRAPHS)
+def test_nodes_that_compute_something_else_are_named(tmp_path, kind):
+    """Could break: a node that is nearly torch.nn.GRU's is converted to another network."""
+    make, words = BAD_GRAPHS[kind]
+    (tmp_path / "net.onnx").write_bytes(make().SerializeToString())
+    assert words in refusal(tmp_path / "net.onnx")
+
+
+def test_a_chain_with_its_axes_in_order(tmp_path):
+    """Could break: the refusals above refuse everything, or layouts that do fit."""
+    squeeze = helper.make_node("Squeeze", ["y", "axis"], ["y1"])
+    turn = helper.make_node("Transpose", ["y1"], ["x2"], perm=[1, 0, 2])
+    for axis, first, second in ((1, 0, 1), (-2, 1, 0)):
+        model = chain(
+            squeeze,
+            turn,
+            first={"layout": first},
+            second={"layout": second},
+            weights={"axis": np.array([axis])},
+        )
+        onnx.save(model, tmp_path / "net.onnx")
+        assert len(read_network(tmp_path / "net.onnx").layers) == 2
+
+
+# ------------------------------------------------------------------------------------ padding
+
+
+def test_padding_changes_no_result():
+    """Could break: rows padded at the end of a tensor and not of each gate; the next layer's
+    columns. The units that were there behave as in an integer GRU computed without padding.
+    """
+    rng = np.random.default_rng(3)
+    sizes = [(5, 12), (12, 7)]
+    layers = [
+        tuple(rng.uniform(-1, 1, shape) for shape in ((3 * h, i), (3 * h, h), (4, h)))
+        for i, h in sizes
+    ]
+    model, report = convert_layers(layers, theta_x=8, theta_h=8, pad=True)
+    assert model.hidden_sizes == (16, 8) and model.input_sizes == (5, 16)
+    assert model.extras["unpadded_hidden_sizes"].tolist() == [12, 7]
+    assert [t.size for t in report.tensors] == [a.size for layer in layers for a in layer]
+    # The other way to the same network: real units spread over a larger one, in any order.
+    order = [rng.permutation(16), rng.permutation(8)]
+    spread, inputs = [], np.arange(5)
+    for (weight_ih, weight_hh, bias), units in zip(layers, order, strict=True):
+        wide = len(units)
+        units = units[: bias.shape[1]]
+        rows = np.concatenate([gate * wide + units for gate in range(3)])
+        new_ih = np.zeros((3 * wide, 5 if len(spread) == 0 else 16))
+        new_hh, new_bias = np.zeros((3 * wide, wide)), np.zeros((4, wide))
+        new_ih[np.ix_(rows, inputs)], new_hh[np.ix_(rows, units)] = weight_ih, weight_hh
+        new_bias[:, units] = bias
+        spread.append((new_ih, new_hh, new_bias))
+        inputs = units
+    other, _ = convert_layers(spread, theta_x=8, theta_h=8)
+    x = rng.integers(-600, 600, (20, 5)).astype(np.int16)
+    h, wanted = ([t.h for t in run(m, x)] for m in (model, other))
+    assert np.array_equal(np.array(h)[:, :7], np.array(wanted)[:, order[1][:7]])
+    assert not np.array(h)[:, 7:].any()
+
+
+def test_nothing_is_padded_unasked_or_without_need():
+    """Could break: a model file whose sizes are not the network's."""
+    layer = (np.zeros((24, 3)), np.zeros((24, 8)), np.zeros((4, 8)))
+    assert "unpadded_hidden_sizes" not in convert_layers([layer], pad=True)[0].extras
+    odd = (np.zeros((15, 3)), np.zeros((15, 5)), np.zeros((4, 5)))
+    with pytest.raises(ConversionError, match="hidden size 5"):
+        convert_layers([odd])
+
+
+def test_paths_may_be_text():
+    """Could break: a str for a path."""
+    with pytest.raises(ConversionError, match="no such file"):
+        read_network(str(Path("none.pt")))
