@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tqdm import tqdm
 
+from golden.npz_file import whole_file
 from scripts.command_line import (
     BAD_INPUT,
     FAILED,
@@ -30,7 +31,6 @@ from scripts.command_line import (
     Parser,
     check_output,
     whole_number,
-    written_whole,
 )
 from tb.env.build import BuildError, SimulationError
 from tb.env.compare import MismatchError
@@ -123,7 +123,7 @@ def read_page(path: Path) -> tuple[str, str]:
 
 
 def write(path: Path, text: str) -> None:
-    with written_whole(path) as file:
+    with whole_file(path) as file:
         file.write(text.encode())
 
 

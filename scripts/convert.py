@@ -18,6 +18,7 @@ from golden import fixed
 from golden.convert import ConversionError, QuantReport, convert_layers
 from golden.importing import FORMATS, read_network
 from golden.model_file import Model, ModelFileError, save_model
+from golden.npz_file import whole_file
 from scripts.command_line import (
     BAD_INPUT,
     FAILED,
@@ -28,7 +29,6 @@ from scripts.command_line import (
     check_output,
     thresholds,
     whole_number,
-    written_whole,
 )
 
 CLIPPED_LIMIT = 0.001  # share of the weights from which clipping is worth a warning
@@ -139,7 +139,7 @@ def write(args: argparse.Namespace, model: Model, report: QuantReport) -> None:
     """Both files or neither: the report gets its name once the model has its own."""
     with contextlib.ExitStack() as stack:
         if args.report:
-            file = stack.enter_context(written_whole(args.report))
+            file = stack.enter_context(whole_file(args.report))
             file.write(report_text(report, args.report.suffix).encode())
         save_model(args.output, model)
 

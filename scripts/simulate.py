@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from golden.model_file import ModelFileError, load_model
+from golden.npz_file import whole_file
 from scripts.command_line import (
     BAD_INPUT,
     FAILED,
@@ -26,7 +27,6 @@ from scripts.command_line import (
     load_stimulus,
     thresholds,
     whole_number,
-    written_whole,
 )
 from tb.env.build import SIMULATORS, BuildError, SimulationError
 from tb.env.compare import MismatchError
@@ -98,7 +98,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def write_output(path: Path, result: Result) -> None:
-    with written_whole(path) as file:
+    with whole_file(path) as file:
         np.savez(
             file,
             h=result.h,

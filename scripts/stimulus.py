@@ -23,6 +23,7 @@ from golden.golden_trace import (
     write_trace,
 )
 from golden.model_file import Model, ModelFileError, load_model
+from golden.npz_file import whole_file
 from golden.stimulus import DESCRIPTIONS, KINDS, random_inputs
 from scripts.command_line import (
     BAD_INPUT,
@@ -36,7 +37,6 @@ from scripts.command_line import (
     load_stimulus,
     thresholds,
     whole_number,
-    written_whole,
 )
 
 KIND, SEED, STEPS = "uniform", "1", "100"
@@ -160,7 +160,7 @@ def summary(trace: GoldenTrace) -> str:
 def write(args: argparse.Namespace, trace: GoldenTrace) -> None:
     """All or nothing, each file."""
     if args.x_out is not None:
-        with written_whole(Path(args.x_out)) as file:
+        with whole_file(Path(args.x_out)) as file:
             np.save(file, trace.x)
     write_trace(args.output, trace)
 
