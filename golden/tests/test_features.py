@@ -123,6 +123,25 @@ def test_channels_are_block_means_on_the_scale_of_the_training_set(rng):
     assert np.array_equal(x[0], np.rint(256 * first))
 
 
+def test_a_step_looks_back_over_its_window_and_never_ahead(rng):
+    """Means and log deviations of the last rows, by their definition; the start rests."""
+    signal = rng.normal(size=(40, 2))
+    extract = Channels.fitted(("a", "b"), [signal], block=4, window=10, spread=True, floor=0.2)
+    assert extract.width == 4
+    assert extract.feature_names == ("a", "b", "a spread", "b spread")
+    padded = np.concatenate([np.repeat(signal[:1], 9, axis=0), signal])
+    floors = 0.2 * signal.std(axis=0) + 1e-12
+    x = extract(signal)
+    for step in range(10):
+        last = padded[9 + 4 * step + 4 - 10 : 9 + 4 * step + 4]
+        row = np.concatenate([last.mean(axis=0), np.log(last.std(axis=0) + floors)])
+        assert np.array_equal(x[step], np.rint(256 * (row - extract.mean) / extract.std))
+    changed = signal.copy()
+    changed[24:] += 5
+    assert np.array_equal(extract(changed)[:6], x[:6])
+    assert not np.array_equal(extract(changed)[6:], x[6:])
+
+
 def test_a_step_of_channels_has_the_target_of_its_last_row():
     extract = Channels(("a",), np.zeros(1), np.ones(1), block=3)
     assert extract.align(np.arange(11)).tolist() == [2, 5, 8]
@@ -135,16 +154,19 @@ def test_a_channel_that_never_moves_is_nothing_and_too_few_rows_are_refused():
         Channels(("a",), np.zeros(1), np.ones(1), block=3)(np.zeros((2, 1)))
 
 
-def test_channels_come_back_from_a_model_file(tmp_path, rng):
+@pytest.mark.parametrize("spread", [False, True])
+def test_channels_come_back_from_a_model_file(tmp_path, rng, spread):
     signal = rng.normal(size=(50, 3))
-    extract = Channels.fitted(("x", "y", "z"), [signal], block=2)
-    model = dataclasses.replace(random_model(rng, 3, 8), extras=extract.extras())
+    extract = Channels.fitted(("x", "y", "z"), [signal], block=2, window=5, spread=spread)
+    model = dataclasses.replace(random_model(rng, extract.width, 8), extras=extract.extras())
     save_model(tmp_path / "m.npz", model)
     back = features_from_model(load_model(tmp_path / "m.npz"))
     assert back.names == ("x", "y", "z")
     assert np.array_equal(back(signal), extract(signal))
     wrong = dataclasses.replace(model, extras={**model.extras, "features.std": np.ones(2)})
-    with pytest.raises(ModelFileError, match=r"features.std: found shape \(2,\), expected \(3,\)"):
+    with pytest.raises(
+        ModelFileError, match=r"features.std: found shape \(2,\), expected \([36],\)"
+    ):
         features_from_model(wrong)
 
 
