@@ -5,8 +5,9 @@ Nothing is fetched from anywhere. A missing set ends in a `DatasetError` that sa
 
 import inspect
 
-from golden.datasets import connected, fsdd, har, skab, tidigits
+from golden.datasets import connected, fsdd, har, skab, table, tidigits
 from golden.datasets.base import SPLITS, TASKS, Dataset, DatasetError, Example
+from golden.datasets.split_file import write_split
 
 __all__ = [
     "LOADERS",
@@ -17,6 +18,7 @@ __all__ = [
     "Example",
     "load",
     "options_of",
+    "write_split",
 ]
 
 # Name of a set: what makes it from a folder and perhaps from options.
@@ -26,13 +28,14 @@ LOADERS = {
     "tidigits": tidigits.dataset,
     "har": har.dataset,
     "skab": skab.dataset,
+    "csv": table.dataset,
 }
 
 
 def load(name, folder, **options):
-    """The data set `name` (a key of `LOADERS`) from `folder`.
+    """The data set `name` (a key of `LOADERS`) from `folder`, for 'csv' perhaps a file.
 
-    `options` are those of the set's own function, such as `target` of 'skab'. Raises
+    `options` are those of the set's own function, such as `target` of 'csv' and 'skab'. Raises
     DatasetError for a set or an option that there is not, and for data that cannot be used.
     """
     if name not in LOADERS:
