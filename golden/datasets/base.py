@@ -26,7 +26,8 @@ class Example:
     `signal`: sound float64 (N,), full scale 1, or channels float64 (T, I) in their own units.
     `target`: by the set's task, an index into the labels ('label'), a tuple of them ('ctc'), an
     index per row int64 (T,) ('frames'), or values per row float64 (T, targets) ('regression').
-    `group`: what must not be in two splits at once, such as the person.
+    `group`: what must not be in two splits at once, such as the person or the recording; empty for
+    an example that is made of several.
     """
 
     name: str
@@ -96,3 +97,14 @@ def label_indices(values: Sequence[str], labels: Sequence[str], source: object) 
                 f"{source}: row {row + 1}: found label {value!r}, expected {', '.join(labels)}"
             )
     return np.array([known[value] for value in values], np.int64)
+
+
+def check_finite(values: np.ndarray, channels: Sequence[str], source: object) -> None:
+    """DatasetError if `values` (T, channels) have a NaN or an infinity; it names the first one."""
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        row, channel = bad[0]
+        raise DatasetError(
+            f"{source}: column {channels[channel]}: row {row + 1}: "
+            f"found {values[row, channel]}, expected a finite number"
+        )

@@ -74,9 +74,10 @@ def of_split(recordings, split):
 
 
 def dataset(recordings):
-    """Single digits: a label for each recording."""
+    """Single digits: a label for each recording, which is a group of its own (`splits.toml`)."""
+    names = [f"{r.digit}_{r.speaker}_{r.index}" for r in recordings]
     examples = tuple(
-        Example(f"{r.digit}_{r.speaker}_{r.index}", r.split, r.samples, r.digit, r.speaker)
-        for r in recordings
+        Example(name, r.split, r.samples, r.digit, name)
+        for name, r in zip(names, recordings, strict=True)
     )
     return Dataset("fsdd", "label", DIGITS, examples, SAMPLE_RATE, SOURCE)

@@ -7,6 +7,7 @@ Split by person (`splits.toml`).
 
 import csv
 import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from golden.datasets.base import (
     Dataset,
     DatasetError,
     Example,
+    check_finite,
     existing_folder,
     label_indices,
     split_of,
@@ -43,12 +45,13 @@ def _load(path: Path) -> Example:
             rows = list(csv.DictReader(file))
         signal = np.array([[float(row[name]) for name in CHANNELS] for row in rows])
         labels = [row["label"] for row in rows]
-    except (OSError, EOFError, KeyError, TypeError, ValueError, csv.Error) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError, csv.Error, zlib.error) as error:
         raise DatasetError(
             f"{path}: found {error!r}, expected columns {', '.join(CHANNELS)}, label"
         ) from None
     if not rows:
         raise DatasetError(f"{path}: found no rows, expected one per sample")
+    check_finite(signal, CHANNELS, path)
     person = path.parent.name
     target = label_indices(labels, LABELS, path)
     return Example(path.name.split(".")[0], split_of("har", person), signal, target, person)

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.datasets.base import Dataset, DatasetError, Example, existing_folder, split_of
+from golden.datasets.base import (
+    Dataset,
+    DatasetError,
+    Example,
+    check_finite,
+    existing_folder,
+    split_of,
+)
 
 SOURCE = "github.com/waico/SKAB (GPL-3.0)"
 SENSORS = (
@@ -47,6 +54,7 @@ def _load(path: Path, channels, target) -> Example:
         ) from None
     if not rows:
         raise DatasetError(f"{path}: found no rows, expected one per second")
+    check_finite(np.stack(list(values.values()), axis=1), SENSORS, path)
     name = f"{path.parent.name}/{path.stem}"
     signal = np.stack([values[channel] for channel in channels], axis=1)
     return Example(name, split_of("skab", name), signal, values[target][:, None], name)

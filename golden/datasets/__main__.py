@@ -1,0 +1,88 @@
+"""Load a data set and print what is in it; perhaps write its split down.
+
+SET is fsdd, connected, tidigits, har, skab, or csv for series of your own. Nothing is fetched:
+without the data in FOLDER, the command says where to get it. Exit status 0; 2 and one line for
+what cannot be used.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from golden.datasets import LOADERS, SPLITS, DatasetError, load, write_split
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (--help explains)\n")
+
+
+def parser():
+    """The command line. Options of a set that are left out are not in the namespace."""
+    made = _Parser(
+        prog="python -m golden.datasets",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: python -m golden.datasets csv runs --target load --rate 50 "
+        "--write-split runs/split.csv",
+    )
+    made.add_argument("set", metavar="SET", choices=LOADERS, help="kind of data set (docs/data.md)")
+    made.add_argument("folder", metavar="FOLDER", type=Path, help="its folder, or for csv its file")
+    made.add_argument("--write-split", type=Path, metavar="FILE",
+                      help="write which sequence belongs to which split, as CSV; csv reads it "
+                      "with --split, or as FOLDER/split.csv")  # fmt: skip
+    options = made.add_argument_group("options of some sets")
+
+    def add(name, **settings):
+        options.add_argument(name, default=argparse.SUPPRESS, **settings)
+
+    add("--target", metavar="COLUMN", help="csv, skab: the column to tell from the others")
+    add("--columns", metavar="COLUMN", nargs="+", help="csv: the channels")
+    add("--task", choices=("frames", "regression"), help="csv: a class or a value for each row")
+    add("--split", metavar="FILE", help="csv: the split, columns file and split")
+    add("--rate", metavar="HZ", type=float, help="csv: rows per second (default: 1)")
+    add("--speakers", metavar="GROUP", nargs="+", help="tidigits: man, woman, boy, girl")
+    return made
+
+
+def description(data):
+    """What is in the Dataset `data`, in lines of text."""
+    unit = "rows" if data.channels else "samples"
+    lines = [
+        data.summary(),
+        f"{'split':<10} {'sequences':>10} {'groups':>7} {unit:>12} {'minutes':>8}",
+    ]
+    for split in SPLITS:
+        examples = data.of_split(split)
+        groups = len({example.group for example in examples} - {""})
+        rows = sum(len(example.signal) for example in examples)
+        lines.append(
+            f"{split:<10} {len(examples):>10,} {groups or '':>7} {rows:>12,} "
+            f"{rows / data.rate / 60:>8.1f}"
+        )
+    lines.append(f"rate: {data.rate:g} {unit} per second")
+    if data.channels:
+        lines.append(f"channels: {', '.join(data.channels)}")
+    lines.append(f"{'target' if data.task == 'regression' else 'labels'}: {', '.join(data.labels)}")
+    return lines
+
+
+def main(arguments=None):
+    """Run the command; returns the exit status."""
+    made = parser()
+    options = vars(made.parse_args(arguments))
+    name, folder, file = options.pop("set"), options.pop("folder"), options.pop("write_split")
+    try:
+        data = load(name, folder, **options)
+        print("\n".join(description(data)))
+        if file:
+            write_split(file, data)
+            print(f"split written to {file}")
+    except DatasetError as error:
+        print(f"{made.prog}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,389 @@
+"""A user's own series as CSV: what is a channel, a label, a target and a split; what is refused."""
+
+import csv
+import gzip
+
+import numpy as np
+import pytest
+
+from golden import datasets
+from golden.datasets import SPLITS, DatasetError
+from golden.datasets.__main__ import main
+
+
+def write(path, header, rows, delimiter=","):
+    lines = [delimiter.join(map(str, row)) for row in (header, *rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def series(count=20, label=lambda i: "walk" if i % 3 else "sit"):
+    """Rows of time, two channels and a label; the first channel counts rows."""
+    return [(f"10:00:{i:02}", i, -i / 4, label(i)) for i in range(count)]
+
+
+HEADER = ("time", "ax", "ay", "label")
+
+
+@pytest.fixture
+def walk(tmp_path):
+    return write(tmp_path / "walk.csv", HEADER, series())
+
+
+def runs(folder, names="abcdefghij"):
+    """A folder of files; the first channel of file number n counts from 100 n."""
+    for n, name in enumerate(names):
+        rows = [(t, 100 * n + i, y, label) for i, (t, _, y, label) in enumerate(series(6))]
+        write(folder / f"{name}.csv", HEADER, rows)
+    return folder
+
+
+def refused(match, *args, **options):
+    with pytest.raises(DatasetError, match=match) as caught:
+        datasets.load("csv", *args, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_file_is_split_by_time(walk):
+    data = datasets.load("csv", walk, rate=50.0)
+    assert (data.task, data.labels, data.rate) == ("frames", ("sit", "walk"), 50)
+    assert data.channels == ("ax", "ay")
+    rows = {e.split: e.signal[:, 0].tolist() for e in data.examples}
+    assert rows == {"train": list(range(14)), "validation": [14, 15, 16], "test": [17, 18, 19]}
+    train = data.of_split("train")[0]
+    assert train.signal.dtype == np.float64
+    assert train.signal[3].tolist() == [3, -0.75]
+    assert train.target.dtype == np.int64
+    assert train.target[:4].tolist() == [0, 1, 1, 0]
+    assert "by order of rows, 70/15/15 %" in data.source
+
+
+def test_several_files_are_split_by_their_order(tmp_path):
+    data = datasets.load("csv", runs(tmp_path))
+    assert {e.name[0]: e.split for e in data.examples} == {
+        **dict.fromkeys("abcdef", "train"),
+        **dict.fromkeys("gh", "validation"),
+        **dict.fromkeys("ij", "test"),
+    }
+    assert all(len(e.signal) == 6 for e in data.examples)
+    assert "by alphabetical order of files" in data.source
+
+
+def test_a_column_split_decides_and_its_runs_are_sequences(tmp_path):
+    splits = ["train"] * 4 + ["test"] * 2 + ["validation"] * 2 + ["train"] * 3
+    rows = [(*row, split) for row, split in zip(series(11), splits, strict=True)]
+    path = write(tmp_path / "a.csv", (*HEADER, "split"), rows)
+    data = datasets.load("csv", path)
+    assert data.channels == ("ax", "ay")
+    assert [(e.split, e.signal[:, 0].tolist()) for e in data.examples] == [
+        ("train", [0, 1, 2, 3]),
+        ("test", [4, 5]),
+        ("validation", [6, 7]),
+        ("train", [8, 9, 10]),
+    ]
+    assert "by the column split" in data.source
+
+
+def test_a_file_split_csv_beside_the_files_decides(tmp_path):
+    rows = [("c.csv", "train"), ("b.csv", "test"), ("a.csv:1-2", "validation")]
+    write(runs(tmp_path, "abc") / "split.csv", ("file", "split"), rows)
+    data = datasets.load("csv", tmp_path)
+    assert {(e.name, e.split, len(e.signal)) for e in data.examples} == {
+        ("c.csv", "train", 6),
+        ("b.csv", "test", 6),
+        ("a.csv:1-2", "validation", 2),
+    }
+    assert "split.csv says" in data.source
+
+
+def test_a_single_file_obeys_the_split_csv_of_its_folder(tmp_path):
+    splits = ("train", "validation", "test")
+    rows = [(f"a.csv:{2 * i + 1}-{2 * i + 2}", split) for i, split in enumerate(splits)]
+    write(runs(tmp_path, "ab") / "split.csv", ("file", "split"), [*rows, ("b.csv", "train")])
+    data = datasets.load("csv", tmp_path / "a.csv")
+    assert [e.name for e in data.examples] == ["a.csv:1-2", "a.csv:3-4", "a.csv:5-6"]
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_a_split_that_was_written_down_reads_back(tmp_path, several):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    path = runs(folder) if several else runs(folder, "a") / "a.csv"
+    first = datasets.load("csv", path)
+    datasets.write_split(tmp_path / "s.csv", first)
+    again = datasets.load("csv", path, split=tmp_path / "s.csv")
+    assert [(e.name, e.split) for e in first.examples] == [
+        (e.name, e.split) for e in again.examples
+    ]
+    for a, b in zip(first.examples, again.examples, strict=True):
+        assert np.array_equal(a.signal, b.signal)
+        assert np.array_equal(a.target, b.target)
+    with (tmp_path / "s.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["split"] for row in written] == [e.split for e in first.examples]
+
+
+def test_the_command_takes_options_and_writes_a_split_that_it_reads(tmp_path, capsys):
+    command = ["csv", str(runs(tmp_path)), "--target", "ay", "--columns", "ax", "--rate", "50"]
+    assert main([*command, "--task", "regression"]) == 0
+    printed = capsys.readouterr().out
+    assert "csv: regression, 6 train, 2 validation, 2 test; 'ay' in " in printed
+    assert "channels: ax\ntarget: ay\n" in printed
+    assert main([*command, "--write-split", str(tmp_path / "split.csv")]) == 0
+    assert "by alphabetical order" in capsys.readouterr().out
+    assert main(command) == 0
+    assert "6 train, 2 validation, 2 test" in (printed := capsys.readouterr().out)
+    assert "split.csv says" in printed
+
+
+def test_a_given_split_goes_before_a_column(tmp_path):
+    rows = [(*row, "train") for row in series()]
+    path = write(tmp_path / "a.csv", (*HEADER, "split"), rows)
+    refused("found no rows in validation .split by the column split.", path)
+    splits = [("a.csv:1-9", "train"), ("a.csv:10-12", "validation"), ("a.csv:15-20", "test")]
+    split = write(tmp_path / "s.txt", ("file", "split"), splits)
+    data = datasets.load("csv", path, split=split)
+    assert [len(e.signal) for e in data.examples] == [9, 3, 6]
+    write(path, (*HEADER, "split"), [(*row, 1) for row in series()])
+    assert datasets.load("csv", path, split=split).channels == ("ax", "ay")
+
+
+def test_no_row_is_in_two_splits(tmp_path):
+    single = write(tmp_path / "one.csv", HEADER, series(100))
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    for path in (single, runs(folder)):
+        data = datasets.load("csv", path)
+        groups = [{e.group for e in data.of_split(split)} for split in SPLITS]
+        assert sum(map(len, groups)) == len(set.union(*groups))
+        rows = np.concatenate([e.signal[:, 0] for e in data.examples])
+        assert len(rows) == len(set(rows.tolist())) == (100 if path == single else 60)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_delimiters_and_gzip(tmp_path, delimiter, zipped):
+    path = write(tmp_path / "a.csv", HEADER, series(), delimiter)
+    if zipped:
+        zip_path = tmp_path / "a.csv.gz"
+        zip_path.write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    for source in (tmp_path, tmp_path / ("a.csv.gz" if zipped else "a.csv")):
+        data = datasets.load("csv", source)
+        assert data.channels == ("ax", "ay")
+        assert data.of_split("train")[0].signal.shape == (14, 2)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ('\ufeff"a; x";label;', "{0}.5; up{1} ;"),  # the delimiter at the end of each line
+        ('\ufeff;"a; x";label', "{0};{0}.5; up{1} "),  # row numbers under no name
+    ],
+)
+def test_what_spreadsheets_write_is_read(tmp_path, header, row):
+    text = "\r\n\r\n".join([header, *(row.format(i, i % 2) for i in range(8)), ""])
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    data = datasets.load("csv", tmp_path / "a.csv")
+    assert data.channels == ("a; x",)  # a column without a name is no channel
+    assert data.labels == ("up0", "up1")
+    assert data.of_split("train")[0].signal[:3].tolist() == [[0.5], [1.5], [2.5]]
+
+
+@pytest.mark.parametrize("time", ["time", "Timestamp", "DATETIME", "date"])
+def test_channels_are_all_numbers_but_time_target_and_text(tmp_path, time):
+    rows = [(i, i, "remark", "", 2 * i, f"c{i % 2}") for i in range(20)]
+    path = write(tmp_path / "a.csv", (time, "b", "note", "empty", "a", "Label"), rows)
+    data = datasets.load("csv", path)
+    assert data.channels == ("b", "a")
+    chosen = datasets.load("csv", path, columns=["a", time])
+    assert chosen.channels == ("a", time)
+    assert chosen.of_split("train")[0].signal[5].tolist() == [10, 5]
+
+
+def test_the_target_is_named_label_target_or_y_in_this_order(tmp_path):
+    rows = [(i, i % 2, i % 3) for i in range(30)]
+    for header, target, channels in (
+        (("x", "y", "label"), "label", ("x", "y")),
+        (("x", "y", "target"), "target", ("x", "y")),
+        (("y", "label", "target"), "label", ("y", "target")),
+        (("x", "z", "Y"), "Y", ("x", "z")),
+    ):
+        data = datasets.load("csv", write(tmp_path / "a.csv", header, rows))
+        assert (repr(target) in data.source, data.channels) == (True, channels)
+    data = datasets.load("csv", tmp_path / "a.csv", target="z")
+    assert data.channels == ("x", "Y")
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "labels"),
+    [
+        (["b", "a", "c"], "frames", ("a", "b", "c")),
+        ([10, 2, 1], "frames", ("1", "2", "10")),
+        (["10", "2.0", "2"], "frames", ("2", "10")),
+        ([-1, 1], "frames", ("-1", "1")),
+        (["1_2", "1_3"], "frames", ("1_2", "1_3")),
+        (list(range(20)), "frames", tuple(map(str, range(20)))),
+        (list(range(21)), "regression", ("label",)),
+        ([1, 2, 2.5], "regression", ("label",)),
+        ([1e300, 2.0], "frames", (str(2), str(int(1e300)))),
+    ],
+)
+def test_the_task_follows_from_the_target(tmp_path, values, task, labels):
+    rows = series(4 * len(values) + 12, lambda i: values[i % len(values)])
+    data = datasets.load("csv", write(tmp_path / "a.csv", HEADER, rows))
+    assert (data.task, data.labels) == (task, labels)
+    target = data.of_split("train")[0].target
+    if task == "regression":
+        assert target.dtype == np.float64
+        assert target[: len(values)].tolist() == [[value] for value in values]
+    else:
+        assert set(target.tolist()) == set(range(len(labels)))
+        first = labels[target[0]]
+        assert first == str(values[0]) or float(first) == float(values[0])
+
+
+def test_labels_mean_the_same_in_every_file(tmp_path):
+    for name, label in (("a", "z"), ("b", "m"), ("c", "a")):
+        rows = series(6, lambda i, label=label: label if i % 2 else "n")
+        write(tmp_path / f"{name}.csv", HEADER, rows)
+    data = datasets.load("csv", tmp_path)
+    assert data.labels == ("a", "m", "n", "z")
+    assert [e.target[:2].tolist() for e in data.examples] == [[2, 3], [2, 1], [2, 0]]
+
+
+def test_the_task_can_be_chosen(tmp_path):
+    path = write(tmp_path / "a.csv", HEADER, series(20, lambda i: i % 4))
+    data = datasets.load("csv", path, task="regression")
+    assert (data.task, data.labels) == ("regression", ("label",))
+    assert data.of_split("train")[0].target[:5].tolist() == [[0], [1], [2], [3], [0]]
+    path = write(tmp_path / "b.csv", HEADER, series(20, lambda i: (0.5, "off")[i % 2]))
+    data = datasets.load("csv", path, task="frames")
+    assert (data.task, data.labels) == ("frames", ("0.5", "off"))
+
+
+def changed(path, row, column, value):
+    """The file with one cell replaced; `row` counted from 1, as in messages."""
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    lines[row][lines[0].index(column)] = value
+    path.write_text("\n".join(",".join(line) for line in lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("value", ["x", "", "nan", "inf", '"1,5"'])
+def test_a_cell_that_is_no_number_is_named(walk, value):
+    changed(walk, 7, "ay", value)
+    found = value.strip('"')
+    refused(rf"walk\.csv: column ay: row 7: found '{found}', expected a finite number", walk)
+
+
+@pytest.mark.parametrize("value", ["", "nan"])
+def test_a_row_without_a_label_is_named(walk, value):
+    changed(walk, 5, "label", value)
+    refused(rf"walk\.csv: column label: row 5: found '{value}', expected ", walk)
+    refused(rf"walk\.csv: column label: row 5: found '{value}', expected ", walk, task="frames")
+
+
+def test_a_target_of_both_numbers_and_text_must_be_decided(tmp_path):
+    path = write(tmp_path / "a.csv", HEADER, series(20, lambda i: 0.5 * i if i != 8 else "12.O"))
+    refused(r"column label: row 9: found '12.O', expected a number as in row 1", path)
+    refused(r"column label: row 9: found '12.O', expected a finite number", path, task="regression")
+    changed(path, 1, "label", "off")
+    refused(r"column label: row 2: found '0.5', expected text as in row 1", path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "found an empty file, expected a header row"),
+        ("a,label\n", "found no rows below the header, expected one"),
+        ("1,2\n3,4\n", "found no name in the first row, expected a header row"),
+        ("a,label\n1,x\n2\n", "row 2: found 1 cells, expected 2 as in the header"),
+        ("a,label\n1,x,3\n", "row 1: found 3 cells, expected 2 as in the header"),
+        ("a,a,label\n1,2,x\n", "column a: found twice, expected once"),
+        ("label\nx\n", "found the only column label, expected two or more"),
+        ("a,b\n1,x\n", "found columns a, b, expected one named label, target, y"),
+        ("a,label\nu,x\nv,x\nw,y\n", "found no column of numbers beside 'label', expected one"),
+        ("a,label\n1,x\n2,y\n", "found 2 rows, expected 3 or more to split by their order"),
+        ("a,label\n1,x\n2,x\n3,x\n", "column label: found one class in train, 'x', expected two"),
+        ("a,label\n1,x\n2,x\n3,y\n4,y\n", "column label: found one class in train, 'x'"),
+        ("a,label,split\n1,x,train\n2,y,tset\n", "column split: row 2: found 'tset', expected tr"),
+        ("a,label,split\n1,x,train\n2,y,test\n", "found no rows in validation .split by the colum"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path, text, message):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    refused(rf"a\.csv: {message}", path)
+
+
+@pytest.mark.parametrize("content", [b"a,label\n\xff\xfe,x\n", b"\x1f\x8b not gzip"])
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_file_that_is_no_text_is_named(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    refused(rf"{name}: found .*, expected a CSV file in UTF-8", tmp_path)
+
+
+def test_files_of_a_folder_must_have_the_same_columns(tmp_path):
+    runs(tmp_path)
+    write(tmp_path / "k.csv", ("ax", "label"), [(1, "sit"), (2, "walk")])
+    refused(r"k\.csv: column ay: found none, expected it beside ax, label", tmp_path)
+    assert datasets.load("csv", tmp_path, columns=["ax"]).channels == ("ax",)
+    write(tmp_path / "k.csv", (*HEADER, "az"), [(*row, 1) for row in series(4)])
+    refused(r"a\.csv: column az: found none", tmp_path)
+    write(tmp_path / "k.csv", (*HEADER, "split"), [(*row, "train") for row in series(4)])
+    refused(r"a\.csv: column split: found none", tmp_path)
+    write(tmp_path / "k.csv", ("ax", "ay"), [(1, 2)])
+    refused(r"k\.csv: column label: found none, expected it beside ax, ay", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": "colour"}, "column colour: found none, expected it beside time, ax, ay, label"),
+        ({"columns": ["ax", "az"]}, "column az: found none"),
+        ({"columns": []}, "columns: found none, expected some"),
+        ({"columns": ["ax", "label"]}, "columns: found ax, label, .* without the target label"),
+        ({"columns": ["ax", "ax"]}, "columns: found ax, ax, expected some, each once"),
+        ({"columns": ["time"]}, "column time: row 1: found '10:00:00', expected a finite number"),
+        ({"task": "ctc"}, "task: found 'ctc', expected frames or regression"),
+        ({"task": "regression"}, "column label: row 1: found 'sit', expected a finite number"),
+        ({"rate": 0.0}, "rate: found 0.0, expected rows per second, above 0"),
+        ({"split": "none.csv"}, "none.csv: found .*No such file"),
+        ({"colour": 1}, "csv: found the option 'colour', expected target, columns, task, split"),
+    ],
+)
+def test_bad_options_are_named(walk, options, message):
+    refused(message, walk, **options)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("a.csv", "train")], "found no b.csv, expected a split for each file"),
+        ([("z.csv", "train")], "column file: row 1: found 'z.csv', expected one of a.csv, b.csv"),
+        ([("a.csv", "dev")], "column split: row 1: found 'dev', expected train, validation, test"),
+        ([("a.csv:0-3", "train")], "row 1: found 'a.csv:0-3', expected rows from 1 to 6"),
+        ([("a.csv:1-7", "train")], "row 1: found 'a.csv:1-7', expected rows from 1 to 6"),
+        ([("a.csv:3-2", "train")], "row 1: found 'a.csv:3-2', expected rows from 1 to 6"),
+        (
+            [("a.csv:1-3", "train"), ("a.csv:3-6", "test")],
+            "row 2: found 'a.csv:3-6', expected no row of a file twice",
+        ),
+    ],
+)
+def test_a_bad_split_file_is_named(tmp_path, rows, message):
+    write(runs(tmp_path, "ab") / "split.csv", ("file", "split"), rows)
+    refused(rf"split\.csv: .*{message}", tmp_path)
+
+
+def test_a_split_file_needs_its_columns_and_every_split(tmp_path):
+    write(runs(tmp_path, "abc") / "split.csv", ("name", "split"), [("a.csv", "train")])
+    refused(r"split\.csv: column file: found none, expected it beside name, split", tmp_path)
+    rows = [("a.csv", "train"), ("b.csv", "test"), ("c.csv", "test")]
+    write(tmp_path / "split.csv", ("file", "split"), rows)
+    refused("found no rows in validation .split as .*split.csv says", tmp_path)
+
+
+def test_two_files_are_too_few_to_split_by_order(tmp_path):
+    refused("found 2 files, expected 3 or more to split by their order", runs(tmp_path, "ab"))
