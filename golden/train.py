@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from golden import datasets, fixed, synthesis
 from golden.convert import convert_delta_gru
+from golden.datasets import DatasetError
 from golden.delta_gru import DeltaGRU
 from golden.evaluate import evaluate_items, heading, make_item, prepare
 from golden.features import FLOOR, SAMPLE_RATES, Channels, Extractor
@@ -59,6 +60,7 @@ def parser():
     add("--recipe", choices=recipes(), help="settings of a committed model; options override them")
     add("--set", choices=datasets.LOADERS, help="data set (docs/data.md)")
     add("--data", required=True, type=Path, help="folder or file of the data set")
+    add("--target", metavar="NAME", help="column to learn, for csv and skab (docs/data.md)")
     add(
         "--out", required=True, type=Path, help="model file to write (.npz); log and plot go beside"
     )
@@ -139,7 +141,7 @@ class Training:
         torch.manual_seed(args.seed)
         torch.set_num_threads(args.threads)
         self.device = _device(args.device)
-        self.dataset = datasets.load(args.set, args.data)
+        self.dataset = datasets.load_as_typed(args.set, args.data, args.target)
         self.task = self.dataset.task
         self.extract = self._fit_features()
         self.validation = [make_item(self.extract, e) for e in self.dataset.of_split("validation")]
@@ -159,6 +161,11 @@ class Training:
         if dataset.channels:
             options = (args.block, args.scale, args.smooth, args.spread, args.spread_floor)
             return Channels.fitted(dataset.channels, signals, *options)
+        if dataset.rate != args.sample_rate:
+            raise DatasetError(
+                f"--sample-rate: found {args.sample_rate}, expected that of the set: "
+                f"{dataset.rate:g}"
+            )
         return Extractor.fitted(signals, args.floor, args.sample_rate, args.scale)
 
     def _float_network(self):

@@ -53,6 +53,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--set", required=True, choices=datasets.LOADERS, help="kind of data set (docs/data.md)")
     add("--data", required=True, metavar="PATH", help="folder or file of the data set")
+    add("--target", metavar="NAME", help="column that is no input, for csv and skab")
     add("--theta", default="8,16,32,64,96,128,256", metavar="V,V,...",
         help="thresholds, Q8.8; 256 is one standard deviation of a feature "
         "(default: %(default)s)")  # fmt: skip
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
         if len(set(hidden)) != 1 or len(hidden) > 4:
             raise BadInputError(f"--hidden: found {args.hidden}, expected 1 to 4 equal sizes")
         check_output(args.output, "--output")
-        dataset = datasets.load(args.set, args.data)
+        dataset = datasets.load_as_typed(args.set, args.data, args.target)
         print(dataset.summary())
         examples = dataset.of_split("train")
         signals = [e.signal for e in examples[:: max(1, len(examples) // limit)]][:limit]

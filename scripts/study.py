@@ -24,6 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--model", required=True, metavar="M.npz", help="trained model file (golden/models)")
     add("--set", required=True, choices=datasets.LOADERS, help="kind of data set (docs/data.md)")
     add("--data", required=True, metavar="PATH", help="folder or file of the data set")
+    add("--target", metavar="NAME", help="column that was learnt, for csv and skab")
     add("--split", choices=datasets.SPLITS, default="validation",
         help="what thresholds are judged on (default: validation; the test split is for the "
         "figures at the end)")  # fmt: skip
@@ -65,7 +66,7 @@ def load(args: argparse.Namespace) -> Study:
         raise BadInputError(f"--clock: found {args.clock:g}, expected 1 to 10000 MHz")
     model = load_model(args.model)
     memory = load_dram(args.dram).timing()
-    dataset = datasets.load(args.set, args.data)
+    dataset = datasets.load_as_typed(args.set, args.data, args.target)
     items = []
     for split in (args.split, "test"):
         examples = dataset.of_split(split)

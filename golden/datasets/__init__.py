@@ -17,6 +17,7 @@ __all__ = [
     "DatasetError",
     "Example",
     "load",
+    "load_as_typed",
     "options_of",
     "write_split",
 ]
@@ -47,6 +48,11 @@ def load(name, folder, **options):
                 f"{name}: found the option {option!r}, expected {', '.join(known) or 'none'}"
             )
     return LOADERS[name](folder, **options)
+
+
+def load_as_typed(name, folder, target=None):
+    """`load` with what commands offer: `target`, a column of 'csv' or 'skab', or None."""
+    return load(name, folder, **({} if target is None else {"target": target}))
 
 
 def options_of(name):

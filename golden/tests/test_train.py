@@ -8,6 +8,7 @@ import torch
 
 from golden import datasets, synthesis, train
 from golden.augment import variant
+from golden.datasets import connected
 from golden.evaluate import evaluate
 from golden.features import write_wav
 from golden.model_file import load_model
@@ -227,3 +228,47 @@ def test_a_spoken_digit_is_trimmed_8_khz_sound():
     samples = synthesis.speak(7, synthesis.TRAIN_VOICES[0])
     assert 1600 < len(samples) < 8000
     assert np.abs(samples).max() > 0.05
+
+
+def test_connected_digits_are_trained_on_without_being_told_where_they_are(
+    beeps, tmp_path, monkeypatch
+):
+    """CTC from sound to model file; that it learns, test_network.py shows on less."""
+    few = {"train": 32, "validation": 4, "test": 4}
+    written = {split: {"seed": 7 + n, "utterances": n} for split, n in few.items()}
+    monkeypatch.setattr(connected, "written_splits", lambda: {"connected": written})
+    out = tmp_path / "m.npz"
+    words = ["--set", "connected", "--data", str(beeps), "--out", str(out), "--hidden", "16"]
+    assert train.main([*words, *SHORT, "--batch", "8", "--variants", "1"]) == 0
+    model = load_model(out)
+    assert model.extras["readout.labels"].tolist() == ["<blank>", *"0123456789"]
+    rows = out.with_suffix(".log.csv").read_text().splitlines()
+    assert float(rows[2].split(",")[2]) < float(rows[1].split(",")[2])
+
+
+def test_a_regression_is_learnt_from_a_series_of_ones_own(tmp_path):
+    """The target is a running mean of two channels: better than its own deviation says it all."""
+    rng = np.random.default_rng(34)
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for i in range(8):
+        a, b = np.cumsum(rng.normal(0, 0.3, (2, 400)), axis=1)
+        y = np.convolve(a - b, np.ones(5) / 5)[:400]
+        rows = "\n".join(f"{p:.4f},{q:.4f},{r:.4f}" for p, q, r in zip(a, b, y, strict=True))
+        (folder / f"{i}.csv").write_text(f"a,b,level\n{rows}\n")
+    out = tmp_path / "m.npz"
+    words = ["--set", "csv", "--target", "level", "--data", str(folder), "--out", str(out)]
+    epochs = ("--epochs-float", "15", "--epochs-quantised", "3", "--epochs-delta", "3")
+    more = ("--hidden", "16", "--window", "50", "--batch", "8", "--rate-float", "1e-2")
+    assert train.main([*words, *epochs, *more, "--theta-x", "16", "--theta-h", "16"]) == 0
+    test = datasets.load("csv", folder, target="level").of_split("test")
+    result = evaluate(load_model(out), test)
+    assert result.score.task == "regression"
+    assert result.score.value < 0.5 * np.concatenate([e.target for e in test]).std()
+    assert result.saving > 1.5
+
+
+def test_sound_of_another_rate_is_refused(beeps, tmp_path, capsys):
+    words = arguments(beeps, tmp_path / "m.npz", "--sample-rate", "16000")
+    assert train.main(words) == 2
+    assert "--sample-rate: found 16000, expected that of the set: 8000" in capsys.readouterr().err

@@ -1,0 +1,106 @@
+"""The network in training: every task learns, and is decoded the same in torch and in integers."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from golden import fixed
+from golden.convert import convert_delta_gru
+from golden.delta_gru import DeltaGRU
+from golden.evaluate import evaluate_items
+from golden.features import Channels
+from golden.network import Item, SequenceNet, batches
+from golden.train import validate
+
+LABELS = ("a", "b", "c")
+
+
+def sequence(rng, task):
+    """Three signals, one of them on at a time, with rests between; the target by `task`."""
+    on = [int(rng.integers(3)) for _ in range(rng.integers(1, 4))]
+    frames = [3]
+    for label in on:
+        frames += [label] * int(rng.integers(2, 4)) + [3] * int(rng.integers(2, 4))
+    x = (np.eye(4)[frames][:, :3] * 512 + rng.normal(0, 20, (len(frames), 3))).astype(np.int16)
+    target = {
+        "label": on[-1],
+        "ctc": tuple(on),
+        "frames": np.minimum(frames, 2),
+        "regression": np.array(frames, float)[:, None] * 10 - 7,
+    }[task]
+    return Item(x, target)
+
+
+@pytest.mark.parametrize(
+    ("task", "pooling", "most"),
+    [
+        ("label", "last", 10.0),
+        ("label", "mean", 60.0),  # the mean forgets which came last
+        ("ctc", "none", 10.0),
+        ("frames", "none", 5.0),
+        ("regression", "none", 3.0),
+    ],
+)
+def test_every_task_is_learnt(task, pooling, most):
+    """Two thirds wrong would be chance, a deviation of 12 that of the regression's target."""
+    torch.manual_seed(3)
+    rng = np.random.default_rng(3)
+    items = [sequence(rng, task) for _ in range(120)]
+    labels = ("level",) if task == "regression" else LABELS
+    recurrent = DeltaGRU(3, [16], 0.1, 0.1, quantised=True)
+    net = SequenceNet(recurrent, 16, task, labels, pooling, dropout=0.0)
+    if task == "regression":
+        net.scale_targets([item.target for item in items])
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-2)
+    for _ in range(40):
+        for batch in batches(items, task, 30, rng):
+            loss = net.loss(*batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            net.recurrent.clamp_weights()
+    unseen = [sequence(rng, task) for _ in range(60)]
+    found = validate(net, unseen, "cpu")
+    assert found < most
+
+    extract = Channels(("p", "q", "r"), np.zeros(3), np.ones(3))
+    model, _ = convert_delta_gru(net.recurrent, {**extract.extras(), **net.extras()})
+    result = evaluate_items(model, unseen)
+    assert result.score.value == pytest.approx(found, rel=1e-5)
+
+
+@pytest.mark.parametrize("task", ["label", "ctc", "frames", "regression"])
+def test_padding_of_a_batch_changes_no_loss(task):
+    """A batch of two lengths has the loss of its sequences by themselves."""
+    torch.manual_seed(4)
+    rng = np.random.default_rng(4)
+    items = [sequence(rng, task) for _ in range(2)]
+    while len(items[0].x) == len(items[1].x):
+        items[1] = sequence(rng, task)
+    net = SequenceNet(DeltaGRU(3, [8]), 8, task, LABELS[:1] if task == "regression" else LABELS,
+                      "last" if task == "label" else "none", dropout=0.0)  # fmt: skip
+    (together,) = batches(items, task, 2)
+    alone = [net.loss(*batch).item() for batch in batches(items, task, 1)]
+    weights = [1, 1]
+    if task in ("frames", "regression"):  # a mean over steps
+        weights = sorted(len(item.x) for item in items)
+    assert net.loss(*together).item() == pytest.approx(np.average(alone, weights=weights), rel=1e-5)
+
+
+def test_features_reach_the_network_in_units_of_one():
+    (batch,) = batches([Item(np.array([[256, -128]], np.int16), 0)], "label", 4)
+    assert batch[0].tolist() == [[[1.0, -0.5]]]
+    assert fixed.X_FRAC == 8
+
+
+def test_a_model_without_a_task_is_of_labels():
+    """Files from before there were other tasks say nothing."""
+    from golden.readout import task_of
+    from golden.stimulus import random_model
+
+    model = random_model(np.random.default_rng(5), 3, 8)
+    assert task_of(model) == "label"
+    extras = {"readout.task": np.array("ctc")}
+    assert task_of(dataclasses.replace(model, extras=extras)) == "ctc"
