@@ -8,11 +8,11 @@ WAVES  ?= 0
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test unit system golden lint registers synth pnr faults bench bench-sim train clean distclean
+.PHONY: help setup tools demo test unit system golden lint registers synth pnr faults bench bench-sim train results clean distclean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
-	@echo "  Variables: JOBS=$(JOBS) parallel tests, FSDD=folder of recordings for demo and train, SEED=number, WAVES=1"
+	@echo "  Variables: JOBS=$(JOBS) parallel tests, FSDD=folder of recordings for demo and results, SEED=number, WAVES=1"
 
 setup: $(VENV)/.ready  ## Virtual environment with pinned packages
 
@@ -79,8 +79,11 @@ bench-sim: setup  ## Simulated clock cycles per second: bare C++ loop, our cocot
 	@mkdir -p reports
 	$(PY) scripts/bench_sim.py --json reports/bench_sim.json
 
-train: setup  ## Train the committed model again (FSDD=folder; needs espeak-ng)
-	$(PY) -m golden.train --data $(FSDD) --seed 1 --synthetic
+train: setup  ## Train a committed model again (RECIPE=har-2l128h DATA=folder; the digits need espeak-ng)
+	$(PY) -m golden.train --recipe $(RECIPE) --data $(DATA) --out golden/models/$(RECIPE).npz
+
+results: setup  ## Measure the trained models from the recordings to the RTL: docs/results.md (FSDD= HAR= SKAB= folders)
+	$(PY) scripts/results.py $(if $(FSDD),--fsdd $(FSDD)) $(if $(HAR),--har $(HAR)) $(if $(SKAB),--skab $(SKAB))
 
 clean:  ## Remove builds and reports
 	rm -rf build reports

@@ -62,7 +62,11 @@ def parser():
     add("--data", required=True, type=Path, help="folder or file of the data set")
     add("--target", metavar="NAME", help="column to learn, for csv and skab (docs/data.md)")
     add(
-        "--out", required=True, type=Path, help="model file to write (.npz); log and plot go beside"
+        "--out",
+        required=True,
+        type=Path,
+        help="model file to write (.npz); beside it go the log, its plot, and OUT.dense.npz: "
+        "the quantised network before it was retrained",
     )
     add("--seed", type=int, default=1, help="of every random choice (default: 1)")
     add("--resume", action="store_true", help="go on where a run with equal settings was cut off")
@@ -83,7 +87,8 @@ def parser():
     add("--block", type=int, default=1, help="rows of channel data in a time step (default: 1)")
     add("--smooth", type=int, metavar="N", help="rows of channel data that a step looks back on "
         "(default: those of --block)")  # fmt: skip
-    add("--spread", action="store_true", help="deviations over those rows as features too")
+    add("--spread", action=argparse.BooleanOptionalAction, default=False,
+        help="deviations over those rows as features too")  # fmt: skip
     add("--spread-floor", type=float, default=0.1, metavar="E", help="floor of a deviation before "
         "its logarithm, in deviations of the channel (default: 0.1)")  # fmt: skip
     add("--scale", type=float, default=1.0, help="deviation of the features (default: 1.0)")
@@ -217,6 +222,10 @@ class Training:
         epochs = getattr(self.args, f"epochs_{stage}")
         optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
         done, best, best_state, waited = 0, float("inf"), None, 0
+        if stage == "delta":
+            # So that ``--start`` gives what a whole run does, and ablations differ in one thing.
+            self.rng = np.random.default_rng([self.args.seed, 2])
+            torch.manual_seed(self.args.seed + 2)
         if saved:
             net.load_state_dict(saved["net"])
             optimizer.load_state_dict(saved["optimizer"])
@@ -378,6 +387,7 @@ def main(arguments=None):
         training = Training(args)
         training.run()
         model, quantisation = training.model()
+        save_model(args.out.with_suffix(".dense.npz"), training.dense.with_theta(0, 0))
         save_model(args.out, model)
     except (ValueError, OSError) as error:
         print(f"golden.train: {error}", file=sys.stderr)

@@ -130,6 +130,7 @@ def test_the_delta_stage_alone_starts_from_an_earlier_run(beeps, tmp_path, unint
     assert train.main(arguments(beeps, out, *SHORT, "--start", str(start))) == 0
     stages = [line.split(",")[0] for line in out.with_suffix(".log.csv").read_text().splitlines()]
     assert stages == ["stage", "delta", "delta"]
+    assert out.read_bytes() == uninterrupted.read_bytes()
 
 
 def test_a_cost_on_moves_makes_states_rest(beeps, tmp_path, uninterrupted):
