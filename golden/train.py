@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from golden import datasets, fixed, synthesis
@@ -81,6 +82,8 @@ def parser():
         "first N epochs of the delta stage")  # fmt: skip
     add("--move-cost", type=float, default=0.0, help="weight of the L1 cost on moves of h in the "
         "delta stage (default: 0)")  # fmt: skip
+    add("--average", type=int, default=0, metavar="N", help="ship the mean of the weights over the "
+        "last N epochs of the delta stage (default: 0, the last ones)")  # fmt: skip
     add("--lut-frac", type=int, default=fixed.LUT_FRAC_MAX, help="fraction bits of tables, 4 to 8")
     add("--floor", type=float, default=FLOOR, help="E0 of log(E + E0) (default: %(default)s)")
     add("--sample-rate", type=int, choices=SAMPLE_RATES, default=8000, help="of sound")
@@ -222,6 +225,7 @@ class Training:
         epochs = getattr(self.args, f"epochs_{stage}")
         optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
         done, best, best_state, waited = 0, float("inf"), None, 0
+        average = AveragedModel(net) if stage == "delta" and self.args.average else None
         if stage == "delta":
             # So that ``--start`` gives what a whole run does, and ablations differ in one thing.
             self.rng = np.random.default_rng([self.args.seed, 2])
@@ -234,12 +238,15 @@ class Training:
             done, best, best_state, waited = (
                 saved[key] for key in ("epoch", "best", "best_state", "waited")
             )
+            if average:
+                average.load_state_dict(saved["average"])
         with tqdm(range(done, epochs), desc=stage, unit="epoch", mininterval=1) as bar:
             for epoch in bar:
                 if waited > patience > 0:
                     break
                 settled = self._set_thresholds(stage, epoch)
-                loss, moves = self._epoch(stage, epoch / epochs, 1 / epochs, optimizer)
+                last = average if epoch >= epochs - self.args.average else None
+                loss, moves = self._epoch(stage, epoch / epochs, 1 / epochs, optimizer, last)
                 wrong = validate(net, self.validation, self.device)
                 log.row(stage, epoch + 1, loss, wrong, moves)
                 bar.set_postfix(loss=f"{loss:.4f}", validation=f"{wrong:.2f}")
@@ -263,8 +270,11 @@ class Training:
                     best=best,
                     best_state=best_state,
                     waited=waited,
+                    average=average.state_dict() if average else None,
                 )
-        if best_state is not None:
+        if average:
+            net.load_state_dict(average.module.state_dict())
+        elif best_state is not None:
             net.load_state_dict(best_state)
 
     def _set_thresholds(self, stage, epoch):
@@ -278,8 +288,10 @@ class Training:
         self.net.recurrent.set_theta(*scaled)
         return share == 1.0
 
-    def _epoch(self, stage, begin, span, optimizer):
+    def _epoch(self, stage, begin, span, optimizer, average=None):
         """One pass over an epoch's draw; ``(mean loss, mean move of h)``.
+
+        `average`: an AveragedModel that takes in the weights after each batch.
 
         The learning rate falls as half a cosine over the stage, `begin` to `begin` + `span` of it.
         """
@@ -308,6 +320,8 @@ class Training:
             optimizer.step()
             if delta:
                 net.recurrent.clamp_weights()
+            if average:
+                average.update_parameters(net)
         return float(np.mean(losses)), float(np.mean(moves)) if moves else float("nan")
 
     def model(self):

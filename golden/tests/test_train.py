@@ -9,6 +9,7 @@ import torch
 from golden import datasets, synthesis, train
 from golden.augment import variant
 from golden.datasets import connected
+from golden.delta_gru import DeltaGRU
 from golden.evaluate import evaluate
 from golden.features import write_wav
 from golden.model_file import load_model
@@ -59,7 +60,10 @@ def test_a_tiny_training_learns_and_reports(beeps, tmp_path, capsys):
     assert str(beeps) not in str(model.extras["training"])
 
 
-SHORT = ("--epochs-float", "2", "--epochs-quantised", "1", "--epochs-delta", "2")
+SHORT = (
+    *("--epochs-float", "2", "--epochs-quantised", "1", "--epochs-delta", "2"),
+    *("--average", "2"),
+)
 
 
 def files_of(out):
@@ -161,6 +165,32 @@ def test_early_stop_keeps_the_best_epoch(beeps, tmp_path, monkeypatch):
     training.run()
     assert len(kept) == 5
     assert torch.equal(training.net.readout.weight, kept[1])
+
+
+def test_the_weights_of_the_last_epochs_are_averaged(beeps, tmp_path, monkeypatch):
+    """What ships is the mean over every batch of the last epoch, and of no other."""
+    seen, whole_epoch = [], train.Training._epoch
+
+    def epoch(self, *args):
+        seen.append([])
+        return whole_epoch(self, *args)
+
+    clamp = DeltaGRU.clamp_weights
+
+    def clamp_weights(self):
+        clamp(self)
+        if seen:
+            seen[-1].append(self.weight_hh[0].detach().clone())
+
+    monkeypatch.setattr(train.Training, "_epoch", epoch)
+    monkeypatch.setattr(DeltaGRU, "clamp_weights", clamp_weights)
+    epochs = ("--epochs-float", "0", "--epochs-quantised", "0", "--epochs-delta", "3")
+    more = (*epochs, "--variants", "0", "--average", "1")
+    training = train.Training(train.parse_arguments(arguments(beeps, tmp_path / "m.npz", *more)))
+    training.run()
+    assert len(seen[-1]) > 5
+    expected = torch.stack(seen[-1]).mean(dim=0)
+    torch.testing.assert_close(training.net.recurrent.weight_hh[0].detach(), expected)
 
 
 def test_thresholds_rise_over_the_ramp(beeps, tmp_path, monkeypatch):
