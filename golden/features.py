@@ -109,23 +109,32 @@ def log_mel(samples, floor=FLOOR, sample_rate=SAMPLE_RATE):
 
 @dataclass(frozen=True, eq=False)
 class Extractor:
-    """Log-mel features on a fixed scale: `mean`, `std` float64 (40,), `floor` E0."""
+    """Log-mel features on a fixed scale: `mean`, `std` float64 (40,), `floor` E0.
+
+    A step is the mean of the last `smooth` frames: what chance adds to a band changes from frame to
+    frame, the sound hardly does.
+    """
 
     mean: np.ndarray
     std: np.ndarray
     floor: float = FLOOR
     sample_rate: int = SAMPLE_RATE
+    smooth: int = 1
 
     @classmethod
-    def fitted(cls, recordings, floor=FLOOR, sample_rate=SAMPLE_RATE, scale=1.0):
+    def fitted(cls, recordings, floor=FLOOR, sample_rate=SAMPLE_RATE, scale=1.0, smooth=1):
         """The extractor whose features have mean 0 and deviation `scale` over `recordings`."""
-        frames = np.concatenate([log_mel(samples, floor, sample_rate) for samples in recordings])
-        return cls(frames.mean(axis=0), frames.std(axis=0) / scale, floor, sample_rate)
+        made = cls(None, None, floor, sample_rate, smooth)
+        frames = np.concatenate([made._steps(samples) for samples in recordings])
+        return replace(made, mean=frames.mean(axis=0), std=frames.std(axis=0) / scale)
 
     def __call__(self, samples):
         """Features int16 (T, 40), Q8.8, of samples (N,)."""
-        scaled = (log_mel(samples, self.floor, self.sample_rate) - self.mean) / self.std
-        return fixed.to_fixed(scaled, fixed.X_FRAC, fixed.X_BITS)
+        return fixed.to_fixed((self._steps(samples) - self.mean) / self.std, fixed.X_FRAC, 16)
+
+    def _steps(self, samples):
+        frames = log_mel(samples, self.floor, self.sample_rate)
+        return _trailing(frames, self.smooth, 1).mean(axis=2)
 
     def extras(self):
         """What a model file must hold to make these features again."""
@@ -140,6 +149,7 @@ class Extractor:
             "features.high_hz": np.float64(framing.high_hz),
             "features.level_rms": np.float64(LEVEL_RMS),
             "features.floor": np.float64(self.floor),
+            "features.smooth": np.int64(self.smooth),
             "features.mean": self.mean,
             "features.std": self.std,
         }
@@ -196,15 +206,9 @@ class Channels:
 
     def _steps(self, signal):
         signal = np.asarray(signal, dtype=np.float64)
-        steps = len(signal) // self.block
-        if not steps:
+        if len(signal) < self.block:
             raise ValueError(f"signal: found {len(signal)} rows, expected at least {self.block}")
-        # Before the first row the channel is taken to have rested there.
-        before = max(0, self.window - self.block)
-        padded = np.concatenate([np.repeat(signal[:1], before, axis=0), signal])
-        first = before + self.block - self.window
-        rows = np.lib.stride_tricks.sliding_window_view(padded[first:], self.window, axis=0)
-        rows = rows[:: self.block][:steps]
+        rows = _trailing(signal, self.window, self.block)
         means = rows.mean(axis=2)
         if not self.spread:
             return means
@@ -226,6 +230,17 @@ class Channels:
             "features.std": self.std,
             **({"features.floors": self.floors} if self.spread else {}),
         }
+
+
+def _trailing(rows, window, block):
+    """The last `window` of `rows` (T, I) at the end of every block: (T // block, I, window).
+
+    Before the first row everything is taken to have rested there.
+    """
+    before = max(0, window - block)
+    padded = np.concatenate([np.repeat(rows[:1], before, axis=0), rows])[before + block - window :]
+    view = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)
+    return view[::block][: len(rows) // block]
 
 
 def features_from_model(model):
@@ -250,12 +265,15 @@ def features_from_model(model):
             raise ModelFileError(
                 f"model: features.sample_rate: found {rate}, expected one of {SAMPLE_RATES}"
             )
-        made = Extractor(mean, std, float(extra(extras, "features.floor")), rate)
+        smooth = int(extras.get("features.smooth", 1))  # older files have none
+        made = Extractor(mean, std, float(extra(extras, "features.floor")), rate, smooth)
     else:
         raise ModelFileError(
             f"model: features.kind: found {kind!r}, expected 'log-mel' or 'channels'"
         )
     for key, value in made.extras().items():
+        if key == "features.smooth" and key not in extras:
+            continue
         if not np.array_equal(extra(extras, key), value):
             raise ModelFileError(f"model: {key}: found {extras[key]}, expected {value}")
     for name in ("mean", "std"):

@@ -88,8 +88,8 @@ def parser():
     add("--floor", type=float, default=FLOOR, help="E0 of log(E + E0) (default: %(default)s)")
     add("--sample-rate", type=int, choices=SAMPLE_RATES, default=8000, help="of sound")
     add("--block", type=int, default=1, help="rows of channel data in a time step (default: 1)")
-    add("--smooth", type=int, metavar="N", help="rows of channel data that a step looks back on "
-        "(default: those of --block)")  # fmt: skip
+    add("--smooth", type=int, metavar="N", help="rows of channel data, or frames of sound, that a "
+        "step is the mean of (default: those of --block)")  # fmt: skip
     add("--spread", action=argparse.BooleanOptionalAction, default=False,
         help="deviations over those rows as features too")  # fmt: skip
     add("--spread-floor", type=float, default=0.1, metavar="E", help="floor of a deviation before "
@@ -174,7 +174,8 @@ class Training:
                 f"--sample-rate: found {args.sample_rate}, expected that of the set: "
                 f"{dataset.rate:g}"
             )
-        return Extractor.fitted(signals, args.floor, args.sample_rate, args.scale)
+        options = (args.floor, args.sample_rate, args.scale, args.smooth or 1)
+        return Extractor.fitted(signals, *options)
 
     def _float_network(self):
         """A torch GRU with orthogonal recurrent weights, gate by gate, and its read-out."""
