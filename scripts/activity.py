@@ -24,15 +24,12 @@ if str(ROOT) not in sys.path:
 
 from golden import datasets  # noqa: E402
 from golden.activity import activities, picture, table  # noqa: E402
-from golden.datasets import DatasetError  # noqa: E402
 from golden.features import BANDS, FLOOR, Channels, Extractor  # noqa: E402
 from scripts.command_line import (  # noqa: E402
-    BAD_INPUT,
-    INTERRUPTED,
-    OK,
     BadInputError,
     Parser,
     check_output,
+    status_of,
     whole_number,
 )
 
@@ -71,46 +68,43 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_arguments(argv)
-    try:
-        thetas = [whole_number(word, "--theta", 0, 32767) for word in args.theta.split(",")]
-        blocks = [whole_number(word, "--block", 1, 100_000) for word in args.block.split(",")]
-        hidden = [whole_number(word, "--hidden", 8, 1024, 8) for word in args.hidden.split(",")]
-        limit = whole_number(args.limit, "--limit", 1, 10**9)
-        if len(set(hidden)) != 1 or len(hidden) > 4:
-            raise BadInputError(f"--hidden: found {args.hidden}, expected 1 to 4 equal sizes")
-        check_output(args.output, "--output")
-        dataset = datasets.load_as_typed(args.set, args.data, args.target)
-        print(dataset.summary())
-        examples = dataset.of_split("train")
-        signals = [e.signal for e in examples[:: max(1, len(examples) // limit)]][:limit]
-        for block in blocks if dataset.channels else [1]:
-            if dataset.channels:
-                extract, rate = (
-                    Channels.fitted(dataset.channels, signals, block),
-                    dataset.rate / block,
-                )
-                names = list(dataset.channels)
-            else:
-                extract, rate = Extractor.fitted(signals, args.floor), 100.0
-                names = [f"band {i}" for i in range(BANDS)]
-            found = activities(
-                [extract(signal) for signal in signals],
-                thetas,
-                hidden,
-                lambda t: tqdm(t, unit="Θ", leave=False),
+    return status_of("activity.py", lambda: show(args), ())
+
+
+def show(args: argparse.Namespace) -> None:
+    """Everything the command does; raises what it ends in otherwise."""
+    thetas = [whole_number(word, "--theta", 0, 32767) for word in args.theta.split(",")]
+    blocks = [whole_number(word, "--block", 1, 100_000) for word in args.block.split(",")]
+    hidden = [whole_number(word, "--hidden", 8, 1024, 8) for word in args.hidden.split(",")]
+    limit = whole_number(args.limit, "--limit", 1, 10**9)
+    if len(set(hidden)) != 1 or len(hidden) > 4:
+        raise BadInputError(f"--hidden: found {args.hidden}, expected 1 to 4 equal sizes")
+    check_output(args.output, "--output")
+    dataset = datasets.load_as_typed(args.set, args.data, args.target)
+    print(dataset.summary())
+    examples = dataset.of_split("train")
+    signals = [e.signal for e in examples[:: max(1, len(examples) // limit)]][:limit]
+    for block in blocks if dataset.channels else [1]:
+        if dataset.channels:
+            extract, rate = (
+                Channels.fitted(dataset.channels, signals, block),
+                dataset.rate / block,
             )
-            print(f"\n{rate:g} steps a second, {len(hidden)} layers of {hidden[0]} units:")
-            print(table(found))
-            if block == blocks[0]:
-                picture(args.output, f"{args.set}: {len(signals)} sequences", names, found, rate)
-    except KeyboardInterrupt:
-        print("activity.py: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except (BadInputError, DatasetError, ValueError, OSError) as error:
-        print(f"activity.py: {' '.join(str(error).split())}", file=sys.stderr)
-        return BAD_INPUT
+            names = list(dataset.channels)
+        else:
+            extract, rate = Extractor.fitted(signals, args.floor), 100.0
+            names = [f"band {i}" for i in range(BANDS)]
+        found = activities(
+            [extract(signal) for signal in signals],
+            thetas,
+            hidden,
+            lambda t: tqdm(t, unit="Θ", leave=False),
+        )
+        print(f"\n{rate:g} steps a second, {len(hidden)} layers of {hidden[0]} units:")
+        print(table(found))
+        if block == blocks[0]:
+            picture(args.output, f"{args.set}: {len(signals)} sequences", names, found, rate)
     print(f"\n{args.output}")
-    return OK
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,6 +26,30 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"{self.prog}: {message} (--help explains)\n")
+
+
+def status_of(
+    program: str,
+    work: Callable[[], None],
+    failures: tuple[type[Exception], ...],
+    mistakes: tuple[type[Exception], ...] = (ValueError, OSError),
+) -> int:
+    """Do the work of a command; its exit status, with one line on stderr unless that is 0.
+
+    ``failures`` are what a right command can end in, ``mistakes`` what a wrong one ends in.
+    """
+    try:
+        work()
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except failures as error:
+        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        return FAILED
+    except mistakes as error:
+        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    return OK
 
 
 def add_thresholds(parser: argparse.ArgumentParser, default: str) -> None:

@@ -22,15 +22,12 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from golden import datasets, train  # noqa: E402
-from golden.datasets import DatasetError  # noqa: E402
 from golden.evaluate import prepare  # noqa: E402
-from golden.model_file import ModelFileError, load_model  # noqa: E402
+from golden.model_file import load_model  # noqa: E402
 from golden.operating_point import OperatingPoint, Platform, measure  # noqa: E402
 from golden.tuning import loss_of  # noqa: E402
-from scripts.command_line import BAD_INPUT, FAILED, OK, BadInputError, Parser  # noqa: E402
-from tb.env.build import BuildError, SimulationError  # noqa: E402
-from tb.env.compare import MismatchError  # noqa: E402
-from tb.env.confirm import confirm  # noqa: E402
+from scripts.command_line import BadInputError, Parser, status_of  # noqa: E402
+from tb.env.confirm import RTL_FAILURES, confirm  # noqa: E402
 from tb.env.dram import load_dram  # noqa: E402
 
 MODELS = ROOT / "golden" / "models"
@@ -60,30 +57,27 @@ def thetas(point: OperatingPoint) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_arguments(argv)
+    return status_of("results.py", lambda: write_page(args), RTL_FAILURES)
+
+
+def write_page(args: argparse.Namespace) -> None:
+    """Everything the command does; raises what it ends in otherwise."""
     recipes = train.recipes()
-    try:
-        names = [args.only] if args.only else list(recipes)
-        unknown = [name for name in names if name not in recipes]
-        if unknown:
-            raise BadInputError(f"--only: found {unknown[0]!r}, expected {', '.join(recipes)}")
-        names = [name for name in names if getattr(args, FOLDER_OF[recipes[name]["set"]])]
-        if not names:
-            raise BadInputError("--fsdd, --har, --skab: found none, expected a folder")
-        lines, runs = [], []
-        for name in tqdm(names, unit="model"):
-            measured, ran = results_of(name, recipes[name]["set"], args)
-            lines += measured
-            runs.append(ran)
-        page = "\n".join([*HEAD, *lines, *RTL_HEAD, *runs]) + "\n"
-        args.output.write_text(page, encoding="utf-8")
-    except (MismatchError, SimulationError, BuildError) as error:
-        print(f"results.py: {error}", file=sys.stderr)
-        return FAILED
-    except (BadInputError, ModelFileError, DatasetError, ValueError, OSError) as error:
-        print(f"results.py: {' '.join(str(error).split())}", file=sys.stderr)
-        return BAD_INPUT
+    names = [args.only] if args.only else list(recipes)
+    unknown = [name for name in names if name not in recipes]
+    if unknown:
+        raise BadInputError(f"--only: found {unknown[0]!r}, expected {', '.join(recipes)}")
+    names = [name for name in names if getattr(args, FOLDER_OF[recipes[name]["set"]])]
+    if not names:
+        raise BadInputError("--fsdd, --har, --skab: found none, expected a folder")
+    lines, runs = [], []
+    for name in tqdm(names, unit="model"):
+        measured, ran = results_of(name, recipes[name]["set"], args)
+        lines += measured
+        runs.append(ran)
+    page = "\n".join([*HEAD, *lines, *RTL_HEAD, *runs]) + "\n"
+    args.output.write_text(page, encoding="utf-8")
     print(page)
-    return OK
 
 
 HEAD = """\

@@ -24,24 +24,16 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from golden.datasets import DatasetError  # noqa: E402
-from golden.model_file import ModelFileError  # noqa: E402
 from golden.operating_point import OperatingPoint, grid, heading, measure, pareto, row  # noqa: E402
 from golden.sweep import measure_all, picture  # noqa: E402
 from golden.tuning import loss_of  # noqa: E402
 from scripts import study  # noqa: E402
 from scripts.command_line import (  # noqa: E402
-    BAD_INPUT,
-    FAILED,
-    INTERRUPTED,
-    OK,
-    BadInputError,
     Parser,
+    status_of,
     whole_number,
 )
-from tb.env.build import BuildError, SimulationError  # noqa: E402
-from tb.env.compare import MismatchError  # noqa: E402
-from tb.env.dram import DramError  # noqa: E402
+from tb.env.confirm import RTL_FAILURES  # noqa: E402
 
 DEFAULT_THETAS = "0,16,32,48,64,96,128"
 EXAMPLES = """examples:
@@ -94,67 +86,62 @@ def write_csv(path: Path, points: list[OperatingPoint], front: list[OperatingPoi
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_arguments(argv)
+    return status_of("sweep.py", lambda: sweep(args), RTL_FAILURES)
+
+
+def sweep(args: argparse.Namespace) -> None:
+    """Everything the command does; raises what it ends in otherwise."""
     started = time.monotonic()
-    try:
-        theta_x, theta_h = values(args.theta_x, "--theta-x"), values(args.theta_h, "--theta-h")
-        study.output_folder(args.output)
-        asked = study.load(args)
-        model = asked.model
-        thetas = grid(theta_x, theta_h, model.num_layers, args.per_layer)
-        zero = ((0,) * model.num_layers,) * 2
-        own = tuple(tuple(map(int, theta)) for theta in (model.theta_x, model.theta_h))
-        thetas = list(dict.fromkeys([zero, own, *thetas]))
-        with tqdm(total=len(thetas), unit="point", desc="integer model", leave=False) as bar:
-            points = measure_all(model, asked.items, thetas, asked.platform, asked.jobs, bar.update)
-        reference, shipped = points[:2]
-        chosen = cheapest(points, reference, args.max_loss)
-        front = pareto(points)
-        marked = [("Θ = 0", reference)]
-        if shipped is not reference:
-            marked.append(("in the model file", shipped))
-        if chosen not in (reference, shipped):
-            marked.append((f"cheapest within {args.max_loss:g}", chosen))
-        test = [
-            (name, measure(model, asked.test, p.theta_x, p.theta_h, asked.platform))
-            for name, p in marked
-        ]
-        title = (
-            f"{Path(args.model).name}: {len(points)} choices of thresholds on "
-            f"{len(asked.items)} sequences, {args.split} split"
-        )
-        text = [
-            f"{title}; {asked.platform.clock_mhz:g} MHz, DRAM {args.dram}, 64-bit port",
-            "",
-            "Pareto front of error and weight bytes:",
-            heading(points),
-            *map(row, front),
-            "",
-            f"chosen, {args.split} split:",
-            heading(points),
-            *(f"{row(p)}   {name}" for name, p in marked),
-            "",
-            "the same on the test split:",
-            heading(points),
-            *(f"{row(p)}   {name}" for name, p in test),
-        ]
-        print("\n".join(text))
-        confirmed = study.confirmations(asked, marked)
-        print("\n" + "\n".join(confirmed))
-        write_csv(args.output.with_suffix(".csv"), points, front)
-        report = "\n".join([*text, "", *confirmed])
-        args.output.with_suffix(".md").write_text(f"```\n{report}\n```\n", encoding="utf-8")
-        picture(args.output.with_suffix(".png"), title, points, [(p, n) for n, p in marked])
-    except KeyboardInterrupt:
-        print("sweep.py: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except (MismatchError, SimulationError, BuildError) as error:
-        print(f"sweep.py: {error}", file=sys.stderr)
-        return FAILED
-    except (BadInputError, ModelFileError, DatasetError, DramError, ValueError, OSError) as error:
-        print(f"sweep.py: {' '.join(str(error).split())}", file=sys.stderr)
-        return BAD_INPUT
+    theta_x, theta_h = values(args.theta_x, "--theta-x"), values(args.theta_h, "--theta-h")
+    study.output_folder(args.output)
+    asked = study.load(args)
+    model = asked.model
+    thetas = grid(theta_x, theta_h, model.num_layers, args.per_layer)
+    zero = ((0,) * model.num_layers,) * 2
+    own = tuple(tuple(map(int, theta)) for theta in (model.theta_x, model.theta_h))
+    thetas = list(dict.fromkeys([zero, own, *thetas]))
+    with tqdm(total=len(thetas), unit="point", desc="integer model", leave=False) as bar:
+        points = measure_all(model, asked.items, thetas, asked.platform, asked.jobs, bar.update)
+    at = dict(zip(thetas, points, strict=True))
+    reference, shipped = at[zero], at[own]
+    chosen = cheapest(points, reference, args.max_loss)
+    front = pareto(points)
+    marked = [("Θ = 0", reference)]
+    if shipped is not reference:
+        marked.append(("in the model file", shipped))
+    if chosen not in (reference, shipped):
+        marked.append((f"cheapest within {args.max_loss:g}", chosen))
+    test = [
+        (name, measure(model, asked.test, p.theta_x, p.theta_h, asked.platform))
+        for name, p in marked
+    ]
+    title = (
+        f"{Path(args.model).name}: {len(points)} choices of thresholds on "
+        f"{len(asked.items)} sequences, {args.split} split"
+    )
+    text = [
+        f"{title}; {asked.platform.clock_mhz:g} MHz, DRAM {args.dram}, 64-bit port",
+        "",
+        "Pareto front of error and weight bytes:",
+        heading(points),
+        *map(row, front),
+        "",
+        f"chosen, {args.split} split:",
+        heading(points),
+        *(f"{row(p)}   {name}" for name, p in marked),
+        "",
+        "the same on the test split:",
+        heading(points),
+        *(f"{row(p)}   {name}" for name, p in test),
+    ]
+    print("\n".join(text))
+    confirmed = study.confirmations(asked, marked)
+    print("\n" + "\n".join(confirmed))
+    write_csv(args.output.with_suffix(".csv"), points, front)
+    report = "\n".join([*text, "", *confirmed])
+    args.output.with_suffix(".md").write_text(f"```\n{report}\n```\n", encoding="utf-8")
+    picture(args.output.with_suffix(".png"), title, points, [(p, n) for n, p in marked])
     print(f"\n{args.output}.csv, .md, .png; {time.monotonic() - started:.0f} s")
-    return OK
 
 
 if __name__ == "__main__":

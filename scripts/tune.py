@@ -23,24 +23,18 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from golden.datasets import DatasetError  # noqa: E402
-from golden.model_file import ModelFileError, save_model  # noqa: E402
+from golden.model_file import save_model  # noqa: E402
 from golden.operating_point import heading, measure, row  # noqa: E402
 from golden.tuning import Budget, TuningError, tune  # noqa: E402
 from scripts import study  # noqa: E402
 from scripts.command_line import (  # noqa: E402
-    BAD_INPUT,
-    FAILED,
-    INTERRUPTED,
-    OK,
     BadInputError,
     Parser,
     check_output,
+    status_of,
     whole_number,
 )
-from tb.env.build import BuildError, SimulationError  # noqa: E402
-from tb.env.compare import MismatchError  # noqa: E402
-from tb.env.dram import DramError  # noqa: E402
+from tb.env.confirm import RTL_FAILURES  # noqa: E402
 
 EXAMPLES = """examples:
   python scripts/tune.py --model M.npz --set har --data FOLDER --latency-us 5 --output TUNED.npz
@@ -73,51 +67,45 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_arguments(argv)
-    try:
-        for option, value in (("--latency-us", args.latency_us), ("--max-loss", args.max_loss)):
-            if value is not None and not 0 <= value < float("inf"):
-                raise BadInputError(f"{option}: found {value:g}, expected a number from 0 up")
-        trials = whole_number(args.trials, "--trials", 1, 100_000)
-        largest = whole_number(args.largest, "--largest", 4, 32764)
-        check_output(args.output, "--output")
-        budget = Budget(args.latency_us, args.max_loss)
-        asked = study.load(args)
-        with tqdm(total=trials, unit="trial", desc="integer model", leave=False) as bar:
-            tuned = tune(
-                asked.model,
-                asked.items,
-                budget,
-                asked.platform,
-                trials,
-                asked.seed,
-                largest,
-                lambda _: bar.update(),
-            )
-        best, zero = tuned.best, tuned.reference
-        print(f"{len(tuned.tried)} choices of thresholds tried; budget: {budget}")
-        for split, items in ((args.split, None), ("test", asked.test)):
-            print(f"\n{split} split:\n{heading([best])}")
-            for name, point in (("Θ = 0", zero), ("tuned", best)):
-                if items is not None:
-                    theta = point.theta_x, point.theta_h
-                    point = measure(asked.model, items, *theta, asked.platform)
-                print(f"{row(point)}   {name}")
-        confirmed = study.confirmations(asked, [("tuned", best)])
-        print("\n" + "\n".join(confirmed))
-        model = asked.model.with_theta(best.theta_x, best.theta_h)
-        said = tuned.extras(budget, trials, asked.seed, args.split)
-        save_model(args.output, dataclasses.replace(model, extras={**model.extras, **said}))
-    except KeyboardInterrupt:
-        print("tune.py: interrupted, nothing written", file=sys.stderr)
-        return INTERRUPTED
-    except (TuningError, MismatchError, SimulationError, BuildError) as error:
-        print(f"tune.py: {' '.join(str(error).split())}", file=sys.stderr)
-        return FAILED
-    except (BadInputError, ModelFileError, DatasetError, DramError, ValueError, OSError) as error:
-        print(f"tune.py: {' '.join(str(error).split())}", file=sys.stderr)
-        return BAD_INPUT
+    return status_of("tune.py", lambda: tune_file(args), (TuningError, *RTL_FAILURES))
+
+
+def tune_file(args: argparse.Namespace) -> None:
+    """Everything the command does; raises what it ends in otherwise."""
+    for option, value in (("--latency-us", args.latency_us), ("--max-loss", args.max_loss)):
+        if value is not None and not 0 <= value < float("inf"):
+            raise BadInputError(f"{option}: found {value:g}, expected a number from 0 up")
+    trials = whole_number(args.trials, "--trials", 1, 100_000)
+    largest = whole_number(args.largest, "--largest", 4, 32764)
+    check_output(args.output, "--output")
+    budget = Budget(args.latency_us, args.max_loss)
+    asked = study.load(args)
+    with tqdm(total=trials, unit="trial", desc="integer model", leave=False) as bar:
+        tuned = tune(
+            asked.model,
+            asked.items,
+            budget,
+            asked.platform,
+            trials,
+            asked.seed,
+            largest,
+            lambda _: bar.update(),
+        )
+    best, zero = tuned.best, tuned.reference
+    print(f"{len(tuned.tried)} choices of thresholds tried; budget: {budget}")
+    for split, items in ((args.split, None), ("test", asked.test)):
+        print(f"\n{split} split:\n{heading([best])}")
+        for name, point in (("Θ = 0", zero), ("tuned", best)):
+            if items is not None:
+                theta = point.theta_x, point.theta_h
+                point = measure(asked.model, items, *theta, asked.platform)
+            print(f"{row(point)}   {name}")
+    confirmed = study.confirmations(asked, [("tuned", best)])
+    print("\n" + "\n".join(confirmed))
+    model = asked.model.with_theta(best.theta_x, best.theta_h)
+    said = tuned.extras(budget, trials, asked.seed, args.split)
+    save_model(args.output, dataclasses.replace(model, extras={**model.extras, **said}))
     print(f"\n{args.output}: thresholds x {best.theta_x}, h {best.theta_h}")
-    return OK
 
 
 if __name__ == "__main__":

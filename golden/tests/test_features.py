@@ -85,6 +85,24 @@ def test_fitted_features_have_mean_0_and_deviation_1_in_q8_8(rng):
     np.testing.assert_allclose(x.std(axis=0), 256, atol=1)
 
 
+def test_a_smooth_step_is_the_mean_of_its_last_frames(rng):
+    samples = rng.normal(0, 0.1, 4000)
+    frames = log_mel(samples)
+    extract = Extractor(np.zeros(40), np.ones(40), smooth=3)
+    padded = np.concatenate([frames[:1], frames[:1], frames])
+    expected = [padded[t : t + 3].mean(axis=0) for t in range(len(frames))]
+    assert np.array_equal(extract(samples), np.rint(256 * np.array(expected)))
+    rough = Extractor(np.zeros(40), np.ones(40))
+    moves = [np.abs(np.diff(e(samples).astype(int), axis=0)).mean() for e in (rough, extract)]
+    assert moves[1] < 0.6 * moves[0]
+
+
+def test_files_from_before_smoothing_are_read(model, rng):
+    old = {k: v for k, v in model.extras.items() if k != "features.smooth"}
+    extract = features_from_model(dataclasses.replace(model, extras=old))
+    assert extract.smooth == 1
+
+
 def test_the_extractor_comes_back_from_a_model_file(tmp_path, model, rng):
     save_model(tmp_path / "m.npz", model)
     samples = rng.normal(size=3000)
