@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
 
 from golden import fixed
 from golden.batch import hold, run_batch
 from golden.convert import convert_gru
+from golden.network import orthogonal_gru
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +45,7 @@ def input_activity(signals, theta):
 def untrained_model(inputs, hidden, seed=1):
     """An integer model with orthogonal recurrent weights, as training begins with."""
     torch.manual_seed(seed)
-    gru = nn.GRU(inputs, hidden[0], len(hidden))
-    for i in range(gru.num_layers):
-        for gate in getattr(gru, f"weight_hh_l{i}").data.split(hidden[0]):
-            nn.init.orthogonal_(gate)
-    return convert_gru(gru)[0]
+    return convert_gru(orthogonal_gru(inputs, hidden[0], len(hidden)))[0]
 
 
 def activities(signals, thetas, hidden=(128, 128), progress=lambda items: items):

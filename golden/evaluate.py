@@ -27,24 +27,31 @@ class Evaluation:
         """How many times fewer weight bytes than a dense GRU, which reads all at every step."""
         return self.dense_bytes / self.bytes_per_step if self.bytes_per_step else float("inf")
 
-    def row(self, name):
-        """One line of the table that `heading` heads."""
-        rates = " ".join(
+    def rates(self):
+        """Firing rates of every layer, as cells under `rate_heading`."""
+        return " ".join(
             f"{f'{100 * x:.1f} / {100 * h:.1f}':>13}"
             for x, h in zip(self.firing_x, self.firing_h, strict=True)
         )
+
+    def row(self, name):
+        """One line of the table that `heading` heads."""
         wrong = f"{self.score.wrong}/{self.score.total}" if self.score.task != "regression" else ""
         return (
-            f"{name:<26} {wrong:>12} {self.score.value:>13.2f} {rates} "
+            f"{name:<26} {wrong:>12} {self.score.value:>13.2f} {self.rates()} "
             f"{self.bytes_per_step:>10.0f} {self.saving:>6.1f}x"
         )
 
 
+def rate_heading(layers):
+    """The heading over `Evaluation.rates`."""
+    return " ".join(f"{f'L{i} dx/dh %':>13}" for i in range(layers))
+
+
 def heading(task, layers):
     """The heading of a table of evaluations."""
-    rates = " ".join(f"{f'L{i} dx/dh %':>13}" for i in range(layers))
     return (
-        f"{'thresholds':<26} {'wrong':>12} {METRICS[task]:>13} {rates} "
+        f"{'thresholds':<26} {'wrong':>12} {METRICS[task]:>13} {rate_heading(layers)} "
         f"{'bytes/step':>10} {'saving':>7}"
     )
 

@@ -243,12 +243,16 @@ def _trailing(rows, window, block):
     return view[::block][: len(rows) // block]
 
 
+# What files from before there was a choice do not say.
+_OLDER_FILES = {"features.smooth": np.int64(1)}
+
+
 def features_from_model(model):
     """The Extractor or Channels that `model` was trained with.
 
     Raises ModelFileError if its extras lack one, or hold one of other frames or bands than these.
     """
-    extras = model.extras
+    extras = {**_OLDER_FILES, **model.extras}
     kind = str(extra(extras, "features.kind"))
     mean, std = extra(extras, "features.mean"), extra(extras, "features.std")
     if kind == "channels":
@@ -265,15 +269,13 @@ def features_from_model(model):
             raise ModelFileError(
                 f"model: features.sample_rate: found {rate}, expected one of {SAMPLE_RATES}"
             )
-        smooth = int(extras.get("features.smooth", 1))  # older files have none
+        smooth = int(extra(extras, "features.smooth"))
         made = Extractor(mean, std, float(extra(extras, "features.floor")), rate, smooth)
     else:
         raise ModelFileError(
             f"model: features.kind: found {kind!r}, expected 'log-mel' or 'channels'"
         )
     for key, value in made.extras().items():
-        if key == "features.smooth" and key not in extras:
-            continue
         if not np.array_equal(extra(extras, key), value):
             raise ModelFileError(f"model: {key}: found {extras[key]}, expected {value}")
     for name in ("mean", "std"):

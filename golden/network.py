@@ -18,6 +18,15 @@ class Item:
     target: object
 
 
+def orthogonal_gru(inputs, hidden, layers):
+    """A torch.nn.GRU with orthogonal recurrent weights, gate by gate: what training begins with."""
+    gru = nn.GRU(inputs, hidden, layers)
+    for i in range(layers):
+        for gate in getattr(gru, f"weight_hh_l{i}").data.split(hidden):
+            nn.init.orthogonal_(gate)
+    return gru
+
+
 class SequenceNet(nn.Module):
     """`recurrent` is a torch.nn.GRU or a DeltaGRU with output (T, B, H), not batch_first.
 

@@ -4,13 +4,12 @@ Accuracy and firing come from the integer model on real recordings, cycles from 
 model (`golden.timing`), so hundreds of choices take minutes; the RTL confirms those that matter.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from golden import timing
-from golden.evaluate import Evaluation, evaluate_items
+from golden.evaluate import Evaluation, evaluate_items, rate_heading
 
 # Energy of a DRAM access, the lower end of 1.3 to 2.6 nJ for 64 bits, interface included, and of
 # an 8-bit multiplication with a 32-bit addition in 45 nm: M. Horowitz, "Computing's Energy Problem
@@ -108,13 +107,12 @@ def measure(
     theta_x=None,
     theta_h=None,
     platform: Platform | None = None,
-    progress: Callable | None = None,
 ):
     """The OperatingPoint of `model` at thresholds (Q8.8; None: its own) on Items of a data set."""
     platform = platform or Platform()
     tuned = model.with_theta(theta_x, theta_h)
     traces = []
-    evaluation = evaluate_items(tuned, items, progress=progress, keep=traces)
+    evaluation = evaluate_items(tuned, items, keep=traces)
     cycles, steps = [], 0
     for trace in traces:
         if steps >= TIMING_STEPS:
@@ -155,7 +153,7 @@ def heading(points):
     """The heading of a table of points."""
     name = points[0].evaluation.score.name
     layers = len(points[0].theta_x)
-    rates = " ".join(f"{f'L{i} dx/dh %':>13}" for i in range(layers))
+    rates = rate_heading(layers)
     return (
         f"{'thresholds, Q8.8':<26} {name:>13} {rates} {'bytes/step':>10} {'saving':>7} "
         f"{'us/step':>8} {'p99':>7} {'uJ DRAM':>8} {'uJ wall':>8}"
@@ -165,12 +163,8 @@ def heading(points):
 def row(point):
     """One point under `heading`."""
     seen = point.evaluation
-    rates = " ".join(
-        f"{f'{100 * x:.1f} / {100 * h:.1f}':>13}"
-        for x, h in zip(seen.firing_x, seen.firing_h, strict=True)
-    )
     return (
-        f"{point.name:<26} {point.error:>13.3f} {rates} {seen.bytes_per_step:>10.0f} "
+        f"{point.name:<26} {point.error:>13.3f} {seen.rates()} {seen.bytes_per_step:>10.0f} "
         f"{seen.saving:>6.1f}x {point.latency_us:>8.2f} {point.latency_percentile_us(99):>7.2f} "
         f"{point.dram_uj:>8.3f} {point.wall_uj:>8.1f}"
     )

@@ -25,7 +25,7 @@ from golden.delta_gru import DeltaGRU
 from golden.evaluate import evaluate_items, heading, make_item, prepare
 from golden.features import FLOOR, SAMPLE_RATES, Channels, Extractor
 from golden.model_file import load_model, save_model
-from golden.network import SequenceNet, batches
+from golden.network import SequenceNet, batches, orthogonal_gru
 from golden.pools import pools_of
 from golden.readout import METRICS, POOLINGS, Score, decode
 from golden.training_files import (
@@ -178,12 +178,9 @@ class Training:
         return Extractor.fitted(signals, *options)
 
     def _float_network(self):
-        """A torch GRU with orthogonal recurrent weights, gate by gate, and its read-out."""
+        """A torch GRU and its read-out."""
         args, hidden = self.args, self.args.hidden[0]
-        gru = nn.GRU(self.validation[0].x.shape[1], hidden, len(args.hidden))
-        for i in range(gru.num_layers):
-            for gate in getattr(gru, f"weight_hh_l{i}").data.split(hidden):
-                nn.init.orthogonal_(gate)
+        gru = orthogonal_gru(self.validation[0].x.shape[1], hidden, len(args.hidden))
         pooling = args.pooling or ("last" if self.task == "label" else "none")
         net = SequenceNet(gru, hidden, self.task, self.dataset.labels, pooling, args.dropout)
         if self.task == "regression":
