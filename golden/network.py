@@ -65,9 +65,8 @@ class SequenceNet(nn.Module):
             h = (h * valid[:, :, None]).sum(dim=0) / lengths[:, None]
         return self.readout(self.dropout(h))
 
-    def loss(self, x, lengths, target):
-        """Mean loss of a batch from `batches`: cross entropy, CTC, or squared error."""
-        logits = self(x, lengths)
+    def loss(self, logits, lengths, target):
+        """Mean loss of a batch from its `logits`: cross entropy, CTC, or squared error."""
         if self.task == "ctc":
             labels, counts = target
             scores = logits.log_softmax(dim=2)
@@ -80,6 +79,20 @@ class SequenceNet(nn.Module):
         if self.task == "frames":
             logits, target = logits.flatten(0, 1), target.flatten()
         return nn.functional.cross_entropy(logits, target, ignore_index=_PADDING)
+
+    def distance(self, logits, wanted, lengths):
+        """How far `logits` are from those of a teacher: mean over steps, or sequences if pooled.
+
+        KL divergence of the two distributions, in nats; squared error for a regression (Hinton et
+        al., "Distilling the Knowledge in a Neural Network", 2015, arXiv 1503.02531).
+        """
+        if self.pooling == "none":
+            valid = torch.arange(len(logits), device=logits.device)[:, None] < lengths
+            logits, wanted = logits[valid], wanted[valid]
+        if self.task == "regression":
+            return nn.functional.mse_loss(logits, wanted)
+        scores, wanted = logits.log_softmax(dim=1), wanted.log_softmax(dim=1)
+        return nn.functional.kl_div(scores, wanted, reduction="batchmean", log_target=True)
 
     def extras(self):
         """The read-out as `golden.readout` wants it in a model file."""

@@ -6,6 +6,7 @@ h if asked for. The test split is read once, at the end, by the integer model th
 """
 
 import argparse
+import copy
 import json
 import math
 import sys
@@ -82,6 +83,8 @@ def parser():
         "first N epochs of the delta stage")  # fmt: skip
     add("--move-cost", type=float, default=0.0, help="weight of the L1 cost on moves of h in the "
         "delta stage (default: 0)")  # fmt: skip
+    add("--distill", type=float, default=0.0, metavar="W", help="weight of the distance from what "
+        "the quantised network answers, in the delta stage (default: 0)")  # fmt: skip
     add("--average", type=int, default=0, metavar="N", help="ship the mean of the weights over the "
         "last N epochs of the delta stage (default: 0, the last ones)")  # fmt: skip
     add("--lut-frac", type=int, default=fixed.LUT_FRAC_MAX, help="fraction bits of tables, 4 to 8")
@@ -224,6 +227,10 @@ class Training:
         optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
         done, best, best_state, waited = 0, float("inf"), None, 0
         average = AveragedModel(net) if stage == "delta" and self.args.average else None
+        teacher = None
+        if stage == "delta" and self.args.distill:
+            teacher = copy.deepcopy(net).eval()
+            teacher.recurrent.set_theta(0, 0)
         if stage == "delta":
             # So that ``--start`` gives what a whole run does, and ablations differ in one thing.
             self.rng = np.random.default_rng([self.args.seed, 2])
@@ -244,7 +251,9 @@ class Training:
                     break
                 settled = self._set_thresholds(stage, epoch)
                 last = average if epoch >= epochs - self.args.average else None
-                loss, moves = self._epoch(stage, epoch / epochs, 1 / epochs, optimizer, last)
+                loss, moves = self._epoch(
+                    stage, epoch / epochs, 1 / epochs, optimizer, last, teacher
+                )
                 wrong = validate(net, self.validation, self.device)
                 log.row(stage, epoch + 1, loss, wrong, moves)
                 bar.set_postfix(loss=f"{loss:.4f}", validation=f"{wrong:.2f}")
@@ -286,10 +295,11 @@ class Training:
         self.net.recurrent.set_theta(*scaled)
         return share == 1.0
 
-    def _epoch(self, stage, begin, span, optimizer, average=None):
+    def _epoch(self, stage, begin, span, optimizer, average=None, teacher=None):
         """One pass over an epoch's draw; ``(mean loss, mean move of h)``.
 
-        `average`: an AveragedModel that takes in the weights after each batch.
+        `average`: an AveragedModel that takes in the weights after each batch. `teacher`: a network
+        whose answers are to be kept.
 
         The learning rate falls as half a cosine over the stage, `begin` to `begin` + `span` of it.
         """
@@ -305,8 +315,13 @@ class Training:
         for i, (x, lengths, target) in enumerate(drawn):
             at = begin + span * i / len(drawn)
             optimizer.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * at))
-            loss = net.loss(x, lengths, target)
+            logits = net(x, lengths)
+            loss = net.loss(logits, lengths, target)
             losses.append(loss.item())
+            if teacher:
+                with torch.no_grad():
+                    wanted = teacher(x, lengths)
+                loss = loss + self.args.distill * net.distance(logits, wanted, lengths)
             if delta:
                 move = sum(net.recurrent.moves)
                 moves.append(move.item())

@@ -33,6 +33,11 @@ def sequence(rng, task):
     return Item(x, target)
 
 
+def loss_of(net, batch):
+    x, lengths, target = batch
+    return net.loss(net(x, lengths), lengths, target)
+
+
 @pytest.mark.parametrize(
     ("task", "pooling", "most"),
     [
@@ -56,7 +61,7 @@ def test_every_task_is_learnt(task, pooling, most):
     optimizer = torch.optim.AdamW(net.parameters(), 1e-2)
     for _ in range(40):
         for batch in batches(items, task, 30, rng):
-            loss = net.loss(*batch)
+            loss = loss_of(net, batch)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -82,11 +87,35 @@ def test_padding_of_a_batch_changes_no_loss(task):
     net = SequenceNet(DeltaGRU(3, [8]), 8, task, LABELS[:1] if task == "regression" else LABELS,
                       "last" if task == "label" else "none", dropout=0.0)  # fmt: skip
     (together,) = batches(items, task, 2)
-    alone = [net.loss(*batch).item() for batch in batches(items, task, 1)]
+    alone = [loss_of(net, batch).item() for batch in batches(items, task, 1)]
     weights = [1, 1]
     if task in ("frames", "regression"):  # a mean over steps
         weights = sorted(len(item.x) for item in items)
-    assert net.loss(*together).item() == pytest.approx(np.average(alone, weights=weights), rel=1e-5)
+    found = loss_of(net, together).item()
+    assert found == pytest.approx(np.average(alone, weights=weights), rel=1e-5)
+
+
+@pytest.mark.parametrize("task", ["label", "ctc", "frames", "regression"])
+def test_distance_from_a_teacher_is_zero_only_from_oneself(task):
+    """And padding has no part in it: where the teacher's answers differ there, nothing changes."""
+    torch.manual_seed(5)
+    rng = np.random.default_rng(5)
+    items = [sequence(rng, task) for _ in range(3)]
+    labels = LABELS[:1] if task == "regression" else LABELS
+    net = SequenceNet(
+        DeltaGRU(3, [8]), 8, task, labels, "last" if task == "label" else "none", dropout=0.0
+    )
+    ((x, lengths, _),) = batches(items, task, 3)
+    logits = net(x, lengths).detach()
+    assert net.distance(logits, logits, lengths).item() == pytest.approx(0, abs=1e-6)
+    other = logits.clone()
+    other[..., 0] += 1.0
+    assert net.distance(logits, other, lengths).item() > 0.01
+    if task != "label":
+        padded = logits.clone()
+        padded[lengths.min() :, lengths.argmin(), 0] += 1.0
+        assert lengths.min() < lengths.max()
+        assert net.distance(logits, padded, lengths).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_features_reach_the_network_in_units_of_one():

@@ -1,5 +1,6 @@
 """Training from sound to model file, on a set of beeps small enough for a test."""
 
+import copy
 import csv
 
 import numpy as np
@@ -13,6 +14,8 @@ from golden.delta_gru import DeltaGRU
 from golden.evaluate import evaluate
 from golden.features import write_wav
 from golden.model_file import load_model
+from golden.network import batches
+from golden.training_files import load_network
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +65,7 @@ def test_a_tiny_training_learns_and_reports(beeps, tmp_path, capsys):
 
 SHORT = (
     *("--epochs-float", "2", "--epochs-quantised", "1", "--epochs-delta", "2"),
-    *("--average", "2"),
+    *("--average", "2", "--distill", "0.5"),
 )
 
 
@@ -191,6 +194,26 @@ def test_the_weights_of_the_last_epochs_are_averaged(beeps, tmp_path, monkeypatc
     assert len(seen[-1]) > 5
     expected = torch.stack(seen[-1]).mean(dim=0)
     torch.testing.assert_close(training.net.recurrent.weight_hh[0].detach(), expected)
+
+
+def test_a_distilled_network_stays_closer_to_what_the_quantised_one_answers(beeps, tmp_path):
+    """On unseen recordings, after the same delta stage with and without that cost."""
+    epochs = ("--epochs-float", "8", "--epochs-quantised", "1", "--epochs-delta", "6")
+    more = (*epochs, "--variants", "0", "--theta-h", "128", "--dropout", "0")
+    distances = []
+    for weight in ("0", "10"):
+        words = arguments(beeps, tmp_path / f"{weight}.npz", *more, "--distill", weight)
+        training = train.Training(train.parse_arguments(words))
+        training.run()
+        ((x, lengths, _),) = batches(training.validation, "label", 1000)
+        net = training.net.eval()
+        quantised = copy.deepcopy(net)
+        quantised.load_state_dict(load_network(tmp_path / f"{weight}.quantised.ckpt", "cpu"))
+        quantised.recurrent.set_theta(0, 0)
+        with torch.no_grad():
+            distance = net.distance(net(x, lengths), quantised(x, lengths), lengths)
+        distances.append(distance.item())
+    assert distances[1] < 0.7 * distances[0]
 
 
 def test_thresholds_rise_over_the_ramp(beeps, tmp_path, monkeypatch):
