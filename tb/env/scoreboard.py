@@ -84,12 +84,16 @@ class DeltaGruScoreboard(Scoreboard):
         """A fault is about to be provoked: what is owed now, or comes to be, may stay out."""
         self.lenient = True
 
-    def hard_reset(self) -> None:
-        """The core was reset: nothing is owed."""
-        if self.running:
+    def reset_begins(self) -> None:
+        """The reset pin falls: what is owed may come in this very cycle, or never."""
+        self.lenient = True
+        self.running = False
+
+    def reset_ends(self) -> None:
+        """The core is in reset, with all that left it before in the trace: nothing is owed."""
+        if self.model is not None:
             self.settle()
         self.theta.clear()
-        self.running = False
         self._stale = None
         self._forget()
 

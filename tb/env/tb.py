@@ -169,9 +169,9 @@ class TB:
         self.dut.rst_ni.value = 0
         if self.streams:
             self.source.drop_queued()
-        self.scoreboard.hard_reset()
+        self.scoreboard.reset_begins()
         await self.cycles(RESET_CYCLES)
-        self.scoreboard.hard_reset()
+        self.scoreboard.reset_ends()
         self.dut.rst_ni.value = 1
         await self.cycles(2)
 
