@@ -36,6 +36,8 @@ from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
 
+from tb.env import coverage_dat
+
 REPO = Path(__file__).resolve().parents[2]
 BUILD_ROOT = REPO / "build"
 RTL_FILELIST = REPO / "rtl" / "edgedrnn.f"
@@ -567,7 +569,8 @@ def run(
     if built.coverage:  # what a failed run reached proves nothing
         if not coverage_file.is_file():
             raise fail(f"{where}: tests passed but there is no {coverage_file}")
-        _keep_coverage(coverage_file, os.environ.get("COVER_DIR"))
+        if folder := os.environ.get("COVER_DIR"):
+            coverage_dat.keep(coverage_file, REPO / folder)
     return RunResult(tuple(passed), tuple(skipped), seed, seconds, results_xml, log)
 
 
@@ -610,18 +613,6 @@ def _cover_wanted(sim: str, top: str, sources: Iterable[Path]) -> bool:
     if os.environ.get("COVER_CODE", "0") in ("", "0") or sim != "verilator":
         return False
     return top not in _VerilatorRecipe.fast_tops and any(map(_is_rtl, sources))
-
-
-def _keep_coverage(written: Path, folder: str | None) -> None:
-    """Move a run's coverage to ``folder``, named by its content: merging twice changes nothing."""
-    if not folder:
-        return
-    keep = Path(folder) if Path(folder).is_absolute() else REPO / folder
-    keep.mkdir(parents=True, exist_ok=True)
-    name = f"code-{hashlib.sha256(written.read_bytes()).hexdigest()[:16]}.dat"
-    part = keep / f".{name}.{os.getpid()}"  # renamed when whole: others may be reading
-    shutil.move(written, part)
-    part.rename(keep / name)
 
 
 def _waves_file_of_test(built: Build) -> Path | None:
