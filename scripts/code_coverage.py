@@ -77,11 +77,11 @@ def work(args: argparse.Namespace) -> None:
             for hole in file.holes:
                 reason = hole.reason or "NO REASON"
                 print(f"{file.file}:{hole.line}: {hole.metric} {hole.what}: {reason}")
+        for exclusion in report.no_holes:
+            print(f"note: {exclusion.title}: all of it was reached this time")
         print()
     print(code_coverage.as_table(report))
     print(f"{len(paths)} runs")
-    for exclusion in report.no_holes:
-        print(f"note: {exclusion.title}: reached after all, its entry can go")
     complaints = report.complaints()
     if args.require and complaints:
         for line in complaints[:SHOWN]:
