@@ -36,6 +36,8 @@ from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
 
+from tb.env import coverage_dat
+
 REPO = Path(__file__).resolve().parents[2]
 BUILD_ROOT = REPO / "build"
 RTL_FILELIST = REPO / "rtl" / "edgedrnn.f"
@@ -127,7 +129,7 @@ def build(
     include_dirs: Sequence[Path] = (),
     defines: Mapping[str, object] | None = None,
     waves: bool | None = None,
-    coverage: bool = False,
+    coverage: bool | None = None,
     extra_args: Sequence[str] = (),
     build_root: Path | None = None,
 ) -> Build:
@@ -139,7 +141,8 @@ def build(
     that ``run_top``, whose speed counts, shows only what ``tb/sv/public.vlt`` names, and
     ``loop_top``, which runs without cocotb, nothing.
     ``waves=True`` and ``coverage=True`` make builds of their own, so that the plain one stays fast;
-    ``waves=None`` asks the environment (``WAVES=1``).
+    ``waves=None`` asks the environment (``WAVES=1``), ``coverage=None`` too (``COVER_CODE=1``): it
+    is then on where it means something, see `_cover_wanted`. Only files in ``rtl/`` are covered.
     """
     if waves is None:
         waves = _waves_wanted()
@@ -156,6 +159,8 @@ def build(
     missing = [str(s) for s in all_sources if not s.is_file()]
     if missing:
         raise BuildError(f"{top}: source not found: {', '.join(missing)}")
+    if coverage is None:
+        coverage = _cover_wanted(sim, top, all_sources)
 
     plan = {
         "sim": sim,
@@ -284,6 +289,13 @@ class _VerilatorRecipe:
         link = f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator"
         return ["--vpi", "-LDFLAGS", link, str(control)]
 
+    def _coverage_words(self, sources: list[Path], scratch: Path) -> list[str]:
+        """Count lines, branches, toggles and expressions, but not those of the bench."""
+        control = scratch / "coverage.vlt"
+        bench = [f'coverage_off -file "{s}"' for s in sources if not _is_rtl(s)]
+        control.write_text("\n".join(["`verilator_config", *bench, ""]))
+        return ["--coverage-line", "--coverage-toggle", "--coverage-expr", str(control)]
+
     def commands(
         self, plan: dict, sources: list[Path], dirs: list[Path], scratch: Path
     ) -> Iterator[tuple[list[str], dict[str, str]]]:
@@ -301,7 +313,7 @@ class _VerilatorRecipe:
             *([] if plan["top"] == "loop_top" else self._cocotb_words(plan, scratch)),
             *(["-DCLOCK_FROM_MAIN"] if main == self.mains["run_top"] else []),
             *([f"--trace-{self.wave_suffix()[1:]}"] if plan["waves"] else []),
-            *(["--coverage"] if plan["coverage"] else []),
+            *(self._coverage_words(sources, scratch) if plan["coverage"] else []),
             *plan["extra_args"],
             *(f"-D{name}={value}" for name, value in plan["defines"].items()),
             *(f"-G{name}={value}" for name, value in plan["parameters"].items()),
@@ -527,6 +539,10 @@ def run(
         print(f"waves: {waves_file}")
 
     command = _simulation_command(built, plusargs, seed, waves_file)
+    coverage_file = work_dir / "coverage.dat"
+    if built.coverage:
+        coverage_file.unlink(missing_ok=True)
+        command.append(f"+verilator+coverage+file+{coverage_file.resolve()}")
     env = _simulation_env(built, test_module, test_filter, seed, results_xml)
     env.update(extra_env or {})
     again = reproduce or _reproduce_line(built, test_module, test_filter, plusargs, seed)
@@ -550,6 +566,11 @@ def run(
         raise fail(f"{where}: no test ran (filter: {test_filter or 'none'})")
     if status != 0:
         raise fail(f"{where}: tests passed but the simulator's exit status is {status}")
+    if built.coverage:  # what a failed run reached proves nothing
+        if not coverage_file.is_file():
+            raise fail(f"{where}: tests passed but there is no {coverage_file}")
+        if folder := os.environ.get("COVER_DIR"):
+            coverage_dat.keep(coverage_file, REPO / folder)
     return RunResult(tuple(passed), tuple(skipped), seed, seconds, results_xml, log)
 
 
@@ -577,6 +598,21 @@ def _prune(root: Path, age_s: float) -> None:
 def _waves_wanted() -> bool:
     """Whether the environment asks for waves of every test."""
     return os.environ.get("WAVES", "0") not in ("", "0")
+
+
+def _is_rtl(source: Path) -> bool:
+    return source.resolve().parent == RTL_FILELIST.parent
+
+
+def _cover_wanted(sim: str, top: str, sources: Iterable[Path]) -> bool:
+    """Whether the environment asks for code coverage of this build.
+
+    Only Verilator counts, only our RTL is counted, and not in the tops for long runs: their speed
+    matters, and the bench of short ones holds the same core.
+    """
+    if os.environ.get("COVER_CODE", "0") in ("", "0") or sim != "verilator":
+        return False
+    return top not in _VerilatorRecipe.fast_tops and any(map(_is_rtl, sources))
 
 
 def _waves_file_of_test(built: Build) -> Path | None:
