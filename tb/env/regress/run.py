@@ -16,7 +16,7 @@ from typing import Any
 
 from tb.env.regress.cuts import Cut, CutError, load_cut, matches
 from tb.env.regress.jobs import Job, collect, jobs_of
-from tb.env.regress.pools import LocalPool, Pool
+from tb.env.regress.pools import DaskPool, LocalPool, Pool
 from tb.env.regress.results import append_history, history_line, jobs_report, write_reports
 from tb.env.regress.session import Done, Session
 from tb.env.regress.store import (
@@ -133,9 +133,7 @@ def regress(request: Request) -> RunReport:
     missed = [job for job in session.left_out if job.mandatory]
     _summary(done, session.left_out, missed, report["seconds"])
     filtered = bool(request.only or request.config or request.simulator)
-    cover = (
-        _gather(results, done, "cover") if cut.functional != "off" or cut.code != "off" else None
-    )
+    cover = _gather(results, done) if {cut.functional, cut.code} != {"off"} else None
     return RunReport(
         green=not failed and not missed and not changed,
         filtered=filtered,
@@ -174,7 +172,7 @@ def _chosen(request: Request, cut: Cut, results: Path) -> list[Job]:
 
 @contextlib.contextmanager
 def _pool(request: Request) -> Iterator[Pool]:
-    pool = LocalPool(request.workers)
+    pool = DaskPool(request.dask) if request.dask else LocalPool(request.workers)
     try:
         yield pool
     finally:
