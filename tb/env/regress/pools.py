@@ -72,7 +72,7 @@ class PoolError(ValueError):
     """A cluster cannot be used at all. The text names its address."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Ticket:
     future: Any
     worker: str
