@@ -120,24 +120,31 @@ def request_of(args: argparse.Namespace) -> Request:
     )
 
 
-def follow_up(request: Request, ran: RunReport) -> bool:
+def judge(request: Request, ran: RunReport) -> bool:
     """Coverage against the cut's goals, then the page; whether all goals are reached."""
-    scripts, reached = request.root / "scripts", True
-    for name, words in (
-        ("coverage.py", ran.functional_words),
-        ("code_coverage.py", ran.code_words),
-        ("report.py", ["--reports", str(request.reports)]),
-    ):
-        if words is None:
-            continue
-        if not (scripts / name).is_file():
-            print(f"skipped: scripts/{name} is not there")
-            continue
-        done = subprocess.run([sys.executable, str(scripts / name), *words], cwd=request.root)
-        if done.returncode != 0:
-            print(f"red: scripts/{name} ended with exit status {done.returncode}", file=sys.stderr)
-            reached = False
-    return reached
+    if ran.filtered:
+        print("a part of a cut: coverage is not judged, the history not written")
+        return True
+    reached = [
+        follow_up(request.root, "coverage.py", ran.functional_words),
+        follow_up(request.root, "code_coverage.py", ran.code_words),
+    ]
+    ran.remember()
+    return all([*reached, follow_up(request.root, "report.py", ["--reports", request.reports])])
+
+
+def follow_up(root: Path, name: str, words: list | None) -> bool:
+    """Run another script on what this run left; whether it ended well, or is not asked for."""
+    script = root / "scripts" / name
+    if words is None:
+        return True
+    if not script.is_file():
+        print(f"skipped: scripts/{name} is not there")
+        return True
+    done = subprocess.run([sys.executable, str(script), *map(str, words)], cwd=root, check=False)
+    if done.returncode != 0:
+        print(f"red: scripts/{name} ended with exit status {done.returncode}", file=sys.stderr)
+    return done.returncode == 0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -148,8 +155,7 @@ def main(argv: list[str] | None = None) -> int:
         ran = regress(request)
         if request.dry:
             return OK
-        reached = ran.filtered or follow_up(request, ran)
-        ran.close()
+        reached = judge(request, ran)
     except KeyboardInterrupt:
         print("regress.py: interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED

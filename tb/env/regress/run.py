@@ -64,7 +64,7 @@ class RunReport:
     report: dict[str, Any] = field(default_factory=dict)
     reports: Path = Path()
 
-    def close(self) -> None:
+    def remember(self) -> None:
         """Add the run to the history, once the coverage of its jobs was judged."""
         if self.filtered:  # a part of a cut is no point on its trend
             return
@@ -180,11 +180,11 @@ def _pool(request: Request) -> Iterator[Pool]:
 
 
 def _gather(results: Path, done: list[Done]) -> Path:
-    """One folder with the coverage of all these jobs: equal names have equal content."""
+    """One folder with the coverage of what passed: files of equal names have equal content."""
     folder = results / ".cover"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    for one in done:
+    for one in filter(lambda d: d.passed, done):
         for path in sorted((results / one.job.id / "cover").glob("*")):
             if not path.name.startswith(".") and not (folder / path.name).exists():
                 os.link(path, folder / path.name)
@@ -192,17 +192,22 @@ def _gather(results: Path, done: list[Done]) -> Path:
 
 
 def _functional_words(cut: Cut, cover: Path | None, reports: Path) -> list[str] | None:
+    """Arguments of scripts/coverage.py, None when the cut does not collect that coverage."""
     if cut.functional == "off":
         return None
+    files = {"json": "functional", "plan": "plan", "jobs": "jobs"}
+    words = [word for k, name in files.items() for word in (f"--{k}", f"{reports}/{name}.json")]
     require = [] if cut.functional == "collect" else ["--require", cut.functional]
-    return ["--cover-dir", str(cover), "--reports", str(reports), *require]
+    return ["--cover-dir", str(cover), *words, *require]
 
 
 def _code_words(cut: Cut, cover: Path | None, reports: Path) -> list[str] | None:
+    """Arguments of scripts/code_coverage.py, None when the cut does not collect that coverage."""
     if cut.code == "off":
         return None
+    files = ["--json", f"{reports}/code.json", "--lcov", f"{reports}/code.info"]
     require = [] if cut.code == "collect" else ["--require"]
-    return ["--cover-dir", str(cover), "--reports", str(reports), *require]
+    return ["--cover-dir", str(cover), *files, *require]
 
 
 def _summary(done: list[Done], left_out: list[Job], missed: list[Job], seconds: float) -> None:
