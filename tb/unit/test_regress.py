@@ -45,6 +45,25 @@ def test_a(): _note("a")
 def test_b(): _note("b")
 """
 
+COVERING = """
+import os, pathlib
+def _cover(name):
+    assert os.environ["COVERAGE"] == "1"
+    (pathlib.Path(os.environ["COVER_DIR"]) / f"functional-{name}.json").write_text("{}")
+def test_a(): _cover("a")
+def test_b(): _cover("b")
+"""
+
+# Stands for scripts/coverage.py: says what it was asked and given, and leaves a report.
+JUDGE = """
+import pathlib, sys
+print(*sys.argv[1:])
+print(*sorted(p.name for p in pathlib.Path(sys.argv[sys.argv.index("--cover-dir") + 1]).iterdir()))
+pathlib.Path(sys.argv[sys.argv.index("--json") + 1]).write_text(
+    '{{"groups": [{{"covered": 1, "total": 2}}, {{"covered": 2, "total": 2}}]}}')
+sys.exit({status})
+"""
+
 # Holds on while `build/hold` exists, so that a test can kill what runs it.
 HOLDING = """
 import os, pathlib, time
@@ -55,6 +74,12 @@ def test_holds():
         time.sleep(0.05)
 def test_after(): pass
 """
+
+
+@pytest.fixture(autouse=True)
+def bare_pytest(monkeypatch) -> None:
+    """The small tests need no plugins, which take most of pytest's start."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
 @pytest.fixture
@@ -122,7 +147,7 @@ def test_a_test_that_hangs_is_stopped(tmp_path) -> None:
     tests = "import time\ndef test_a(): time.sleep(600)\ndef test_b(): pass\n"
     root = make_toy(tmp_path / "toy", tests)
     cut = root / "tb" / "regress.toml"
-    cut.write_text(cut.read_text().replace("[cut.toy]", "[cut.toy]\ntimeout_s = 4"))
+    cut.write_text(cut.read_text().replace("[cut.toy]", "[cut.toy]\ntimeout_s = 3"))
     ran = go(root)
     assert not ran.green and by_test(ran) == {"test_a": "timeout", "test_b": "passed"}
 
@@ -131,6 +156,22 @@ def test_files_that_change_during_the_run_are_noticed(tmp_path) -> None:
     """Could break: results of two versions, reported as one."""
     tests = "def test_a(): open('new.txt', 'w').close()\n"
     assert not go(make_toy(tmp_path / "toy", tests)).green
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_goal_that_is_missed_is_red(tmp_path, status: int) -> None:
+    """Could break: green with an open bin; coverage of jobs that is not handed on."""
+    root = make_toy(tmp_path / "toy", COVERING)
+    cut = root / "tb" / "regress.toml"
+    cut.write_text(cut.read_text().replace('"off"', '"key"'))
+    (root / "scripts").mkdir()
+    (root / "scripts" / "coverage.py").write_text(JUDGE.format(status=status))
+    done = command(root, "--cut", "toy")
+    assert done.returncode == status, done.stderr
+    assert "--require key" in done.stdout and "skipped: scripts/report.py" in done.stdout
+    assert "functional-a.json functional-b.json" in done.stdout
+    line = json.loads((root / "reports" / "history.jsonl").read_text())
+    assert line["passed"] == 2 and line["functional"] == 0.75 and line["code"] is None
 
 
 # ------------------------------------------------------------------------- budget, resume

@@ -18,6 +18,9 @@ from tb.env.regress.jobs import pytest_command, pytest_env
 from tb.env.regress.store import pack, results_folder
 from tb.env.regress.tree import tree_hash
 
+START_S = 180.0
+"""How long pytest may take before its first test: a busy machine imports slowly."""
+
 
 class _EndedError(Exception):
     """The pytest under way is to be killed."""
@@ -62,7 +65,9 @@ def _run(
         if (token and not token.exists()) or (over is not None and time.monotonic() > over):
             outcome["stopped"] = True
             raise _EndedError
-        if time.time() - state.stat().st_mtime > order["timeout_s"]:
+        under_way = bool(state.read_text())
+        bound = order["timeout_s"] if under_way else max(order["timeout_s"], START_S)
+        if time.time() - state.stat().st_mtime > bound:
             outcome["timeout"] = True
             raise _EndedError
 
@@ -72,7 +77,7 @@ def _run(
             env=pytest_env(root, {**order["env"], "REGRESS_CHUNK": str(chunk)}),
             work_dir=root,
             log=log,
-            timeout_s=order["timeout_s"] * (len(order["jobs"]) + 1),
+            timeout_s=(order["timeout_s"] + START_S) * (len(order["jobs"]) + 1),
             poll=poll,
         )
     outcome["started"] = state.read_text()
