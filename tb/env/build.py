@@ -657,6 +657,7 @@ def _simulation_env(
     env["COCOTB_RESULTS_FILE"] = str(results_xml)
     env["COCOTB_RANDOM_SEED"] = str(seed)
     env["COCOTB_ANSI_OUTPUT"] = "0"
+    env["COCOTB_USER_COVERAGE"] = "0"  # COVERAGE=1 is ours; cocotb would cover Python code
     # A unit test's parameters are worth knowing inside the simulation as well.
     env["BUILD_PARAMETERS"] = json.dumps(dict(built.parameters))
     if built.sim == "verilator":
