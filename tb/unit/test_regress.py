@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -231,6 +232,10 @@ def test_a_run_that_was_interrupted_goes_on(tmp_path) -> None:
 # ---------------------------------------------------------------------------- Dask cluster
 
 
+def names(scheduler) -> set[str]:
+    return {worker.name for worker in scheduler.workers.values()}
+
+
 @pytest.fixture(scope="module")
 def scheduler():
     """A scheduler on this machine without workers, and a way to start some."""
@@ -240,13 +245,15 @@ def scheduler():
         workers: list[subprocess.Popen] = []
 
         def start(path: Path = REPO) -> subprocess.Popen:
+            name = f"worker-{len(workers)}"
             worker = subprocess.Popen(
                 [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address,
-                 "--no-nanny", "--nthreads", "1", "--no-dashboard"],
+                 "--no-nanny", "--nthreads", "1", "--no-dashboard", "--name", name],
                 cwd=path, env={**os.environ, "PYTHONPATH": str(path)},
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             workers.append(worker)
+            wait_until(lambda: name in names(cluster.scheduler), f"{name} did not come")
             return worker
 
         yield cluster.scheduler_address, start
@@ -255,11 +262,15 @@ def scheduler():
             worker.wait()
 
 
-def wait_for(path: Path, limit_s: float = 60) -> str:
+def wait_until(condition: Callable[[], object], otherwise: str, limit_s: float = 60) -> None:
     deadline = time.monotonic() + limit_s
-    while not (path.exists() and path.read_text()):
-        assert time.monotonic() < deadline, f"{path} did not come"
+    while not condition():
+        assert time.monotonic() < deadline, otherwise
         time.sleep(0.05)
+
+
+def wait_for(path: Path) -> str:
+    wait_until(lambda: path.exists() and path.read_text(), f"{path} did not come")
     return path.read_text()
 
 
