@@ -662,6 +662,10 @@ def _simulation_env(
     env["BUILD_PARAMETERS"] = json.dumps(dict(built.parameters))
     if built.sim == "verilator":
         env["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
+    # COVERAGE=1 asks us for functional coverage, but cocotb would take it for coverage of Python.
+    env["FUNCTIONAL_COVERAGE"] = env.pop("COVERAGE", "0")
+    if env.get("COVER_DIR"):
+        env["COVER_DIR"] = str(Path(env["COVER_DIR"]).resolve())
     if test_filter:
         env["COCOTB_TEST_FILTER"] = test_filter
     return env

@@ -20,6 +20,8 @@ from cocotb.triggers import ClockCycles, Event, RisingEdge
 
 from golden.model_file import Model
 from tb.env.axil import AxiLiteMaster, AxiLiteMonitor
+from tb.env.coverage.collector import Collector
+from tb.env.coverage.collector import wanted as coverage_wanted
 from tb.env.driver import EdgeDrnnDriver
 from tb.env.image import DramImage
 from tb.env.memory import AxiReadMemory, AxiReadMonitor
@@ -134,6 +136,7 @@ class TB:
             self._h_out = Event()
             self.h_monitor.add_callback(lambda packet: self._h_out.set())
             cocotb.start_soon(self._settle_after_h())
+        self.coverage = Collector(self) if coverage_wanted() else None
         cocotb.start_soon(Clock(clock, CLOCK_NS, unit="ns", impl="gpi").start(start_high=False))
 
     async def _settle_after_h(self) -> None:
