@@ -44,6 +44,7 @@ RTL_FILELIST = REPO / "rtl" / "edgedrnn.f"
 SV_DIR = REPO / "tb" / "sv"
 CPP_DIR = REPO / "tb" / "cpp"
 PUBLIC_VLT = SV_DIR / "public.vlt"
+WAVE_MAIN = CPP_DIR / "wave_main.cpp"
 
 SIMULATORS = ("verilator", "icarus")
 TIMESCALE = "1ns/1ps"
@@ -141,8 +142,9 @@ def build(
     that ``run_top``, whose speed counts, shows only what ``tb/sv/public.vlt`` names, and
     ``loop_top``, which runs without cocotb, nothing.
     ``waves=True`` and ``coverage=True`` make builds of their own, so that the plain one stays fast;
-    ``waves=None`` asks the environment (``WAVES=1``), ``coverage=None`` too (``COVER_CODE=1``): it
-    is then on where it means something, see `_cover_wanted`. Only files in ``rtl/`` are covered.
+    ``waves=None`` asks the environment (``WAVES=1``, or a window, see `_wave_window`),
+    ``coverage=None`` too (``COVER_CODE=1``): it is then on where it means something, see
+    `_cover_wanted`. Only files in ``rtl/`` are covered.
     """
     if waves is None:
         waves = _waves_wanted()
@@ -231,7 +233,8 @@ def _content_key(plan: dict, sources: list[Path], dirs: list[Path], recipe) -> s
     digest = hashlib.sha256()
     digest.update(json.dumps(plan, sort_keys=True).encode())
     digest.update(recipe.identity().encode())
-    digest.update("".join([*VERILATED_MK_FIXES, inspect.getsource(type(recipe))]).encode())
+    recipe_text = inspect.getsource(type(recipe)) + inspect.getsource(_wave_dump)
+    digest.update("".join([*VERILATED_MK_FIXES, recipe_text]).encode())
     headers = sorted(p for d in dirs for p in d.glob("*.svh"))
     headers += sorted({p for s in sources for p in s.parent.glob("*.svh")} - set(headers))
     for path in [*sources, *headers, *recipe.extra_inputs(plan)]:
@@ -272,7 +275,9 @@ class _VerilatorRecipe:
         return [self._main(plan), *([PUBLIC_VLT] if plan["top"] == "run_top" else [])]
 
     def _main(self, plan: dict) -> Path:
-        if plan["top"] == "run_top" and (plan["waves"] or plan["coverage"]):
+        if plan["waves"] and plan["top"] != "loop_top":
+            return WAVE_MAIN
+        if plan["top"] == "run_top" and plan["coverage"]:
             return _cocotb_main()
         return self.mains.get(plan["top"]) or _cocotb_main()
 
@@ -287,7 +292,14 @@ class _VerilatorRecipe:
                 f'`verilator_config\npublic_flat_rw -module "{plan["top"]}" -var "*"\n'
             )
         link = f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator"
-        return ["--vpi", "-LDFLAGS", link, str(control)]
+        words = ["--vpi", "-LDFLAGS", link, str(control)]
+        if plan["waves"]:  # what the window by steps looks at
+            steps = scratch / "steps.vlt"
+            steps.write_text(
+                '`verilator_config\npublic_flat_rd -module "trace_monitor" -var "step_q"\n'
+            )
+            words += ["-CFLAGS", f"-I{_cocotb_main().parent}", str(steps)]
+        return words
 
     def _coverage_words(self, sources: list[Path], scratch: Path) -> list[str]:
         """Count lines, branches, toggles and expressions, but not those of the bench."""
@@ -371,11 +383,8 @@ class _IcarusRecipe:
         dump: list[str] = []
         if plan["waves"]:
             wave_top = scratch / "wave_dump.v"
-            wave_top.write_text(
-                "module wave_dump;\n  reg [8*1024-1:0] file;\n"
-                '  initial if ($value$plusargs("WAVES=%s", file)) begin\n'
-                f"    $dumpfile(file);\n    $dumpvars(0, {top});\n  end\nendmodule\n"
-            )
+            steps = any(source.name == "trace_monitor.sv" for source in sources)
+            wave_top.write_text(_wave_dump(top, f"{top}.u_trace.step_q" if steps else None))
             dump = ["-s", "wave_dump", str(wave_top)]
         yield (
             [
@@ -393,6 +402,35 @@ class _IcarusRecipe:
 
     def keep_only_results(self, scratch: Path) -> None:
         _remove_all_but(scratch, {self.executable_name, "build.log"})
+
+
+def _wave_dump(top: str, counter: str | None) -> str:
+    """Verilog that dumps ``top`` inside the window that plusargs ask for; see wave_main.cpp.
+
+    ``counter``: the signal that counts finished steps, None in a bench that has none.
+    """
+    return f"""module wave_dump;
+  reg [8*1024-1:0] file;
+  reg [63:0] from, to, first, last;
+  initial if ($value$plusargs("WAVES=%s", file)) begin
+    if (!$value$plusargs("WAVES_FROM_NS=%d", from)) from = 0;
+    if (!$value$plusargs("WAVES_TO_NS=%d", to)) to = 0;
+    if (!$value$plusargs("WAVES_FROM_STEP=%d", first)) first = 0;
+    if (!$value$plusargs("WAVES_TO_STEP=%d", last)) last = first;
+    if (from != 0) #(from);
+    if (first != 0) wait ({counter or "1"} >= first);
+    $dumpfile(file);
+    $dumpvars(0, {top});
+    fork
+      if (to > from) begin #(to - from) $dumpoff; end
+      if ($test$plusargs("WAVES_TO_STEP=")) begin
+        wait ({counter or "0"} > last);
+        #50 $dumpoff;
+      end
+    join
+  end
+endmodule
+"""
 
 
 def _remove_all_but(folder: Path, names: set[str]) -> None:
@@ -596,8 +634,28 @@ def _prune(root: Path, age_s: float) -> None:
 
 
 def _waves_wanted() -> bool:
-    """Whether the environment asks for waves of every test."""
-    return os.environ.get("WAVES", "0") not in ("", "0")
+    """Whether the environment asks for waves of every test, whole or in a window."""
+    return os.environ.get("WAVES", "0") not in ("", "0") or bool(_wave_window())
+
+
+def _wave_window() -> list[str]:
+    """Plusargs of the window that the environment asks waves for; ValueError on a bad one.
+
+    ``WAVES_FROM_NS``, ``WAVES_TO_NS``: times in ns. ``WAVES_STEPS``: a step, or ``first:last``.
+    """
+    window = []
+    for name in ("WAVES_FROM_NS", "WAVES_TO_NS"):
+        text = os.environ.get(name, "")
+        if text and not text.isdecimal():
+            raise ValueError(f"{name}: found {text!r}, expected a time in ns")
+        window += [f"{name}={text}"] if text else []
+    text = os.environ.get("WAVES_STEPS", "")
+    if text:
+        found = re.fullmatch(r"(\d+)(?::(\d+))?", text)
+        if not found or int(found[2] or found[1]) < int(found[1]):
+            raise ValueError(f"WAVES_STEPS: found {text!r}, expected a step as 3, or steps as 3:5")
+        window += [f"WAVES_FROM_STEP={found[1]}", f"WAVES_TO_STEP={found[2] or found[1]}"]
+    return window
 
 
 def _is_rtl(source: Path) -> bool:
@@ -629,6 +687,8 @@ def _simulation_command(
     built: Build, plusargs: Sequence[str], seed: int, waves_file: Path | None
 ) -> list[str]:
     plus = [f"+{arg.removeprefix('+')}" for arg in plusargs]
+    if built.waves:
+        plus += [f"+{arg}" for arg in (*_wave_window(), f"WAVES_TOP={built.top}")]
     if built.sim == "verilator":
         waves = ["--trace", "--trace-file", str(waves_file)] if built.waves else []
         random = ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]

@@ -226,4 +226,11 @@ module edgedrnn_tb #(
     .rst_ni
   );
 
+`ifdef REPLAY
+  deep_monitor #(.AxiDataWidth(AxiDataWidth), .MaxLayers(MaxLayers), .MaxUnits(MaxUnits)) u_deep (
+    .clk_i(clk), .rst_ni(rst_ni)
+  );
+  golden_probe #(.AxiDataWidth(AxiDataWidth)) u_golden (.clk_i(clk));
+`endif
+
 endmodule
