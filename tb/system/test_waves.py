@@ -1,4 +1,4 @@
-"""Waves read back in Python: a dump of a real run, on both simulators, asked questions about time."""
+"""Waves read back in Python: dumps of a run on both simulators, asked questions about time."""
 
 from __future__ import annotations
 

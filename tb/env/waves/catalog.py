@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -15,16 +15,16 @@ from tb.env.waves.enums import enum_variables
 from tb.env.waves.formats import Format
 
 CATALOG = REPO / "tb" / "waves.toml"
-GOLDEN = "u_golden"
+GOLDEN = "u_golden."
 EACH = re.compile(r"\[(\d+)\.\.(\d+)\]")
 RANGE = re.compile(r"\[(\d+):(\d+)\]$")
-LANE = re.compile(r"gen_lane\[(\d+)\]\.u_lane\.")
+LANE = re.compile(r"gen_lane\[(\d+)\]\.(u_lane\.)?")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A signal: ``path`` below the bench's top, ``low`` its lowest bit, ``golden`` what the golden
-    model has to say of it, if the dump holds that."""
+    """A signal: ``path`` below the bench's top, ``low`` its lowest bit, ``golden`` the signal that
+    has the golden model's value, in dumps that hold it."""
 
     path: str
     format: Format
@@ -36,18 +36,29 @@ class Row:
         """A short name: the signal and, unless that is the core, where it is."""
         lane = LANE.search(self.path)
         *where, name = (self.path[lane.end() :] if lane else self.path).split(".")
-        place = f"lane {lane[1]}" if lane else where[-1].removeprefix("u_") if where else ""
-        return name if place in ("dut", "") else f"{place} {name}"
+        place = where[-1].removeprefix("u_") if where else "dut"
+        if lane:
+            place = f"{'golden ' if self.is_golden else ''}lane {lane[1]}"
+        return name if place == "dut" else f"{place} {name}"
+
+    @property
+    def is_golden(self) -> bool:
+        """Whether the golden model made it, not the core."""
+        return self.path.startswith(GOLDEN)
 
 
 @dataclass(frozen=True)
 class Group:
-    """A stage: its rows, the modules whose faults show in it, and the rows of every picture."""
+    """A stage: its rows, the modules whose faults show in it, and the rows of every picture.
+
+    ``optional``: only some dumps hold it.
+    """
 
     name: str
     rows: tuple[Row, ...]
     modules: tuple[str, ...] = ()
     picture: tuple[str, ...] = ()
+    optional: bool = False
 
 
 def _each(path: str) -> Iterator[str]:
@@ -59,16 +70,25 @@ def _each(path: str) -> Iterator[str]:
         yield from _each(f"{path[: found.start()]}[{number}]{path[found.end() :]}")
 
 
-def _rows(path: str, text: str) -> Iterator[Row]:
+def _rows(path: str, text: str, golden: dict[str, str]) -> Iterator[Row]:
     bounds = RANGE.search(path)
     for one in _each(RANGE.sub("", path)):
         names = None
         if text == "enum":
             below = one.removeprefix(DUT + ".")
             if below not in enum_variables():
-                raise WaveError(f"{CATALOG.name}: {one}: found no enum of this name in rtl/")
+                raise WaveError(f"{one}: found no enum of this name in rtl/")
             names = enum_variables()[below][1]
-        yield Row(one, Format.parse(text, names), int(bounds[2]) if bounds else 0)
+        low = int(bounds[2]) if bounds else 0
+        yield Row(one, Format.parse(text, names), low, golden.get(one))
+
+
+def _pairs(table: dict[str, str]) -> dict[str, str]:
+    return {
+        core: golden
+        for key, value in table.items()
+        for core, golden in zip(_each(key), _each(value), strict=True)
+    }
 
 
 @cache
@@ -76,31 +96,35 @@ def catalog(path: Path = CATALOG) -> tuple[Group, ...]:
     """The groups of ``tb/waves.toml``; WaveError names what is wrong in it."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
+        golden = _pairs(data.get("golden", {}))
         return tuple(
             Group(
                 group["name"],
-                tuple(row for name, text in group["signals"].items() for row in _rows(name, text)),
+                tuple(row for item in group["signals"].items() for row in _rows(*item, golden)),
                 tuple(group.get("modules", ())),
                 tuple(group.get("picture", ())),
+                bool(group.get("optional", False)),
             )
             for group in data["group"]
         )
-    except (OSError, KeyError, tomllib.TOMLDecodeError, WaveError) as error:
+    except KeyError as error:
+        raise WaveError(f"{path}: found no key {error}, expected one") from error
+    except (OSError, ValueError) as error:
         raise WaveError(f"{path}: {error}") from error
 
 
 def in_dump(wave: Wave) -> tuple[Group, ...]:
-    """The groups with those rows that a dump holds, and what the golden probe added to it."""
+    """The groups with those rows that a dump holds; golden values stand below the core's."""
+    held = {
+        row.path: row for group in catalog() for row in group.rows if wave.top + row.path in wave
+    }
     groups = []
     for group in catalog():
-        rows = tuple(row for row in group.rows if wave.top + row.path in wave)
+        rows: list[Row] = []
+        for row in group.rows:
+            if row.path in held:
+                rows.append(row)
+                rows += [held[row.golden]] if row.golden in held else []
         if rows:
-            groups.append(Group(group.name, rows, group.modules, group.picture))
-    below = f"{wave.top}{GOLDEN}."
-    golden = [name.removeprefix(wave.top) for name in wave.names if name.startswith(below)]
-    if golden:
-        rows = tuple(
-            Row(name, Format("bit" if wave.width(name) == 1 else "hex")) for name in golden
-        )
-        groups.append(Group("golden model", rows))
+            groups.append(replace(group, rows=tuple(rows)))
     return tuple(groups)

@@ -29,7 +29,7 @@ class Format:
 
     @classmethod
     def parse(cls, text: str, names: Mapping[int, str] | None = None) -> Format:
-        """``bit``, ``bin``, ``hex``, ``dec``, ``signed``, ``enum``, ``Q8.8``, ``UQ1.8``, ``Q8.8[]``."""
+        """From ``bit``, ``bin``, ``hex``, ``dec``, ``signed``, ``enum``, ``Q8.8``, ``UQ1.8[]``"""
         match = SYNTAX.match(text)
         if not match or (match["many"] and match["m"] is None):
             raise WaveError(

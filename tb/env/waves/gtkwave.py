@@ -11,7 +11,7 @@ from typing import TextIO
 from vcd.gtkw import GTKWColor, GTKWFlag, GTKWSave
 
 from tb.env.wave_query import Wave
-from tb.env.waves.catalog import GOLDEN, Group, Row
+from tb.env.waves.catalog import Group, Row
 from tb.env.waves.moment import View
 
 WINDOW = (1600, 1000)
@@ -59,7 +59,7 @@ def _trace(
     colour = GTKWColor.normal
     if full == wrong:
         colour = GTKWColor.red
-    elif row.path.startswith(GOLDEN):
+    elif row.is_golden:
         colour = GTKWColor.orange
     style = row.format
     lanes = style.lanes(width)
