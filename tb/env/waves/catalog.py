@@ -73,14 +73,14 @@ def _each(path: str) -> Iterator[str]:
 def _rows(path: str, text: str, golden: dict[str, str]) -> Iterator[Row]:
     bounds = RANGE.search(path)
     for one in _each(RANGE.sub("", path)):
-        names = None
+        enum = None
         if text == "enum":
             below = one.removeprefix(DUT + ".")
             if below not in enum_variables():
                 raise WaveError(f"{one}: found no enum of this name in rtl/")
-            names = enum_variables()[below][1]
+            enum = enum_variables()[below]
         low = int(bounds[2]) if bounds else 0
-        yield Row(one, Format.parse(text, names), low, golden.get(one))
+        yield Row(one, Format.parse(text, enum), low, golden.get(one))
 
 
 def _pairs(table: dict[str, str]) -> dict[str, str]:
@@ -115,9 +115,8 @@ def catalog(path: Path = CATALOG) -> tuple[Group, ...]:
 
 def in_dump(wave: Wave) -> tuple[Group, ...]:
     """The groups with those rows that a dump holds; golden values stand below the core's."""
-    held = {
-        row.path: row for group in catalog() for row in group.rows if wave.top + row.path in wave
-    }
+    every = [row for group in catalog() for row in group.rows]
+    held = {row.path: row for row in every if wave.top + row.path in wave}
     groups = []
     for group in catalog():
         rows: list[Row] = []

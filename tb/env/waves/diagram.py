@@ -146,7 +146,7 @@ def _unlisted(wave: Wave, view: View, window: range, column: int) -> Iterator[Li
     assert wrong is not None
     label = ".".join(wrong.signal.split(".")[-2:])
     if wrong.signal in wave:
-        yield Line(label, _cells(wave, wrong.signal, Format("hex"), window), False, column)
+        yield Line(label, _cells(wave, wrong.signal, Format.parse("hex"), window), False, column)
     else:
         cells = tuple(wrong.actual if i == column else "" for i in range(len(window)))
         yield Line(label, cells, False, column)

@@ -18,17 +18,18 @@ class Format:
     """``what``: bit, bin, hex, dec, signed, enum or fixed; ``fraction`` bits of fixed point.
 
     ``bits``: of one element where several share a word, the first in the lowest bits; 0: the word
-    is one element. ``names``: those of an enum.
+    is one element. ``name``: of the format or, with its ``names``, of the enum.
     """
 
     what: str
     fraction: int = 0
     signed: bool = False
     bits: int = 0
+    name: str = ""
     names: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, text: str, names: Mapping[int, str] | None = None) -> Format:
+    def parse(cls, text: str, enum: tuple[str, Mapping[int, str]] | None = None) -> Format:
         """From ``bit``, ``bin``, ``hex``, ``dec``, ``signed``, ``enum``, ``Q8.8``, ``UQ1.8[]``"""
         match = SYNTAX.match(text)
         if not match or (match["many"] and match["m"] is None):
@@ -37,10 +38,11 @@ class Format:
                 " with [] behind it if a word holds several"
             )
         if match["m"] is None:
-            return cls(match["what"], signed=match["what"] == "signed", names=names or {})
+            name, names = enum or (text, {})
+            return cls(text, signed=text == "signed", name=name, names=names)
         whole, fraction = int(match["m"]), int(match["n"])
         bits = whole + fraction if match["many"] else 0
-        return cls("fixed", fraction, not match["u"], bits)
+        return cls("fixed", fraction, not match["u"], bits, text.removesuffix("[]"))
 
     def lanes(self, width: int) -> int:
         """Elements in a word of ``width`` bits."""

@@ -72,7 +72,7 @@ def _trace(
     if style.what == "fixed":
         _fixed(save, out, row, f"+{{{row.label}}} {name}", colour)
     elif style.what == "enum":
-        table = filters / f"{row.path.replace('.', '_')}.txt"
+        table = filters / f"{style.name}.txt"
         lines = [f"{value:x} {text}" for value, text in style.names.items()]
         filters.mkdir(parents=True, exist_ok=True)
         table.write_text("\n".join(lines) + "\n", encoding="utf-8")

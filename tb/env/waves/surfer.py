@@ -1,15 +1,16 @@
 """Surfer command files: ``surfer --command-file FILE DUMP``.
 
-Surfer knows fixed point only for signals whose range says so, as ``[7:-8]`` does, and no radix
-point for others: those are shown as signed integers, in units of the last place, which the label
-names. Names of enums come from mnemonic files in ``.surfer/mnemonic`` below the folder it is
-started in.
+Surfer's own fixed point is for signals whose range says where the point is, as ``[7:-8]`` does.
+Ours say nothing, so names of enums and fixed-point numbers both come from mnemonic files: a text for
+each value that occurs in this dump. It looks for them in ``.surfer/mnemonic`` below the folder it is
+started in and in ``~/.config/surfer/mnemonic``. A Surfer without mnemonics shows the same signals as
+signed integers, in units of the last place.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -31,6 +32,7 @@ def write_surfer(
     """
     unit = wave.ps_per_unit
     wrong = view.divergence.signal if view.divergence else None
+    mnemonics = _Mnemonics(folder)
     dress: list[str] = []
     item = 0
     for group in groups:
@@ -39,7 +41,7 @@ def write_surfer(
         for row in group.rows:
             full = wave.top + row.path
             out.write(f"variable_add {full}\n")
-            looks = [*_looks(row, wave.width(full), folder)]
+            looks = _looks(wave, row, mnemonics)
             if full == wrong:
                 looks.append("item_set_color Red")
             elif row.is_golden:
@@ -47,6 +49,7 @@ def write_surfer(
             if looks:
                 dress += [f"item_focus {_letters(item)}_{full}", *looks]
             item += 1
+    mnemonics.write()
     out.writelines(f"{line}\n" for line in dress)
     out.write("item_unfocus\n")
     used: set[str] = set()
@@ -67,20 +70,38 @@ def _letters(item: int) -> str:
     return "".join(chr(ord("a") + int(digit, 16)) for digit in f"{item:x}")
 
 
-def _looks(row: Row, width: int, folder: Path) -> list[str]:
-    style = row.format
+class _Mnemonics:
+    """Files of texts, a file for each enum or kind of number, filled row by row."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / MNEMONICS
+        self.tables: dict[tuple[str, int], dict[int, str]] = {}
+
+    def add(self, name: str, width: int, texts: Mapping[int, str]) -> str:
+        """Add texts of values to a table; what Surfer calls it."""
+        self.tables.setdefault((name, width), {}).update(texts)
+        return f"{name}_{width}"
+
+    def write(self) -> None:
+        """Write the files. Values in binary: digits of another base could be taken for it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for (name, width), texts in self.tables.items():
+            lines = [f"{value:0{width}b} {text}" for value, text in sorted(texts.items())]
+            head = f"Name: {name}_{width}\nBits: {width}\n"
+            (self.folder / f"{name}_{width}.txt").write_text(head + "\n".join(lines) + "\n")
+
+
+def _looks(wave: Wave, row: Row, mnemonics: _Mnemonics) -> list[str]:
+    style, full = row.format, wave.top + row.path
+    width = wave.width(full)
     if style.what == "enum":
-        name = row.path.split(".")[-1] if row.path.count(".") == 1 else row.path.split(".", 1)[1]
-        name = name.replace(".", "_")
-        table = folder / MNEMONICS / f"{name}.txt"
-        table.parent.mkdir(parents=True, exist_ok=True)
-        # In binary: 10 and 11 would be read as that whatever is meant.
-        lines = [f"{value:0{width}b} {text}" for value, text in style.names.items()]
-        table.write_text(f"Name: {name}\nBits: {width}\n" + "\n".join(lines) + "\n")
-        return [f"item_set_format {name}"]
+        return [f"item_set_format {mnemonics.add(style.name, width, style.names)}"]
     if style.what == "fixed":
         if style.lanes(width) > 1:
             return []
+        values = {value for value in wave.changes(full)[1] if not isinstance(value, str)}
+        texts = {value: style.text(value, width) for value in values}
         sign = "Signed" if style.signed else "Unsigned"
-        return [f"item_set_format {sign}", f"item_rename {row.label} / {1 << style.fraction}"]
+        name = mnemonics.add(style.name, width, texts)
+        return [f"item_set_format {sign}", f"item_set_format {name}"]
     return [f"item_set_format {FORMATS[style.what]}"] if style.what in FORMATS else []
