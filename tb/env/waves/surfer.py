@@ -1,10 +1,10 @@
 """Surfer command files: ``surfer --command-file FILE DUMP``.
 
 Surfer's own fixed point is for signals whose range says where the point is, as ``[7:-8]`` does.
-Ours say nothing, so names of enums and fixed-point numbers both come from mnemonic files: a text for
-each value that occurs in this dump. It looks for them in ``.surfer/mnemonic`` below the folder it is
-started in and in ``~/.config/surfer/mnemonic``. A Surfer without mnemonics shows the same signals as
-signed integers, in units of the last place.
+Ours say nothing, so names of enums and fixed-point numbers both come from mnemonic files: a text
+for each value that occurs in this dump. They are written to ``.surfer/mnemonic``, Surfer's folder
+for things of a project; where a Surfer reads only ``~/.config/surfer/mnemonic``, copy them there. A
+Surfer without mnemonics shows the signals as integers, in units of the last place.
 """
 
 from __future__ import annotations
