@@ -221,4 +221,11 @@ module edgedrnn_tb #(
     .rst_ni
   );
 
+  timeline_monitor #(
+    .AxiDataWidth(AxiDataWidth)
+  ) u_timeline (
+    .clk_i(clk),
+    .rst_ni
+  );
+
 endmodule
