@@ -853,6 +853,7 @@ def run_top_sources() -> list[Path]:
         "axil_checker.sv",
         "axi_dram.sv",
         "trace_monitor.sv",
+        "timeline_monitor.sv",
         "run_top.sv",
     )
     return [SV_DIR / name for name in names]

@@ -233,4 +233,11 @@ module edgedrnn_tb #(
   golden_probe #(.AxiDataWidth(AxiDataWidth)) u_golden (.clk_i(clk));
 `endif
 
+  timeline_monitor #(
+    .AxiDataWidth(AxiDataWidth)
+  ) u_timeline (
+    .clk_i(clk),
+    .rst_ni
+  );
+
 endmodule

@@ -21,7 +21,7 @@ SOURCES = [
     SV_DIR / name
     for name in (
         *("channel_checker.sv", "axi_checker.sv", "axis_checker.sv", "axil_checker.sv"),
-        *("trace_monitor.sv", "edgedrnn_tb.sv"),
+        *("trace_monitor.sv", "timeline_monitor.sv", "edgedrnn_tb.sv"),
     )
 ]
 
@@ -32,16 +32,20 @@ def configs() -> dict[str, dict[str, Any]]:
     return tomllib.loads(CONFIG_FILE.read_text(encoding="utf-8"))
 
 
-def simulate(file: str, test: str, config: str, **case: Any) -> None:
-    """Build a configuration, run one cocotb test of `file` on it; raise unless it passed."""
+def simulate(file: str, test: str, config: str, *, timeline: bool = False, **case: Any) -> None:
+    """Build a configuration, run one cocotb test of `file` on it; raise unless it passed.
+
+    `timeline`, or TIMELINE=1 in the environment: the run writes timeline.txt beside trace.txt.
+    """
     module = f"tb.system.{Path(file).stem}"
+    timeline = timeline or os.environ.get("TIMELINE", "0") not in ("", "0")
     chosen = configs()[config]
     built = build(chosen["sim"], TOP, chosen["parameters"], sources=SOURCES)
     run(
         built,
         module,
         rf"\.{test}$",
-        plusargs=["TRACE=trace.txt"],
+        plusargs=["TRACE=trace.txt", *(["TIMELINE=timeline.txt"] if timeline else [])],
         extra_env={"CASE": json.dumps(case)},
         timeout_s=300,
     )
