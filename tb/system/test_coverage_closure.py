@@ -13,7 +13,7 @@ from golden.model_file import Model
 from golden.stimulus import random_inputs, random_model
 from tb.env.coverage import bins
 from tb.env.coverage.collector import Collector
-from tb.env.coverage.steering import LARGE, Scenario, Steering
+from tb.env.coverage.steering import AIMED, LARGE, Scenario, Steering
 from tb.env.registers import Ctrl, State
 from tb.env.tb import PAUSES, TB
 from tb.system import bench
@@ -52,10 +52,14 @@ async def steered_networks(dut: Any) -> None:
     """
     tb = TB(dut)
     await tb.reset()
-    build = await tb.driver.identify()
-    collector = collector_of(tb)
-    layers = 2 if bench.on_icarus() else min(build.max_layers, len(bins.LAYERS))
-    steering = Steering(collector.hits, tb.rng, layers, 24 if bench.on_icarus() else 264)
+    small = bench.on_icarus() or tb.width != 64  # there for the width of the port
+    layers, units = (2, 24) if small else (len(bins.LAYERS), 264)
+    aimed = ("theta", "delta", "firing") if small else AIMED
+    await close(tb, Steering(collector_of(tb).hits, tb.rng, layers, units, aimed))
+
+
+async def close(tb: TB, steering: Steering) -> None:
+    """Run what steering makes until nothing that it aims at is open."""
     rounds = 0
     while any(steering.left().values()) and rounds < ROUNDS:
         scenario = steering.scenario()

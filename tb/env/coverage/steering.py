@@ -20,10 +20,13 @@ from tb.env.coverage import bins
 from tb.env.coverage.groups import Bin, Hits
 
 STEPS = 11
+STEPS_LARGE = 4
 LARGE = 64
 """Networks of more units run one step, in which nothing fires: they are there for their size."""
 AIMED = ("theta", "delta", "firing", "silence", "theta_change", "shape", "accumulator")
-"""Groups that this can aim at."""
+"""Groups that a quick run aims at."""
+AIMED_LARGE = ("delta_size", "firing_size")
+"""Groups for which large networks have to fire as well, which takes long."""
 _CLASS_SIZES = {label: size for label, size in zip(bins.SIZE.labels, (8, 24, 72, 264), strict=True)}
 
 
@@ -49,11 +52,12 @@ class Steering:
     rng: np.random.Generator
     layers: int
     units: int
+    aimed: tuple[str, ...] = AIMED
     _open: dict[str, set[Bin]] = field(default_factory=dict)
 
     def left(self) -> dict[str, set[Bin]]:
         """Bins that this could close on this build and that have not been hit."""
-        return {name: self._reachable(name) for name in AIMED}
+        return {name: self._reachable(name) for name in self.aimed}
 
     def _reachable(self, name: str) -> set[Bin]:
         group = self.hits.groups[name]
@@ -77,12 +81,12 @@ class Steering:
 
     def scenario(self) -> Scenario:
         """The next sequence."""
-        self._open = self.left()
+        self._open = {name: set() for name in (*AIMED, *AIMED_LARGE)} | self.left()
         rng = self.rng
         model = self._network()
         gru = IntegerGru(model)
-        large = model.hidden_size > LARGE
-        steps = 1 if large else STEPS
+        large = model.hidden_size > LARGE and self.aimed != AIMED_LARGE
+        steps = 1 if large else STEPS if model.hidden_size <= LARGE else STEPS_LARGE
         quiet = self._silences(model.num_layers)
         if large:
             quiet = {(kind, layer): 1 for kind in bins.KINDS for layer in range(model.num_layers)}
@@ -138,6 +142,8 @@ class Steering:
         lively = small or not any(self._open[name] for name in AIMED if name != "shape")
         choice = small or wanted if lively else []
         size, lut_frac = choice[rng.integers(len(choice))][2:] if choice else ("9–64", "8")
+        if self.aimed == AIMED_LARGE:
+            size = sorted(at[-1] for name in AIMED_LARGE for at in self._open[name])[0]
         units = min(_CLASS_SIZES[size], self.units)
         inputs = units if size != "1–8" else int(rng.integers(3, 9))
         hidden = [units] * self.layers
@@ -237,11 +243,12 @@ class Steering:
         rest: bool,
     ) -> set[tuple[str, Bin]]:
         """Bins that a vector hits at a threshold."""
-        kind, layer = key[0], str(key[1])
+        kind, layer, label = key[0], str(key[1]), bins.SIZE.label(len(size))
         fired = int(np.count_nonzero(size >= max(theta, 1)))
         hit: set[tuple[str, Bin]] = {
             ("theta", (bins.THETA.label(theta), kind, layer)),
             ("firing", (bins.rate(fired, len(size)), kind, layer)),
+            ("firing_size", (bins.rate(fired, len(size)), kind, layer, label)),
         }
         if fired:
             run = bins.SILENCE.label(silent.get(key, 0))
@@ -255,4 +262,5 @@ class Steering:
                 for sign, value in (("-", -edge), ("+", edge)):
                     if value in found:
                         hit.add(("delta", (name, sign, kind, layer)))
+                        hit.add(("delta_size", (name, kind, layer, label)))
         return hit
