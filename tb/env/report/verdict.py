@@ -128,12 +128,11 @@ def _plan(part: Part, plan: dict[str, Any], quick: bool) -> None:
     part.note = "intents hold"
     if not intents:
         part.reasons.append("the plan has no intent")
-    for status in ("fails", "not run", "open"):
+    for status, what in (("fails", "that fail"), ("not run", "not run"), ("open", "left open")):
         names = [intent["id"] for intent in intents if intent["status"] == status]
         if names:
             said = part.remarks if quick and status != "fails" else part.reasons
-            said.append(f"intents that are {status}: {_examples(names)}"
-                        if status != "fails" else f"intents that fail: {_examples(names)}")  # fmt: skip
+            said.append(f"intents {what}: {_examples(names)}")
     for kind, what in (
         ("tests", "tests without an intent"),
         ("groups", "coverage groups without an intent"),
