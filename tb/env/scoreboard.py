@@ -58,7 +58,7 @@ class DeltaGruScoreboard(Scoreboard):
         self._owed: deque[tuple[int, StepTrace]] = deque()
         self._owed_trace: deque[tuple[int, StepTrace]] = deque()
         self._new_sequence = False
-        self._taken_theta: tuple[list[int], list[int]] = ([], [])
+        self.taken_theta: tuple[list[int], list[int]] = ([], [])
 
     # ------------------------------------------------------------ wiring
 
@@ -141,7 +141,7 @@ class DeltaGruScoreboard(Scoreboard):
             self._new_sequence = False
             self.gru.reset()
         layers = range(self.gru.model.num_layers)
-        self._taken_theta = tuple(
+        self.taken_theta = tuple(
             [self.theta.get((register, layer), 0) for layer in layers]
             for register in (LayerReg.THETA_X, LayerReg.THETA_H)
         )
@@ -153,7 +153,7 @@ class DeltaGruScoreboard(Scoreboard):
         if len(packet.beats) != -(-size // LANES):
             assert self.lenient, f"x packet of {len(packet.beats)} beats for {size} inputs"
             return
-        step = self.gru.step(packet.elements[:size], *self._taken_theta)
+        step = self.gru.step(packet.elements[:size], *self.taken_theta)
         self._owed.append((self.steps, step))
         if self._trace is not None:
             self._owed_trace.append((self.steps, step))

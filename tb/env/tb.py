@@ -17,9 +17,11 @@ import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Event, RisingEdge
+from cocotb.utils import get_sim_time
 
 from golden.model_file import Model
 from tb.env.axil import AxiLiteMaster, AxiLiteMonitor
+from tb.env.divergence.record import recorder_of
 from tb.env.driver import EdgeDrnnDriver
 from tb.env.image import DramImage
 from tb.env.memory import AxiReadMemory, AxiReadMonitor
@@ -125,6 +127,7 @@ class TB:
         self.axil_monitor = AxiLiteMonitor(dut, "s_axil", clock, reset_n)
         self.scoreboard = DeltaGruScoreboard(dut, self.width)
         self.scoreboard.attach(self.axil_monitor, self.x_monitor, self.h_monitor)
+        self.recorder = recorder_of(self.scoreboard, self.x_monitor)
         self.memory = AxiReadMemory(dut, "m_axi", clock, reset_n, _Nothing()) if memory else None
         if axil:
             self.axil = AxiLiteMaster(dut, "s_axil", clock)
@@ -198,6 +201,8 @@ class TB:
         self.model = model
         self.image = DramImage(model, self.width, **layout)
         self.scoreboard.use(model)
+        if self.recorder is not None:
+            self.recorder.place(get_sim_time("ns"), model, self.image)
         self.axi_monitor.regions = [
             (f"layer {region.layer} {region.kind}", region.address, region.end)
             for region in self.image.regions

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tb.env.build import SV_DIR, build, run
+from tb.env.divergence import environment
 
 CONFIG_FILE = Path(__file__).resolve().parents[1] / "configs.toml"
 TOP = "edgedrnn_tb"
@@ -36,14 +37,16 @@ def simulate(file: str, test: str, config: str, **case: Any) -> None:
     """Build a configuration, run one cocotb test of `file` on it; raise unless it passed."""
     module = f"tb.system.{Path(file).stem}"
     chosen = configs()[config]
-    built = build(chosen["sim"], TOP, chosen["parameters"], sources=SOURCES)
+    replay = environment.wanted()
+    built = build(chosen["sim"], TOP, chosen["parameters"], **environment.build_options(SOURCES))
     run(
         built,
         module,
         rf"\.{test}$",
-        plusargs=["TRACE=trace.txt"],
+        plusargs=["TRACE=trace.txt", *(replay.plusargs if replay else [])],
         extra_env={"CASE": json.dumps(case)},
         timeout_s=300,
+        **environment.run_options(built.wave_suffix),
     )
 
 
