@@ -5,10 +5,12 @@ PYTHON ?= python3
 PY     := $(VENV)/bin/python
 JOBS   ?= $(shell nproc)
 WAVES  ?= 0
+CUT    ?= full
+BUDGET ?= 25m
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test unit system golden lint registers synth pnr faults bench bench-sim train results clean distclean
+.PHONY: help setup tools demo test regress unit system golden lint registers synth pnr faults bench bench-sim train results clean distclean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -45,6 +47,9 @@ endif
 
 test: tools  ## Everything, on both simulators, in parallel; JUnit XML in reports/
 	$(PYTEST) --junitxml=reports/junit.xml
+
+regress: tools  ## Tests x builds x seeds within a budget (CUT=full BUDGET=25m DASK=tcp://host:port)
+	$(PY) scripts/regress.py --cut $(CUT) --time $(BUDGET) --workers $(JOBS) $(if $(DASK),--dask $(DASK))
 
 golden: setup  ## Tests of the golden model alone
 	$(PYTEST) golden/tests

@@ -28,7 +28,7 @@
 //                     X step cycle         first cycle in which x's first beat is offered
 //                     H data               a beat of h, 128 bits in hex
 //                     Y step cycle beats   cycle in which h's last beat is taken; DRAM beats so far
-//   and those of axi_dram (+DRAM_...) and trace_monitor (+TRACE=FILE).
+//   and those of axi_dram (+DRAM_...), trace_monitor (+TRACE=FILE) and timeline_monitor (+TIMELINE=FILE).
 
 module run_top #(
   parameter int AxiDataWidth = 64,
@@ -229,6 +229,20 @@ module run_top #(
   );
 
   trace_monitor u_trace (
+    .clk_i (clk),
+    .rst_ni(rst_n)
+  );
+
+`ifdef REPLAY
+  deep_monitor #(.AxiDataWidth(AxiDataWidth), .MaxLayers(MaxLayers), .MaxUnits(MaxUnits)) u_deep (
+    .clk_i(clk), .rst_ni(rst_n)
+  );
+  golden_probe #(.AxiDataWidth(AxiDataWidth)) u_golden (.clk_i(clk));
+`endif
+
+  timeline_monitor #(
+    .AxiDataWidth(AxiDataWidth)
+  ) u_timeline (
     .clk_i (clk),
     .rst_ni(rst_n)
   );
