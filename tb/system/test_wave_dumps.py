@@ -42,7 +42,7 @@ def wave(request, tmp_path_factory) -> Wave:
     dump = folder / f"dump{built.wave_suffix}"
     run(
         built,
-        __name__,
+        f"tb.system.{Path(__file__).stem}",
         r"\.three_steps$",
         plusargs=["TRACE=trace.txt"],
         seed=11,
