@@ -59,6 +59,8 @@ def write_divergence(folder: Path, **changed: object) -> Path:
         "schema": 1, "what": "gate n", "step": 6, "layer": 0, "kind": None, "column": None,
         "unit": 6, "gate": "n", "expected": {"hex": "0f0", "q": 0.9375},
         "actual": {"hex": "3e0", "q": -0.125}, "format": "Q2.8", "cycle": 11,
+        "inputs": [{"name": "r", "right": True, "expected": "1", "actual": "1"},
+                   {"name": "M_nh", "right": False, "expected": "0.5", "actual": "0.25"}],
         "time_ns": WRONG_NS, "signal": f"bench.{N10}", "module": "gate_lane", "dump": "dump.vcd",
         "steps": [{"step": 6, "from_ns": 55, "to_ns": 155}],
     }  # fmt: skip
@@ -275,7 +277,7 @@ def test_mistakes_are_one_line(dump: Path, tmp_path: Path, capfd) -> None:
         (str(dump), "--step", "6", "--at", "9"): "--at, --step: found both",
         (str(dump), "--cycles", "0"): "--cycles: found '0'",
         (str(dump), "--group", "gates"): "group 'gates': found no such group",
-        (str(dump), "--divergence", str(bad)): "found no time_ns, signal",
+        (str(dump), "--divergence", str(bad)): "found no what, time_ns, signal",
         (str(dump), "--svg", "/no/such/folder/x.svg"): "found no folder",
     }
     for words, message in cases.items():

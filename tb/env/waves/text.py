@@ -8,7 +8,7 @@ from tb.env.waves.diagram import Diagram, Line
 
 RED, YELLOW, PLAIN = "\033[31m", "\033[33m", "\033[0m"
 LABEL = 24
-NARROW, WIDE = 4, 10
+NARROW, EASY, WIDE = 4, 8, 10
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def draw_text(
     signs = ASCII if ascii_only else UNICODE
     label = min(LABEL, max([len(line.label) for line in diagram.lines] + [12]))
     widths = _widths(diagram, width - label - 1)
-    lines = [diagram.title, ""]
+    lines = [diagram.title, *(f"  {note}" for note in diagram.notes), ""]
     for column, name in sorted(diagram.marks):
         lines.append(" " * (label + 1 + sum(widths[:column])) + f"{signs.mark} {name}")
     numbers = zip(diagram.cycles, widths, strict=True)
@@ -69,6 +69,8 @@ def _widths(diagram: Diagram, room: int) -> list[int]:
             [NARROW]
             + [len(line.cells[i]) + 2 for line in diagram.lines if line.golden or line.wrong == i]
         )
+    while sum(kept) < room and min(kept) < EASY:
+        kept[kept.index(min(kept))] += 1
     while sum(kept) > room:
         widest = max((i for i in range(len(kept)) if i not in whole), key=lambda i: kept[i])
         if kept[widest] == NARROW:
