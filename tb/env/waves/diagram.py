@@ -154,10 +154,8 @@ def _wrong_and_right(wave: Wave, wrong: Divergence, window: range) -> list[Line]
     else:  # a memory, say, that is in no dump
         cells = tuple(wrong.actual if i == column else "?" for i in range(len(window)))
         is_bit = False
-    return [
-        Line(label, cells, is_bit, column),
-        _expected(label, wrong.expected, column, len(window)),
-    ]
+    right = _expected(wrong.expected, column, len(window))
+    return [Line(label, cells, is_bit, column), right]
 
 
 def _style(wrong: Divergence, below: str, width: int) -> Format:
@@ -191,6 +189,6 @@ def _same(cell: str, value: str) -> bool:
         return cell == value
 
 
-def _expected(label: str, text: str, column: int, cycles: int) -> Line:
+def _expected(text: str, column: int, cycles: int) -> Line:
     cells = tuple(text if i == column else "" for i in range(cycles))
-    return Line(f"{label} (golden)", cells, golden=True)
+    return Line("expected (golden)", cells, golden=True)
