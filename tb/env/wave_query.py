@@ -120,27 +120,26 @@ class Wave:
 
     # ------------------------------------------------------------ names
 
+    def _matches(self, name: str) -> list[str]:
+        for full in (name, self.top + name):
+            if full in self._vars:
+                return [full]
+        return [full for full in self.names if full.endswith("." + name)]
+
     def find(self, name: str) -> str:
         """The full name that ``name`` means; WaveError, with what is near, if none or several."""
-        for full in (name, self.top.lstrip(".") + name):
-            if full in self._vars:
-                return full
-        ending = [full for full in self.names if full.endswith("." + name)]
-        if len(ending) == 1:
-            return ending[0]
-        near = ending or difflib.get_close_matches(self.top + name, self.names, 3, 0.75)
+        found = self._matches(name)
+        if len(found) == 1:
+            return found[0]
+        near = found or difflib.get_close_matches(self.top + name, self.names, 3, 0.75)
         raise WaveError(
-            f"{self.path}: {name}: found {len(ending) or 'no'} such signal"
-            f"{'s' if len(ending) > 1 else ''}, expected one"
+            f"{self.path}: {name}: found {len(found) or 'no'} such signal"
+            f"{'s' if len(found) > 1 else ''}, expected one"
             + (f"; near are {', '.join(near[:3])}" if near else "")
         )
 
     def __contains__(self, name: str) -> bool:
-        try:
-            self.find(name)
-        except WaveError:
-            return False
-        return True
+        return len(self._matches(name)) == 1
 
     def width(self, name: str) -> int:
         """Bits of a signal."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tb.env.wave_query import PS_PER_NS, Wave, WaveError
+from tb.env.wave_query import DUT, PS_PER_NS, Wave, WaveError
 from tb.env.waves.catalog import Group, Row
+from tb.env.waves.enums import enum_variables
 from tb.env.waves.formats import Format
-from tb.env.waves.moment import View
+from tb.env.waves.moment import Divergence, View
 
 UNKNOWN = "x"
 
@@ -38,9 +40,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Diagram:
-    """``cycles``: number of each column. ``marks``: (column, name). ``title``: one line."""
+    """``cycles``: number of each column. ``marks``: (column, name). ``title``: one line, ``notes``
+    what there is to say besides."""
 
     title: str
+    notes: tuple[str, ...]
     cycles: tuple[int, ...]
     times_ns: tuple[float, ...]
     sections: tuple[tuple[str, tuple[Line, ...]], ...]
@@ -78,7 +82,7 @@ def _chosen(
             rows = [row for row in group.rows if row.path in group.picture]
         if wrong is not None:
             at = [row for row in group.rows if wave.top + row.path == wrong.signal]
-            rows += [row for row in at if row not in rows]
+            rows = [row for row in group.rows if row in rows or row in at]
         if rows:
             chosen.append((group, rows))
     return chosen
@@ -99,35 +103,33 @@ def diagram(
     A cell holds what flip-flops take at its cycle's edge.
     """
     wrong = view.divergence
-    column = None
-    if wrong is not None:
-        at = wave.index_at_ns(wrong.time_ns)
-        column = at - window[0] if at in window else None
+    pair: list[Line] = []  # the wrong value and the right one, to be placed
+    if wrong is not None and wave.index_at_ns(wrong.time_ns) in window:
+        pair = _wrong_and_right(wave, wrong, window)
     sections: list[tuple[str, tuple[Line, ...]]] = []
-    named = False
     for group, rows in _chosen(groups, view, wave, names):
         lines: list[Line] = []
         for row in rows:
-            full = wave.top + row.path
-            here = wrong is not None and column is not None and full == wrong.signal
-            cells = _cells(wave, full, row.format, window)
-            lines.append(Line(row.label, cells, row.format.what == "bit", column if here else None))
-            if here:
-                named = True
-                lines.append(_expected(row.label, wrong.expected, column, len(window)))
+            if wrong is not None and pair and wave.top + row.path == wrong.signal:
+                lines += pair
+                pair = []
+            else:
+                cells = _cells(wave, wave.top + row.path, row.format, window)
+                lines.append(Line(row.label, cells, row.format.what == "bit"))
+        if wrong is not None and wrong.module in group.modules:
+            lines = pair + lines
+            pair = []
         sections.append((group.name, tuple(lines)))
-    if wrong is not None and column is not None and not named:
-        sections.insert(0, ("first wrong value", tuple(_unlisted(wave, view, window, column))))
+    if pair:
+        sections.insert(0, ("first wrong value", tuple(pair)))
     marks = []
     for marker in view.markers:
         if wave.edges[window[0]] <= marker.time_ps <= wave.edges[window[-1]]:
             marks.append((wave.index_at_ns(marker.time_ps / PS_PER_NS) - window[0], marker.name))
+    title = wave.path.name + (f", {view.markers[0].name}" if view.markers else "")
     return Diagram(
-        wrong.title
-        if wrong is not None
-        else f"{wave.path.name}, {view.markers[0].name}"
-        if view.markers
-        else wave.path.name,
+        wrong.title if wrong is not None else title,
+        wrong.notes if wrong is not None else (),
         tuple(int(wave.cycle[i]) for i in window),
         tuple(float(wave.edges[i] / PS_PER_NS) for i in window),
         tuple(sections),
@@ -135,19 +137,58 @@ def diagram(
     )
 
 
-def _expected(label: str, text: str, column: int, cycles: int) -> Line:
-    cells = tuple(text if i == column else "" for i in range(cycles))
-    return Line(f"{label} (golden)", cells, golden=True)
-
-
-def _unlisted(wave: Wave, view: View, window: range, column: int) -> Iterator[Line]:
-    """The wrong signal when the catalogue has it not: by its name, in hex."""
-    wrong = view.divergence
-    assert wrong is not None
-    label = ".".join(wrong.signal.split(".")[-2:])
+def _wrong_and_right(wave: Wave, wrong: Divergence, window: range) -> list[Line]:
+    """The line of the wrong signal and that of the value expected there."""
+    column = wave.index_at_ns(wrong.time_ns) - window[0]
+    below = wrong.signal.removeprefix(wave.top)
+    label = Row(below, Format("hex")).label
     if wrong.signal in wave:
-        yield Line(label, _cells(wave, wrong.signal, Format.parse("hex"), window), False, column)
-    else:
-        cells = tuple(wrong.actual if i == column else "" for i in range(len(window)))
-        yield Line(label, cells, False, column)
-    yield _expected(label, wrong.expected, column, len(window))
+        style = _style(wrong, below, wave.width(wrong.signal))
+        cells = _cells(wave, wrong.signal, style, window)
+        lanes = [cell.split(" ") for cell in cells]
+        at = _lane(lanes[column], wrong)
+        if at is not None:
+            cells = tuple(lane[min(at, len(lane) - 1)] for lane in lanes)
+            label = f"{label}[{at}]"
+        is_bit = style.what == "bit"
+    else:  # a memory, say, that is in no dump
+        cells = tuple(wrong.actual if i == column else "?" for i in range(len(window)))
+        is_bit = False
+    right = _expected(wrong.expected, column, len(window))
+    return [Line(label, cells, is_bit, column), right]
+
+
+def _style(wrong: Divergence, below: str, width: int) -> Format:
+    """The format of a signal that the divergence names: its enum, or the format of the value."""
+    enum = enum_variables().get(below.removeprefix(f"{DUT}."))
+    if enum is not None:
+        return Format.parse("enum", enum)
+    if width == 1:
+        return Format.parse("bit")
+    found = re.match(r"Q(\d+)\.(\d+)$", wrong.format)
+    if found is None or found[2] == "0":
+        return Format.parse("dec" if width <= 32 else "hex")
+    bits = int(found[1]) + int(found[2])
+    return Format.parse(wrong.format + ("[]" if width >= 2 * bits and width % bits == 0 else ""))
+
+
+def _lane(cells: list[str], wrong: Divergence) -> int | None:
+    """Which of several elements is meant: the one that holds the wrong value."""
+    if len(cells) == 1:
+        return None
+    holding = [place for place, cell in enumerate(cells) if _same(cell, wrong.actual)]
+    unit = wrong.data.get("unit")
+    usual = unit % len(cells) if isinstance(unit, int) else None
+    return usual if usual in holding or not holding else holding[0]
+
+
+def _same(cell: str, value: str) -> bool:
+    try:
+        return abs(float(cell) - float(value)) < 0.0006
+    except ValueError:
+        return cell == value
+
+
+def _expected(text: str, column: int, cycles: int) -> Line:
+    cells = tuple(text if i == column else "" for i in range(cycles))
+    return Line("expected (golden)", cells, golden=True)

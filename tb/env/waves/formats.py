@@ -70,6 +70,6 @@ class Format:
 
 
 def fixed_point(value: int, fraction: int) -> str:
-    """A fixed-point number, rounded to 3 digits or, of more than 8 fraction bits, to 5."""
-    text = f"{value / (1 << fraction):.{3 if fraction <= 8 else 5}f}".rstrip("0").rstrip(".")
+    """A fixed-point number, rounded to 4 digits or, of more than 8 fraction bits, to 5."""
+    text = f"{value / (1 << fraction):.{4 if fraction <= 8 else 5}f}".rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text

@@ -15,20 +15,26 @@ SCHEMA = 1
 STEP = "u_trace.step_q"
 DONE, FIRST = "u_dut.packet_done", "u_dut.x_first"
 GATES = ("u_dut.gate_start", "u_dut.gate_ready", "u_dut.start_layer")
-NEEDED = ("time_ns", "signal", "module", "expected", "actual", "dump")
+NEEDED = ("what", "time_ns", "signal", "module", "expected", "actual", "dump")
+PLACE = ("step", "layer", "kind", "column", "unit", "gate")
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first wrong value, as the localisation wrote it into ``divergence.json``."""
+    """The first wrong value, as the localisation wrote it into ``divergence.json``.
+
+    ``dump``: None when it was made without waves. ``notes``: the inputs of that stage, one a line.
+    """
 
     time_ns: float
     signal: str
     module: str
     expected: str
     actual: str
+    format: str
     title: str
-    dump: Path
+    notes: tuple[str, ...]
+    dump: Path | None
     data: dict[str, Any]
 
 
@@ -45,27 +51,35 @@ def load_divergence(path: Path) -> Divergence:
     missing = [key for key in NEEDED if key not in data]
     if missing:
         raise WaveError(f"{path}: found no {', '.join(missing)}, expected {', '.join(NEEDED)}")
-    where = ", ".join(
-        f"{key} {data[key]}"
-        for key in ("step", "layer", "kind", "column", "unit", "gate")
-        if data.get(key) is not None
-    )
+    places = [f"{key} {data[key]}" for key in PLACE if data.get(key) is not None]
+    expected, actual = _value(data["expected"]), _value(data["actual"])
+    form = data.get("format") or ""
+    title = ", ".join([str(data["what"]), *places]) + f": expected {expected}, actual {actual}"
     return Divergence(
         float(data["time_ns"]),
         str(data["signal"]),
         str(data["module"]),
-        _value(data["expected"]),
-        _value(data["actual"]),
-        f"{where}: expected {_value(data['expected'])}, actual {_value(data['actual'])}"
-        f" ({data.get('format', 'hex')})",
-        path.parent / str(data["dump"]),
+        expected,
+        actual,
+        form,
+        f"{title} in {form}" if form and not form.endswith(".0") else title,
+        tuple(_input(one) for one in data.get("inputs", ())),
+        path.parent / str(data["dump"]) if data["dump"] else None,
         data,
     )
 
 
+def _input(one: dict[str, Any]) -> str:
+    if one.get("right"):
+        return f"input {one['name']}: {one.get('actual')}, right"
+    return f"input {one['name']}: {one.get('actual')}, WRONG, expected {one.get('expected')}"
+
+
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        value = value["q"] if value.get("q") is not None else value.get("hex", "?")
+        value = value.get("q") if value.get("q") not in (None, "") else value.get("hex")
+    if value is None:
+        return "?"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -84,8 +84,10 @@ def open_scene(
         dump = dump or found.dump
     elif dump is not None and (dump.parent / BESIDE).is_file():
         beside = load_divergence(dump.parent / BESIDE)
-        found = beside if beside.dump.name == dump.name else None
+        found = beside if beside.dump and beside.dump.name == dump.name else None
     if dump is None:
+        if found is not None:
+            raise WaveError(f"{divergence}: names no dump, expected one made with waves")
         raise WaveError("found neither a dump nor a divergence.json, expected one of them")
     wave = Wave(dump)
     groups = in_dump(wave)

@@ -21,7 +21,7 @@ def draw_picture(diagram: Diagram, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     cycles = len(diagram.cycles)
-    rows = sum(1 + len(lines) for _, lines in diagram.sections) + 3
+    rows = sum(1 + len(lines) for _, lines in diagram.sections) + 3 + len(diagram.notes)
     size = (LABEL_INCHES + INCHES_A_CYCLE * cycles, INCHES_A_ROW * rows)
     style = {"svg.fonttype": "none", "svg.hashsalt": "waves", "font.family": "DejaVu Sans"}
     with plt.rc_context(style):
@@ -32,16 +32,22 @@ def draw_picture(diagram: Diagram, path: Path) -> None:
         axes.axis("off")
         left = -LABEL_INCHES / INCHES_A_CYCLE + 0.1
         axes.text(left, 0.6, diagram.title, fontsize=9, weight="bold", va="center")
+        for place, note in enumerate(diagram.notes):
+            colour = WRONG if "WRONG" in note else FAINT
+            axes.text(left, 1.6 + place, note, fontsize=7, va="center", color=colour)
+        head = 2.5 + len(diagram.notes)
         for column, number in enumerate(diagram.cycles):
-            axes.text(column + 0.5, 2.5, str(number), fontsize=6.5, ha="center", va="center",
+            axes.text(column + 0.5, head, str(number), fontsize=6.5, ha="center", va="center",
                       color=FAINT)  # fmt: skip
-            axes.axvline(column, 2.9 / rows, color=FAINT, lw=0.2)
-        axes.text(left, 2.5, "cycle", fontsize=6.5, va="center", color=FAINT)
+            axes.plot([column, column], [head + 0.4, rows], color=FAINT, lw=0.2)
+        axes.text(left, head, "cycle", fontsize=6.5, va="center", color=FAINT)
         for column, name in diagram.marks:
             colour = WRONG if name == "divergence" else WAVE
-            axes.axvspan(column, column + 1, 0, 1 - 2.0 / rows, color=colour, alpha=0.07, lw=0)
-        _name_marks(axes, diagram)
-        y = 3.0
+            axes.fill_between(
+                [column, column + 1], head - 0.5, rows, color=colour, alpha=0.07, lw=0
+            )
+        _name_marks(axes, diagram, head - 0.9)
+        y = head + 0.5
         for name, lines in diagram.sections:
             axes.text(left, y + 0.55, name, fontsize=7, va="center", color=FAINT, style="italic")
             y += ROW
@@ -57,13 +63,13 @@ def _metadata(path: Path) -> dict[str, str | None]:
     return {"Date": None} if path.suffix == ".svg" else {"Software": None}
 
 
-def _name_marks(axes, diagram: Diagram) -> None:
+def _name_marks(axes, diagram: Diagram, y: float) -> None:
     """Names of the marks, those that would overlap left out, the first, which matters, never."""
     taken: list[float] = []
     for column, name in diagram.marks:
         if all(abs(column - other) > len(name) / 5 + 1 for other in taken):
             colour = WRONG if name == "divergence" else WAVE
-            axes.text(column + 0.5, 1.6, name, fontsize=7, ha="center", va="center", color=colour)
+            axes.text(column + 0.5, y, name, fontsize=7, ha="center", va="center", color=colour)
             taken.append(column)
 
 
