@@ -8,7 +8,7 @@ WAVES  ?= 0
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test unit system golden lint registers synth pnr faults bench bench-sim train results clean distclean
+.PHONY: help setup tools demo timeline test unit system golden lint registers synth pnr faults bench bench-sim train results clean distclean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ tools: setup  ## Icarus Verilog too (apt-get when root)
 
 demo: setup  ## Spoken digits through the RTL, checked, with a picture (FSDD=folder: real recordings)
 	$(PY) scripts/demo.py $(if $(FSDD),--fsdd $(FSDD))
+
+timeline: setup  ## Why the weight port rests, in a run of the demo model: a table, a picture, a trace for ui.perfetto.dev
+	$(PY) scripts/timeline.py
 
 # The seed of a test run is printed by every test and is part of its rerun line.
 PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal

@@ -11,6 +11,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -143,8 +144,7 @@ def demo_stimulus(model: Model, path: str) -> np.ndarray:
         raise BadInputError(f"--stimulus: missing, and {path} cannot hear: {error}") from None
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """What the command line asks for, checked."""
 
     model: Model

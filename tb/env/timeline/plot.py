@@ -112,9 +112,11 @@ def _tracks(axes, timeline: Timeline, shown: Sequence[Step]) -> None:
     at = row("gates")
     for span in of(timeline.gates):
         bars(at, [(span.start - start, span.end - span.start)], BY_CODE["g"].colour)
-        middle = (max(span.start, start) + min(span.end, end)) / 2 - start
-        if span.end - span.start > (end - start) / 40:
-            axes.text(middle, at, f"layer {span.layer}", ha="center", va="center", fontsize=7.5)
+        width = (min(span.end, end) - max(span.start, start)) / (end - start)
+        if width > 0.012:
+            text = f"layer {span.layer}" if width > 0.06 else str(span.layer)
+            middle = (max(span.start, start) + min(span.end, end)) / 2 - start
+            axes.text(middle, at, text, ha="center", va="center", fontsize=7.5)
     at = row("h out")
     for span in of(timeline.output):
         colour = "#555555" if span.kind == "t" else BY_CODE["o"].colour
