@@ -105,6 +105,7 @@ def parser():
     add("--synthetic", action="store_true", help="add digits spoken by espeak-ng to the training")
     add("--dropout", type=float, default=0.2, help="before the read-out")
     add("--batch", type=int, default=64, help="sequences in a batch")
+    add("--batch-delta", type=int, help="the same in the delta stage (default: as --batch)")
     for stage, epochs, rate in zip(STAGES, (28, 6, 4), (3e-3, 1e-3, 3e-4), strict=True):
         add(f"--epochs-{stage}", type=int, default=epochs, help=f"of the {stage} stage")
         add(f"--rate-{stage}", type=float, default=rate, help="peak learning rate of that stage")
@@ -129,6 +130,7 @@ def parse_arguments(arguments=None):
         made.error("--set: found none, expected a data set or a --recipe that names one")
     if len(set(args.hidden)) != 1 or layers > fixed.MAX_LAYERS:
         made.error(f"--hidden: found {args.hidden}, expected 1...{fixed.MAX_LAYERS} equal sizes")
+    args.batch_delta = args.batch_delta or args.batch
     if args.hidden[0] % fixed.HIDDEN_STEP or not 0 < args.hidden[0] <= fixed.MAX_HIDDEN:
         made.error(f"--hidden: found {args.hidden[0]}, expected a multiple of 8 up to 1024")
     for name in ("theta_x", "theta_h"):
@@ -308,9 +310,8 @@ class Training:
         delta = isinstance(net.recurrent, DeltaGRU)
         if delta:
             net.recurrent.track_moves = True
-        drawn = list(
-            batches(self.pools.draw(self.rng), self.task, self.args.batch, self.rng, self.device)
-        )
+        size = self.args.batch_delta if stage == "delta" else self.args.batch
+        drawn = list(batches(self.pools.draw(self.rng), self.task, size, self.rng, self.device))
         losses, moves = [], []
         for i, (x, lengths, target) in enumerate(drawn):
             at = begin + span * i / len(drawn)

@@ -216,6 +216,22 @@ def test_a_distilled_network_stays_closer_to_what_the_quantised_one_answers(beep
     assert distances[1] < 0.7 * distances[0]
 
 
+@pytest.mark.parametrize(("more", "size"), [((), 16), (("--batch-delta", "4"), 4)])
+def test_the_delta_stage_may_have_smaller_batches(beeps, tmp_path, monkeypatch, more, size):
+    seen = {}
+
+    def drawn(items, task, batch, *_):
+        seen.setdefault(len(seen), batch)
+        return iter(())
+
+    monkeypatch.setattr(train, "batches", drawn)
+    monkeypatch.setattr(train, "validate", lambda *_: 0.0)
+    epochs = ("--epochs-float", "1", "--epochs-quantised", "1", "--epochs-delta", "1")
+    words = arguments(beeps, tmp_path / "m.npz", *epochs, "--batch", "16", *more)
+    train.Training(train.parse_arguments(words)).run()
+    assert list(seen.values()) == [16, 16, size]
+
+
 def test_thresholds_rise_over_the_ramp(beeps, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(

@@ -36,12 +36,15 @@ from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
 
+from tb.env import coverage_dat
+
 REPO = Path(__file__).resolve().parents[2]
 BUILD_ROOT = REPO / "build"
 RTL_FILELIST = REPO / "rtl" / "edgedrnn.f"
 SV_DIR = REPO / "tb" / "sv"
 CPP_DIR = REPO / "tb" / "cpp"
 PUBLIC_VLT = SV_DIR / "public.vlt"
+WAVE_MAIN = CPP_DIR / "wave_main.cpp"
 
 SIMULATORS = ("verilator", "icarus")
 TIMESCALE = "1ns/1ps"
@@ -127,7 +130,7 @@ def build(
     include_dirs: Sequence[Path] = (),
     defines: Mapping[str, object] | None = None,
     waves: bool | None = None,
-    coverage: bool = False,
+    coverage: bool | None = None,
     extra_args: Sequence[str] = (),
     build_root: Path | None = None,
 ) -> Build:
@@ -139,7 +142,9 @@ def build(
     that ``run_top``, whose speed counts, shows only what ``tb/sv/public.vlt`` names, and
     ``loop_top``, which runs without cocotb, nothing.
     ``waves=True`` and ``coverage=True`` make builds of their own, so that the plain one stays fast;
-    ``waves=None`` asks the environment (``WAVES=1``).
+    ``waves=None`` asks the environment (``WAVES=1``, or a window, see `_wave_window`),
+    ``coverage=None`` too (``COVER_CODE=1``): it is then on where it means something, see
+    `_cover_wanted`. Only files in ``rtl/`` are covered.
     """
     if waves is None:
         waves = _waves_wanted()
@@ -156,6 +161,8 @@ def build(
     missing = [str(s) for s in all_sources if not s.is_file()]
     if missing:
         raise BuildError(f"{top}: source not found: {', '.join(missing)}")
+    if coverage is None:
+        coverage = _cover_wanted(sim, top, all_sources)
 
     plan = {
         "sim": sim,
@@ -226,7 +233,8 @@ def _content_key(plan: dict, sources: list[Path], dirs: list[Path], recipe) -> s
     digest = hashlib.sha256()
     digest.update(json.dumps(plan, sort_keys=True).encode())
     digest.update(recipe.identity().encode())
-    digest.update("".join([*VERILATED_MK_FIXES, inspect.getsource(type(recipe))]).encode())
+    recipe_text = inspect.getsource(type(recipe)) + inspect.getsource(_wave_dump)
+    digest.update("".join([*VERILATED_MK_FIXES, recipe_text]).encode())
     headers = sorted(p for d in dirs for p in d.glob("*.svh"))
     headers += sorted({p for s in sources for p in s.parent.glob("*.svh")} - set(headers))
     for path in [*sources, *headers, *recipe.extra_inputs(plan)]:
@@ -267,7 +275,9 @@ class _VerilatorRecipe:
         return [self._main(plan), *([PUBLIC_VLT] if plan["top"] == "run_top" else [])]
 
     def _main(self, plan: dict) -> Path:
-        if plan["top"] == "run_top" and (plan["waves"] or plan["coverage"]):
+        if plan["waves"] and plan["top"] != "loop_top":
+            return WAVE_MAIN
+        if plan["top"] == "run_top" and plan["coverage"]:
             return _cocotb_main()
         return self.mains.get(plan["top"]) or _cocotb_main()
 
@@ -282,7 +292,21 @@ class _VerilatorRecipe:
                 f'`verilator_config\npublic_flat_rw -module "{plan["top"]}" -var "*"\n'
             )
         link = f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator"
-        return ["--vpi", "-LDFLAGS", link, str(control)]
+        words = ["--vpi", "-LDFLAGS", link, str(control)]
+        if plan["waves"]:  # what the window by steps looks at
+            steps = scratch / "steps.vlt"
+            steps.write_text(
+                '`verilator_config\npublic_flat_rd -module "trace_monitor" -var "step_q"\n'
+            )
+            words += ["-CFLAGS", f"-I{_cocotb_main().parent}", str(steps)]
+        return words
+
+    def _coverage_words(self, sources: list[Path], scratch: Path) -> list[str]:
+        """Count lines, branches, toggles and expressions, but not those of the bench."""
+        control = scratch / "coverage.vlt"
+        bench = [f'coverage_off -file "{s}"' for s in sources if not _is_rtl(s)]
+        control.write_text("\n".join(["`verilator_config", *bench, ""]))
+        return ["--coverage-line", "--coverage-toggle", "--coverage-expr", str(control)]
 
     def commands(
         self, plan: dict, sources: list[Path], dirs: list[Path], scratch: Path
@@ -301,7 +325,7 @@ class _VerilatorRecipe:
             *([] if plan["top"] == "loop_top" else self._cocotb_words(plan, scratch)),
             *(["-DCLOCK_FROM_MAIN"] if main == self.mains["run_top"] else []),
             *([f"--trace-{self.wave_suffix()[1:]}"] if plan["waves"] else []),
-            *(["--coverage"] if plan["coverage"] else []),
+            *(self._coverage_words(sources, scratch) if plan["coverage"] else []),
             *plan["extra_args"],
             *(f"-D{name}={value}" for name, value in plan["defines"].items()),
             *(f"-G{name}={value}" for name, value in plan["parameters"].items()),
@@ -359,11 +383,8 @@ class _IcarusRecipe:
         dump: list[str] = []
         if plan["waves"]:
             wave_top = scratch / "wave_dump.v"
-            wave_top.write_text(
-                "module wave_dump;\n  reg [8*1024-1:0] file;\n"
-                '  initial if ($value$plusargs("WAVES=%s", file)) begin\n'
-                f"    $dumpfile(file);\n    $dumpvars(0, {top});\n  end\nendmodule\n"
-            )
+            steps = any(source.name == "trace_monitor.sv" for source in sources)
+            wave_top.write_text(_wave_dump(top, f"{top}.u_trace.step_q" if steps else None))
             dump = ["-s", "wave_dump", str(wave_top)]
         yield (
             [
@@ -381,6 +402,35 @@ class _IcarusRecipe:
 
     def keep_only_results(self, scratch: Path) -> None:
         _remove_all_but(scratch, {self.executable_name, "build.log"})
+
+
+def _wave_dump(top: str, counter: str | None) -> str:
+    """Verilog that dumps ``top`` inside the window that plusargs ask for; see wave_main.cpp.
+
+    ``counter``: the signal that counts finished steps, None in a bench that has none.
+    """
+    return f"""module wave_dump;
+  reg [8*1024-1:0] file;
+  reg [63:0] from, to, first, last;
+  initial if ($value$plusargs("WAVES=%s", file)) begin
+    if (!$value$plusargs("WAVES_FROM_NS=%d", from)) from = 0;
+    if (!$value$plusargs("WAVES_TO_NS=%d", to)) to = 0;
+    if (!$value$plusargs("WAVES_FROM_STEP=%d", first)) first = 0;
+    if (!$value$plusargs("WAVES_TO_STEP=%d", last)) last = first;
+    if (from != 0) #(from);
+    if (first != 0) wait ({counter or "1"} >= first);
+    $dumpfile(file);
+    $dumpvars(0, {top});
+    fork
+      if (to > from) begin #(to - from) $dumpoff; end
+      if ($test$plusargs("WAVES_TO_STEP=")) begin
+        wait ({counter or "0"} > last);
+        #50 $dumpoff;
+      end
+    join
+  end
+endmodule
+"""
 
 
 def _remove_all_but(folder: Path, names: set[str]) -> None:
@@ -527,6 +577,10 @@ def run(
         print(f"waves: {waves_file}")
 
     command = _simulation_command(built, plusargs, seed, waves_file)
+    coverage_file = work_dir / "coverage.dat"
+    if built.coverage:
+        coverage_file.unlink(missing_ok=True)
+        command.append(f"+verilator+coverage+file+{coverage_file.resolve()}")
     env = _simulation_env(built, test_module, test_filter, seed, results_xml)
     env.update(extra_env or {})
     again = reproduce or _reproduce_line(built, test_module, test_filter, plusargs, seed)
@@ -550,6 +604,11 @@ def run(
         raise fail(f"{where}: no test ran (filter: {test_filter or 'none'})")
     if status != 0:
         raise fail(f"{where}: tests passed but the simulator's exit status is {status}")
+    if built.coverage:  # what a failed run reached proves nothing
+        if not coverage_file.is_file():
+            raise fail(f"{where}: tests passed but there is no {coverage_file}")
+        if folder := os.environ.get("COVER_DIR"):
+            coverage_dat.keep(coverage_file, REPO / folder)
     return RunResult(tuple(passed), tuple(skipped), seed, seconds, results_xml, log)
 
 
@@ -575,8 +634,43 @@ def _prune(root: Path, age_s: float) -> None:
 
 
 def _waves_wanted() -> bool:
-    """Whether the environment asks for waves of every test."""
-    return os.environ.get("WAVES", "0") not in ("", "0")
+    """Whether the environment asks for waves of every test, whole or in a window."""
+    return os.environ.get("WAVES", "0") not in ("", "0") or bool(_wave_window())
+
+
+def _wave_window() -> list[str]:
+    """Plusargs of the window that the environment asks waves for; ValueError on a bad one.
+
+    ``WAVES_FROM_NS``, ``WAVES_TO_NS``: times in ns. ``WAVES_STEPS``: a step, or ``first:last``.
+    """
+    window = []
+    for name in ("WAVES_FROM_NS", "WAVES_TO_NS"):
+        text = os.environ.get(name, "")
+        if text and not text.isdecimal():
+            raise ValueError(f"{name}: found {text!r}, expected a time in ns")
+        window += [f"{name}={text}"] if text else []
+    text = os.environ.get("WAVES_STEPS", "")
+    if text:
+        found = re.fullmatch(r"(\d+)(?::(\d+))?", text)
+        if not found or int(found[2] or found[1]) < int(found[1]):
+            raise ValueError(f"WAVES_STEPS: found {text!r}, expected a step as 3, or steps as 3:5")
+        window += [f"WAVES_FROM_STEP={found[1]}", f"WAVES_TO_STEP={found[2] or found[1]}"]
+    return window
+
+
+def _is_rtl(source: Path) -> bool:
+    return source.resolve().parent == RTL_FILELIST.parent
+
+
+def _cover_wanted(sim: str, top: str, sources: Iterable[Path]) -> bool:
+    """Whether the environment asks for code coverage of this build.
+
+    Only Verilator counts, only our RTL is counted, and not in the tops for long runs: their speed
+    matters, and the bench of short ones holds the same core.
+    """
+    if os.environ.get("COVER_CODE", "0") in ("", "0") or sim != "verilator":
+        return False
+    return top not in _VerilatorRecipe.fast_tops and any(map(_is_rtl, sources))
 
 
 def _waves_file_of_test(built: Build) -> Path | None:
@@ -593,6 +687,8 @@ def _simulation_command(
     built: Build, plusargs: Sequence[str], seed: int, waves_file: Path | None
 ) -> list[str]:
     plus = [f"+{arg.removeprefix('+')}" for arg in plusargs]
+    if built.waves:
+        plus += [f"+{arg}" for arg in (*_wave_window(), f"WAVES_TOP={built.top}")]
     if built.sim == "verilator":
         waves = ["--trace", "--trace-file", str(waves_file)] if built.waves else []
         random = ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
@@ -621,10 +717,15 @@ def _simulation_env(
     env["COCOTB_RESULTS_FILE"] = str(results_xml)
     env["COCOTB_RANDOM_SEED"] = str(seed)
     env["COCOTB_ANSI_OUTPUT"] = "0"
+    env["COCOTB_USER_COVERAGE"] = "0"  # COVERAGE=1 is ours; cocotb would cover Python code
     # A unit test's parameters are worth knowing inside the simulation as well.
     env["BUILD_PARAMETERS"] = json.dumps(dict(built.parameters))
     if built.sim == "verilator":
         env["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
+    # COVERAGE=1 asks us for functional coverage, but cocotb would take it for coverage of Python.
+    env["FUNCTIONAL_COVERAGE"] = env.pop("COVERAGE", "0")
+    if env.get("COVER_DIR"):
+        env["COVER_DIR"] = str(Path(env["COVER_DIR"]).resolve())
     if test_filter:
         env["COCOTB_TEST_FILTER"] = test_filter
     return env

@@ -50,6 +50,7 @@ class DeltaGruScoreboard(Scoreboard):
         self.columns_h: list[int] = []
         self.on_step: list[Callable[[StepTrace], None]] = []
         self.on_record: list[Callable[[StepRecord], None]] = []  # of the core, once compared
+        self.on_compared: list[Callable[[StepTrace, StepRecord], None]] = []
         self.history: list[StepTrace] = []
         self._trace: TraceReader | None = None
         self._late: MismatchError | None = None
@@ -58,7 +59,7 @@ class DeltaGruScoreboard(Scoreboard):
         self._owed: deque[tuple[int, StepTrace]] = deque()
         self._owed_trace: deque[tuple[int, StepTrace]] = deque()
         self._new_sequence = False
-        self._taken_theta: tuple[list[int], list[int]] = ([], [])
+        self.taken_theta: tuple[list[int], list[int]] = ([], [])
 
     # ------------------------------------------------------------ wiring
 
@@ -141,7 +142,7 @@ class DeltaGruScoreboard(Scoreboard):
             self._new_sequence = False
             self.gru.reset()
         layers = range(self.gru.model.num_layers)
-        self._taken_theta = tuple(
+        self.taken_theta = tuple(
             [self.theta.get((register, layer), 0) for layer in layers]
             for register in (LayerReg.THETA_X, LayerReg.THETA_H)
         )
@@ -153,7 +154,7 @@ class DeltaGruScoreboard(Scoreboard):
         if len(packet.beats) != -(-size // LANES):
             assert self.lenient, f"x packet of {len(packet.beats)} beats for {size} inputs"
             return
-        step = self.gru.step(packet.elements[:size], *self._taken_theta)
+        step = self.gru.step(packet.elements[:size], *self.taken_theta)
         self._owed.append((self.steps, step))
         if self._trace is not None:
             self._owed_trace.append((self.steps, step))
@@ -225,6 +226,8 @@ class DeltaGruScoreboard(Scoreboard):
         self.compared_trace += 1
         for call in self.on_record:
             call(record)
+        for call in self.on_compared:
+            call(expected, record)
 
     # ------------------------------------------------------------ the end
 

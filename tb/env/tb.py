@@ -19,12 +19,15 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Event, RisingEdge
 
 from golden.model_file import Model
-from tb.env.axil import AxiLiteMaster, AxiLiteMonitor
+from tb.env.agents import make_agents
+from tb.env.axil import AxiLiteMonitor
+from tb.env.coverage.collector import Collector
+from tb.env.coverage.collector import wanted as coverage_wanted
 from tb.env.driver import EdgeDrnnDriver
 from tb.env.image import DramImage
-from tb.env.memory import AxiReadMemory, AxiReadMonitor
+from tb.env.memory import AxiReadMonitor
 from tb.env.scoreboard import DeltaGruScoreboard
-from tb.env.stream import LANES, AxisMonitor, AxisSink, AxisSource
+from tb.env.stream import LANES, AxisMonitor
 
 CLOCK_NS = 10
 RESET_CYCLES = 5
@@ -97,11 +100,13 @@ class _Nothing:
 
 
 class TB:
-    """Everything around one core; `memory`, `axil`, `streams` off leave a bus to somebody else."""
+    """Everything around one core.
 
-    def __init__(
-        self, dut: Any, *, memory: bool = True, axil: bool = True, streams: bool = True
-    ) -> None:
+    `agents` drive its buses: "ours" or "strangers" (cocotbext-axi's); None asks the environment
+    (AGENTS), so that a story runs with either. Monitors, checkers and scoreboard are always ours.
+    """
+
+    def __init__(self, dut: Any, *, agents: str | None = None) -> None:
         self.dut = dut
         self.log = dut._log
         self.log.info("seed %d", run_seed())
@@ -109,15 +114,15 @@ class TB:
         clock, reset_n = dut.clk_i, dut.rst_ni
         self.clock = clock
         self.width = len(dut.m_axi_rdata)
-        self.streams = streams
         self.image: DramImage | None = None
         self.model: Model | None = None
         for signal in (dut.done_i, dut.x_beats_i, dut.h_beats_i):
             signal.value = 0
         reset_n.value = 0
-        if streams:
-            self.source = AxisSource(dut, "s_axis_x", clock, reset_n, noise=rng_for("x noise"))
-            self.sink = AxisSink(dut, "m_axis_h", clock)
+        self.agents = make_agents(agents, dut, _Nothing(), rng_for("x noise"))
+        self.source, self.sink = self.agents.source, self.agents.sink
+        self.axil, self.memory = self.agents.axil, self.agents.memory
+        self.driver = EdgeDrnnDriver(self.axil, idle_wait=lambda: self.cycles(10))
         self.x_monitor = AxisMonitor(dut, "s_axis_x", clock, reset_n)
         self.h_monitor = AxisMonitor(dut, "m_axis_h", clock, reset_n)
         self.axi_monitor = AxiReadMonitor(dut, "m_axi", clock, reset_n)
@@ -125,15 +130,12 @@ class TB:
         self.axil_monitor = AxiLiteMonitor(dut, "s_axil", clock, reset_n)
         self.scoreboard = DeltaGruScoreboard(dut, self.width)
         self.scoreboard.attach(self.axil_monitor, self.x_monitor, self.h_monitor)
-        self.memory = AxiReadMemory(dut, "m_axi", clock, reset_n, _Nothing()) if memory else None
-        if axil:
-            self.axil = AxiLiteMaster(dut, "s_axil", clock)
-            self.driver = EdgeDrnnDriver(self.axil, idle_wait=lambda: self.cycles(10))
         if "TRACE" in cocotb.plusargs:
             self.scoreboard.follow(Path(cocotb.plusargs["TRACE"]))
             self._h_out = Event()
             self.h_monitor.add_callback(lambda packet: self._h_out.set())
             cocotb.start_soon(self._settle_after_h())
+        self.coverage = Collector(self) if coverage_wanted() else None
         cocotb.start_soon(Clock(clock, CLOCK_NS, unit="ns", impl="gpi").start(start_high=False))
 
     async def _settle_after_h(self) -> None:
@@ -167,8 +169,7 @@ class TB:
     async def reset(self) -> None:
         """Hard reset, from any state; configuration is gone afterwards."""
         self.dut.rst_ni.value = 0
-        if self.streams:
-            self.source.drop_queued()
+        self.source.drop_queued()
         self.scoreboard.reset_begins()
         await self.cycles(RESET_CYCLES)
         self.scoreboard.reset_ends()
@@ -179,17 +180,11 @@ class TB:
 
     def pressure(self, kind: str) -> None:
         """Back-pressure of one kind on every stream and on the memory; delays on the registers."""
-        for agent, name in ((self.source, "x"), (self.sink, "h")):
-            agent.pause = pause_of(kind, rng_for(f"{name} pause"))
-        if self.memory is not None:
-            self.memory.ar_pause = pause_of(kind, rng_for("ar pause"))
-            self.memory.r_pause = pause_of(kind, rng_for("r pause"))
-            if kind != "free":
-                self.memory.latency = between(rng_for("latency"), 1, 60)
-        if kind != "free":
-            for channel in ("aw", "w", "b", "ar", "r"):
-                delay = between(rng_for(f"axil {channel}"), 0, 6)
-                setattr(self.axil, f"{channel}_delay", delay)
+        self.agents.pressure(
+            lambda name: pause_of(kind, rng_for(name)),
+            lambda name, low, high: between(rng_for(name), low, high),
+            free=kind == "free",
+        )
 
     # ------------------------------------------------------------ models
 
@@ -202,8 +197,7 @@ class TB:
             (f"layer {region.layer} {region.kind}", region.address, region.end)
             for region in self.image.regions
         ]
-        if self.memory is not None:
-            self.memory.image = self.image
+        self.memory.image = self.image
         self.dut.x_beats_i.value = -(-model.input_size // LANES)
         self.dut.h_beats_i.value = model.hidden_size // LANES
         return self.image
@@ -252,7 +246,7 @@ class TB:
         dut = self.dut
         await self.until(
             lambda: (
-                (not self.streams or self.source.idle)
+                self.source.idle
                 and self.h_monitor.partial is None
                 and dut.m_axis_h_tvalid.value == 0
                 and not self.axi_monitor.pending
@@ -281,8 +275,7 @@ class TB:
         assert not any(errors.values()), (
             f"protocol checkers: {errors}, see CHECKER lines in the log"
         )
-        if self.memory is not None:
-            assert not self.memory.wild, f"wild reads: {self.memory.wild[:5]}"
+        assert not self.memory.wild, f"wild reads: {self.memory.wild[:5]}"
         self.scoreboard.result(at_least=at_least)
         self.log.info(
             "%d steps compared, %d trace records, %d beats",

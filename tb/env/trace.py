@@ -29,7 +29,7 @@ class LayerRecord:
 
     columns_x, columns_h: fetched columns in order, (index, delta Q8.8). column_beats: beats of the
     weight port that they took. memory: int32 (4, H), Q17.15, order r, z, nx, nh. r, z, n, h:
-    int16 (H,), 8 fraction bits.
+    int16 (H,), 8 fraction bits. undone: columns read ahead of the step, if any, were taken back.
     """
 
     columns_x: list[tuple[int, int]]
@@ -40,6 +40,7 @@ class LayerRecord:
     z: np.ndarray
     n: np.ndarray
     h: np.ndarray
+    undone: bool = False
 
 
 @dataclass
@@ -77,6 +78,7 @@ class _Gather:
     open_beats: dict[str, int] = field(default_factory=dict)
     closed: dict[str, deque] = field(default_factory=dict)
     rows: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    undone: bool = False
 
     def __post_init__(self) -> None:
         self.clear()
@@ -86,6 +88,7 @@ class _Gather:
         self.open_beats = dict.fromkeys(KINDS, 0)
         self.closed = {kind: deque() for kind in KINDS}
         self.rows = {name: [] for name in ("M", "R", "N", "H")}
+        self.undone = False
 
     def column(self, kind: str, index: int, delta: int, beats: int) -> None:
         self.open_columns[kind].append((index, delta))
@@ -113,6 +116,7 @@ class _Gather:
             raise TraceError(f"U: columns {undone[:4]}... undo a pass of {taken_back[:4]}...")
         self.open_columns["h"] = []
         self.open_beats["h"] = 0
+        self.undone = True
         return len(undone)
 
     def take(self) -> LayerRecord:
@@ -132,6 +136,7 @@ class _Gather:
                 raise TraceError(f"no E line of kind {kind} at the end of a step")
         columns_x, beats_x = self.closed["x"].popleft()
         columns_h, beats_h = self.closed["h"].popleft()
+        undone, self.undone = self.undone, False
         return LayerRecord(
             columns_x,
             columns_h,
@@ -141,6 +146,7 @@ class _Gather:
             taken["R"][1].astype(np.int16),
             taken["N"][0].astype(np.int16),
             taken["H"][0].astype(np.int16),
+            undone,
         )
 
 

@@ -3,6 +3,7 @@
 // Every bus is a set of ports with its AXI names, so that Python agents infer them by prefix:
 // s_axil, m_axi, s_axis_x, m_axis_h. Python drives the clock. The checkers count what they find;
 // Python reads the counts at the end of a test. `done_i` rises when everything ought to be drained.
+// `probe_o` holds in one word what functional coverage looks at in each cycle (tb/env/coverage/port.py).
 // `x_beats_i` and `h_beats_i` say how long packets are; 0 says that any length will do.
 module edgedrnn_tb #(
   parameter int AxiDataWidth = 64,
@@ -22,6 +23,7 @@ module edgedrnn_tb #(
   output logic [31:0]             axi_errors_o,
   output logic [31:0]             x_errors_o,
   output logic [31:0]             h_errors_o,
+  output logic [10:0]             probe_o,
 
   input  logic [11:0]             s_axil_awaddr,
   input  logic [2:0]              s_axil_awprot,
@@ -136,6 +138,9 @@ module edgedrnn_tb #(
     .m_axis_h_tlast
   );
 
+  assign probe_o = {u_dut.soft_reset, u_dut.state, m_axi_rresp, m_axi_rlast, m_axi_rready, m_axi_rvalid,
+                    m_axi_arready, m_axi_arvalid};
+
   axil_checker u_axil_checker (
     .clk_i(clk),
     .rst_ni,
@@ -220,6 +225,13 @@ module edgedrnn_tb #(
     .clk_i(clk),
     .rst_ni
   );
+
+`ifdef REPLAY
+  deep_monitor #(.AxiDataWidth(AxiDataWidth), .MaxLayers(MaxLayers), .MaxUnits(MaxUnits)) u_deep (
+    .clk_i(clk), .rst_ni(rst_ni)
+  );
+  golden_probe #(.AxiDataWidth(AxiDataWidth)) u_golden (.clk_i(clk));
+`endif
 
   timeline_monitor #(
     .AxiDataWidth(AxiDataWidth)

@@ -233,6 +233,13 @@ module run_top #(
     .rst_ni(rst_n)
   );
 
+`ifdef REPLAY
+  deep_monitor #(.AxiDataWidth(AxiDataWidth), .MaxLayers(MaxLayers), .MaxUnits(MaxUnits)) u_deep (
+    .clk_i(clk), .rst_ni(rst_n)
+  );
+  golden_probe #(.AxiDataWidth(AxiDataWidth)) u_golden (.clk_i(clk));
+`endif
+
   timeline_monitor #(
     .AxiDataWidth(AxiDataWidth)
   ) u_timeline (

@@ -15,6 +15,9 @@ from typing import Any
 
 from tb.env.build import SV_DIR, build, run
 
+STRANGERS = "+strangers"
+"""Behind a configuration's name, as in `w64+strangers`: cocotbext-axi's agents drive its buses."""
+
 CONFIG_FILE = Path(__file__).resolve().parents[1] / "configs.toml"
 TOP = "edgedrnn_tb"
 SOURCES = [
@@ -35,18 +38,20 @@ def configs() -> dict[str, dict[str, Any]]:
 def simulate(file: str, test: str, config: str, *, timeline: bool = False, **case: Any) -> None:
     """Build a configuration, run one cocotb test of `file` on it; raise unless it passed.
 
+    `config` is a name of `tb/configs.toml`, with `+strangers` behind it for a stranger's agents.
     `timeline`, or TIMELINE=1 in the environment: the run writes timeline.txt beside trace.txt.
     """
     module = f"tb.system.{Path(file).stem}"
     timeline = timeline or os.environ.get("TIMELINE", "0") not in ("", "0")
-    chosen = configs()[config]
+    chosen = configs()[config.removesuffix(STRANGERS)]
+    agents = "strangers" if config.endswith(STRANGERS) else "ours"
     built = build(chosen["sim"], TOP, chosen["parameters"], sources=SOURCES)
     run(
         built,
         module,
         rf"\.{test}$",
         plusargs=["TRACE=trace.txt", *(["TIMELINE=timeline.txt"] if timeline else [])],
-        extra_env={"CASE": json.dumps(case)},
+        extra_env={"CASE": json.dumps(case), "AGENTS": agents},
         timeout_s=300,
     )
 
@@ -59,7 +64,7 @@ def case() -> dict[str, Any]:
 def matrix(*rows: tuple[str, str]) -> list[tuple[str, str]]:
     """(test, 'config config ...') rows as one (test, config) pair for each run."""
     pairs = [(test, config) for test, names in rows for config in names.split()]
-    unknown = {config for _, config in pairs} - configs().keys()
+    unknown = {config.removesuffix(STRANGERS) for _, config in pairs} - configs().keys()
     assert not unknown, f"configurations not in {CONFIG_FILE.name}: {unknown}"
     return pairs
 

@@ -160,10 +160,10 @@ async def counting_under_output_pressure(dut: Any) -> None:
 @pytest.mark.parametrize(
     ("test", "config"),
     bench.matrix(
-        ("counters_equal_the_monitors", "w32 w64 w256 tiny i64"),
+        ("counters_equal_the_monitors", "w32 w64 w256 tiny i64 w64+strangers"),
         ("time_is_accounted_for", "w64 i64"),
-        ("freeze_and_clear", "w64 i64"),
-        ("counting_under_output_pressure", "w64 i128"),
+        ("freeze_and_clear", "w64 i64 w64+strangers"),
+        ("counting_under_output_pressure", "w64 i128 w64+strangers"),
     ),
 )
 def test_counters(test: str, config: str) -> None:

@@ -164,12 +164,15 @@ async def size_limits(dut: Any) -> None:
 @pytest.mark.parametrize(
     ("test", "config"),
     bench.matrix(
-        ("random_networks", "w32 w64 w128 w256 tiny i32 i64 i128 i256"),
-        ("every_input_width", "w64 i32"),
-        ("every_kind_of_input", "w64 tiny i64"),
-        ("dense_at_zero_silent_at_most", "w32 w64 w256 i64 i256"),
-        ("long_sequence", "w64 w128 i128"),
-        ("size_limits", "w256 w64 tiny i64"),
+        (
+            "random_networks",
+            "w32 w64 w128 w256 tiny i32 i64 i128 i256 w64+strangers w256+strangers",
+        ),
+        ("every_input_width", "w64 i32 w64+strangers"),
+        ("every_kind_of_input", "w64 tiny i64 w64+strangers"),
+        ("dense_at_zero_silent_at_most", "w32 w64 w256 i64 i256 w64+strangers"),
+        ("long_sequence", "w64 w128 i128 w64+strangers"),
+        ("size_limits", "w256 w64 tiny i64 w64+strangers"),
     ),
 )
 def test_networks(test: str, config: str) -> None:

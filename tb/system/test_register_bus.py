@@ -45,7 +45,7 @@ async def every_address_after_reset(dut: Any) -> None:
     """Could break: the decoder. Read each of the 1024 words after reset: mapped ones answer OKAY
     and their reset value, the others SLVERR and 0; build parameters are those of this build.
     """
-    tb = TB(dut, memory=True)
+    tb = TB(dut)
     await tb.reset()
     build = await tb.driver.identify()
     parameters = bench.parameters()

@@ -153,9 +153,9 @@ async def long_bursts(dut: Any) -> None:
 @pytest.mark.parametrize(
     ("test", "config"),
     bench.matrix(
-        ("only_the_columns_that_fired", "w32 w64 w128 w256 i64 i256"),
+        ("only_the_columns_that_fired", "w32 w64 w128 w256 i64 i256 w64+strangers"),
         ("regions_at_page_edges", "w32 w64 w256 i64"),
-        ("top_of_the_address_range", "w64 w128 i64"),
+        ("top_of_the_address_range", "w64 w128 i64 w128+strangers"),
         ("memories_of_any_temper", "w64 w256 w32 i32"),
         ("long_bursts", "w32 w64 w256 i64"),
     ),
