@@ -10,7 +10,7 @@ BUDGET ?= 25m
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test regress unit system golden lint registers synth pnr faults bench bench-sim train results report page-check clean distclean
+.PHONY: help setup tools demo timeline test regress unit system golden lint registers synth pnr faults bench bench-sim train results report page-check clean distclean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,9 @@ tools: setup  ## Icarus Verilog too (apt-get when root)
 
 demo: setup  ## Spoken digits through the RTL, checked, with a picture (FSDD=folder: real recordings)
 	$(PY) scripts/demo.py $(if $(FSDD),--fsdd $(FSDD))
+
+timeline: setup  ## Why the weight port rests, in a run of the demo model: a table, a picture, a trace for ui.perfetto.dev
+	$(PY) scripts/timeline.py
 
 # The seed of a test run is printed by every test and is part of its rerun line.
 PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal
