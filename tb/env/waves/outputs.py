@@ -18,7 +18,7 @@ from tb.env.waves.surfer import write_surfer
 
 BESIDE = "divergence.json"
 BEFORE, AFTER = 9, 3  # cycles of a picture around its centre
-LAYOUT_BEFORE, LAYOUT_AFTER = 60, 40
+LAYOUT_BEFORE, LAYOUT_AFTER = 24, 8
 
 
 @dataclass(frozen=True)
