@@ -78,7 +78,7 @@ def _chosen(
         if names:
             rows = list(group.rows) if group.name in names else []
         elif faulty:
-            rows = [row for row in group.rows if _same_lane(row, wrong.signal)]
+            rows = [row for row in group.rows if same_lane(row, wrong.signal)]
         else:
             rows = [row for row in group.rows if row.path in group.picture]
         if wrong is not None:
@@ -89,7 +89,7 @@ def _chosen(
     return chosen
 
 
-def _same_lane(row: Row, signal: str) -> bool:
+def same_lane(row: Row, signal: str) -> bool:
     """Of four lanes, show the one at fault."""
     lanes = [row.path.split("gen_lane[")[-1][:1] if "gen_lane[" in row.path else None]
     lanes.append(signal.split("gen_lane[")[-1][:1] if "gen_lane[" in signal else None)
