@@ -10,7 +10,7 @@ BUDGET ?= 25m
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test regress unit system golden lint registers synth pnr faults bench bench-sim train results clean distclean
+.PHONY: help setup tools demo timeline test regress unit system golden lint registers synth pnr faults bench bench-sim train results report page-check clean distclean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,9 @@ tools: setup  ## Icarus Verilog too (apt-get when root)
 
 demo: setup  ## Spoken digits through the RTL, checked, with a picture (FSDD=folder: real recordings)
 	$(PY) scripts/demo.py $(if $(FSDD),--fsdd $(FSDD))
+
+timeline: setup  ## Why the weight port rests, in a run of the demo model: a table, a picture, a trace for ui.perfetto.dev
+	$(PY) scripts/timeline.py
 
 # The seed of a test run is printed by every test and is part of its rerun line.
 PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal
@@ -89,6 +92,19 @@ train: setup  ## Train a committed model again (RECIPE=har-2l128h DATA=folder; t
 
 results: setup  ## Measure the trained models from the recordings to the RTL: docs/results.md (FSDD= HAR= SKAB= folders)
 	$(PY) scripts/results.py $(if $(FSDD),--fsdd $(FSDD)) $(if $(HAR),--har $(HAR)) $(if $(SKAB),--skab $(SKAB))
+
+report: setup  ## The page of the last regression: reports/index.html (REQUIRE=1: fail unless all holds)
+	$(PY) scripts/report.py $(if $(REQUIRE),--require $(filter-out 1,$(REQUIRE)))
+
+page-check: setup  ## The page in headless Chromium, laptop and phone (apt-get when root); pictures in reports/page
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing chromium with apt-get"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  else \
+	    echo "error: chromium is missing; on Debian: sudo apt-get install chromium" >&2; exit 1; \
+	  fi; }
+	$(PY) scripts/page_check.py --pictures reports/page
 
 clean:  ## Remove builds and reports
 	rm -rf build reports

@@ -8,6 +8,7 @@ SystemVerilog.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import time
@@ -78,11 +79,7 @@ async def run_model(dut) -> None:
         "cycles": cycles,
         "bias_beats": bias_beats,
         "dram_beats": int(dut.dram_beats.value),
-        "counters": {
-            "steps": counters.steps,
-            "columns_x": list(counters.columns_x),
-            "columns_h": list(counters.columns_h),
-        },
+        "counters": dataclasses.asdict(counters),
     }
     Path(job["result"]).write_text(json.dumps(result))
 

@@ -20,6 +20,7 @@ from golden.model_file import Model
 from tb.env.build import SimulationError, build, run, run_folder, run_top_sources
 from tb.env.compare import MismatchError, step_difference
 from tb.env.dram import Dram, load_dram
+from tb.env.driver import Counters
 from tb.env.image import DramImage
 from tb.env.trace import StepRecord, TraceReader
 
@@ -38,7 +39,7 @@ class Result:
     the step used. ``wall_seconds``, ``cpu_seconds``, ``cycles``: of the simulation loop; the second
     is what the simulator computed for, the first includes that it had to wait for a processor.
     ``bias_bytes``: read once before the first step. ``compared``: values compared with the golden
-    model.
+    model. ``counters``: the performance counters after the last step.
     """
 
     h: np.ndarray
@@ -53,6 +54,7 @@ class Result:
     bias_bytes: int
     compared: int
     build_seconds: float
+    counters: Counters
 
 
 @dataclass
@@ -100,6 +102,7 @@ def simulate(
     seed: int = 1,
     check: bool = True,
     waves_file: Path | None = None,
+    timeline_file: Path | None = None,
     port_bits: int = 64,
     outstanding: int = 16,
     h_stall: float = 0.0,
@@ -116,6 +119,8 @@ def simulate(
     it works ahead meanwhile. ``progress`` is called with the number of steps newly finished.
     ``waves_file``: where waveforms go, its suffix replaced by the format's: FST, or VCD where
     Verilator cannot write FST. The build with waves is another one, and slower.
+    ``timeline_file``: where the port's timeline goes, for ``tb.env.timeline``; a run that fails
+    leaves what it had.
 
     A folder under ``build/run`` holds the simulator's files; it is kept when the run fails.
     Raises MismatchError on the first difference to the golden model (unless ``check`` is False),
@@ -145,6 +150,9 @@ def simulate(
         f"HANG={hang_cycles(memory)}",
         *memory.plusargs(seed),
     ]
+    timeline = folder / "timeline.txt"
+    if timeline_file is not None:
+        plusargs.append(f"TIMELINE={timeline}")
     (folder / "job.json").write_text(json.dumps(job_of(folder, model, len(stimulus), image, rest)))
     comparison = _Comparison(folder, model, stimulus, check, progress)
     outcome = folder / "result.json"
@@ -169,6 +177,8 @@ def simulate(
         comparison.close()
         if waves_file is not None and waves.exists():
             shutil.move(waves, waves_file.with_suffix(built.wave_suffix))
+        if timeline_file is not None and timeline.exists():
+            shutil.move(timeline, timeline_file)
     shutil.rmtree(folder, ignore_errors=True)
     return result
 
@@ -236,6 +246,11 @@ def job_of(
             "addr_bias": image.addr_bias,
         },
     }
+
+
+def counters_of(measured: dict) -> Counters:
+    """The counters as the cocotb side wrote them; JSON has no tuples."""
+    return Counters(**{k: tuple(v) if isinstance(v, list) else v for k, v in measured.items()})
 
 
 class _Comparison:
@@ -342,6 +357,7 @@ class _Comparison:
             bias_bytes=bias_bytes,
             compared=self.compared,
             build_seconds=build_seconds,
+            counters=counters_of(measured["counters"]),
         )
 
     def _ahead_beats(self, image: DramImage) -> int:

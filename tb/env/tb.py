@@ -17,12 +17,14 @@ import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Event, RisingEdge
+from cocotb.utils import get_sim_time
 
 from golden.model_file import Model
 from tb.env.agents import make_agents
 from tb.env.axil import AxiLiteMonitor
 from tb.env.coverage.collector import Collector
 from tb.env.coverage.collector import wanted as coverage_wanted
+from tb.env.divergence.record import recorder_of
 from tb.env.driver import EdgeDrnnDriver
 from tb.env.image import DramImage
 from tb.env.memory import AxiReadMonitor
@@ -130,6 +132,7 @@ class TB:
         self.axil_monitor = AxiLiteMonitor(dut, "s_axil", clock, reset_n)
         self.scoreboard = DeltaGruScoreboard(dut, self.width)
         self.scoreboard.attach(self.axil_monitor, self.x_monitor, self.h_monitor)
+        self.recorder = recorder_of(self.scoreboard, self.x_monitor)
         if "TRACE" in cocotb.plusargs:
             self.scoreboard.follow(Path(cocotb.plusargs["TRACE"]))
             self._h_out = Event()
@@ -193,6 +196,8 @@ class TB:
         self.model = model
         self.image = DramImage(model, self.width, **layout)
         self.scoreboard.use(model)
+        if self.recorder is not None:
+            self.recorder.place(get_sim_time("ns"), model, self.image)
         self.axi_monitor.regions = [
             (f"layer {region.layer} {region.kind}", region.address, region.end)
             for region in self.image.regions

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tb.env.build import SV_DIR, build, run
+from tb.env.divergence import environment
 
 STRANGERS = "+strangers"
 """Behind a configuration's name, as in `w64+strangers`: cocotbext-axi's agents drive its buses."""
@@ -45,14 +46,20 @@ def simulate(file: str, test: str, config: str, *, timeline: bool = False, **cas
     timeline = timeline or os.environ.get("TIMELINE", "0") not in ("", "0")
     chosen = configs()[config.removesuffix(STRANGERS)]
     agents = "strangers" if config.endswith(STRANGERS) else "ours"
-    built = build(chosen["sim"], TOP, chosen["parameters"], sources=SOURCES)
+    replay = environment.wanted()
+    built = build(chosen["sim"], TOP, chosen["parameters"], **environment.build_options(SOURCES))
     run(
         built,
         module,
         rf"\.{test}$",
-        plusargs=["TRACE=trace.txt", *(["TIMELINE=timeline.txt"] if timeline else [])],
+        plusargs=[
+            "TRACE=trace.txt",
+            *(["TIMELINE=timeline.txt"] if timeline else []),
+            *(replay.plusargs if replay else []),
+        ],
         extra_env={"CASE": json.dumps(case), "AGENTS": agents},
         timeout_s=300,
+        **environment.run_options(built.wave_suffix),
     )
 
 

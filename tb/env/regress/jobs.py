@@ -18,8 +18,8 @@ from pathlib import Path
 from tb.env.build import REPO, SIMULATORS
 from tb.env.regress.cuts import Cut, CutError
 
-CHUNK_S = 30.0
-"""Seconds of tests given to one pytest: enough that its start, 2 to 3 s, does not matter."""
+CHUNK_S = 40.0
+"""Seconds of tests given to one pytest: enough that its start, 1 to 3 s, matters little."""
 
 CHUNK_JOBS = 100
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tb.env.regress.jobs import Job, chunks_of, seconds_of
+from tb.env.regress.jobs import CHUNK_S, Job, chunks_of, seconds_of
 from tb.env.regress.pools import Pool
 from tb.env.regress.store import read_json, unpack
 from tb.env.regress.worker import order_of
@@ -23,7 +23,10 @@ GRACE_S = 120.0
 
 POLL_S = 0.3
 CHUNKS_A_WORKER = 6
-"""Bundles are cut small enough that each worker gets at least so many of a round."""
+"""Bundles are cut small enough that each worker gets about so many, but not below LEAST_CHUNK_S:
+pytest takes 1 to 3 s of CPU time to start, the most where torch is imported."""
+
+LEAST_CHUNK_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,9 @@ class Session:
             self.left_out += jobs[room:]
             jobs = jobs[:room]
         small = seconds_of(jobs) / max(1, self.pool.size()) / CHUNKS_A_WORKER
-        self._queue = [self._bundle(c) for c in chunks_of(jobs, min(30.0, max(3.0, small)))]
+        self._queue = [
+            self._bundle(c) for c in chunks_of(jobs, min(CHUNK_S, max(LEAST_CHUNK_S, small)))
+        ]
         with tempfile.NamedTemporaryFile(prefix=".run-", dir=self.results) as token:
             try:
                 while self._queue or self._running:

@@ -26,17 +26,20 @@ def by_cause(timeline: Timeline, start: int, end: int) -> dict[str, int]:
     return {cause.code: int(cycles[runs["cause"] == cause.code].sum()) for cause in ALL}
 
 
-def counters(timeline: Timeline, layers: int) -> dict[str, int | tuple[int, ...]]:
+def counters(
+    timeline: Timeline, layers: int, freezes: int | None = None
+) -> dict[str, int | tuple[int, ...]]:
     """What the performance counters read, by the names of tb.env.driver.Counters.
 
-    ``layers``: MAX_LAYERS of the build. Each is a sum over the port's exclusive classes, or counts
+    ``layers``: MAX_LAYERS of the build. ``freezes``: as of the nth time that they were
+    frozen; default: at the end. Each is a sum over the port's exclusive classes, or counts
     columns and steps. Holds while nothing has been dropped: biases are counted at the port here, by
     the PEs in the core.
     """
     names = ("cycles", "steps", "beats", "stall_mem", "stall_out", "idle", "bias_beats")
     total = dict.fromkeys((*names, "columns_undone"), 0)
     columns = {"columns_x": [0] * layers, "columns_h": [0] * layers}
-    for start, end in timeline.counting:
+    for start, end in timeline.counting[:freezes]:
         runs, cycles = clipped(timeline, start, end)
         for name, wanted in {
             "cycles": runs["phase"] != "n",

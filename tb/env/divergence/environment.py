@@ -1,0 +1,54 @@
+"""What a replay asks of a simulation that runs inside a test, through the environment.
+
+`REPLAY_DIR`: folder in which the run leaves its deep trace, history and dump.
+`REPLAY_GOLDEN`: file of golden values for golden_probe.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tb.env.divergence.deep import DEEP_FILE
+
+SV = Path(__file__).resolve().parents[2] / "sv"
+SOURCES = (SV / "deep_monitor.sv", SV / "golden_probe.sv")
+DUMP = "replay"  # name of the waves, without the simulator's suffix
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A replay: what to build and what to run with."""
+
+    folder: Path
+    golden: str
+
+    @property
+    def plusargs(self) -> list[str]:
+        """Of the simulation."""
+        plus = [f"DEEP={self.folder / DEEP_FILE}"]
+        return plus + ([f"GOLDEN={self.golden}"] if self.golden else [])
+
+
+def wanted() -> Replay | None:
+    """The replay that the environment asks for; None in an ordinary run."""
+    folder = os.environ.get("REPLAY_DIR")
+    return Replay(Path(folder), os.environ.get("REPLAY_GOLDEN", "")) if folder else None
+
+
+def build_options(sources: Sequence[Path]) -> dict[str, Any]:
+    """Options of `tb.env.build.build` for a bench with these sources: more of them in a replay."""
+    if wanted() is None:
+        return {"sources": sources}
+    return {"sources": [*SOURCES, *sources], "defines": {"REPLAY": 1}, "waves": True}
+
+
+def run_options(wave_suffix: str) -> dict[str, Any]:
+    """Options of `tb.env.build.run`: where a replay runs and leaves its waves."""
+    replay = wanted()
+    if replay is None:
+        return {}
+    return {"work_dir": replay.folder, "waves_file": replay.folder / f"{DUMP}{wave_suffix}"}

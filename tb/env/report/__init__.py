@@ -1,0 +1,1 @@
+"""The page of a regression: what was measured, judged, and shown in one static HTML file."""
