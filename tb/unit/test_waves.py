@@ -105,6 +105,31 @@ def test_a_format_that_is_none_is_named(style: str) -> None:
         Format.parse(style)
 
 
+def test_golden_signals_are_those_of_the_probe() -> None:
+    """Could break: golden rows that no dump will ever hold, since optional ones may be absent."""
+    from pyslang import ast, syntax
+
+    design = ast.Compilation()
+    for path in (REPO / "rtl" / "edgedrnn_pkg.sv", REPO / "tb" / "sv" / "golden_probe.sv"):
+        design.addSyntaxTree(syntax.SyntaxTree.fromFile(str(path)))
+    declared: dict[str, int] = {}
+
+    def visit(symbol: object) -> None:
+        if isinstance(symbol, ast.ValueSymbol):
+            width = symbol.type.bitWidth
+            declared[symbol.hierarchicalPath.replace("golden_probe.", "u_golden.", 1)] = width
+
+    design.getRoot().visit(visit)
+    rows = [row for group in catalog() if group.optional for row in group.rows]
+    assert len(rows) > 30
+    for row in rows:
+        assert row.path in declared, row.path
+        assert row.format.what != "bit" or declared[row.path] == 1, row.path
+        assert declared[row.path] % (row.format.bits or 1) == 0, row.path
+    golden = {row.path for row in rows}
+    assert {row.golden for group in catalog() for row in group.rows} - {None} <= golden
+
+
 def test_labels_tell_signals_apart() -> None:
     """Could break: two rows of one name; GTKWave takes no dots in one."""
     labels = [row.label for group in catalog() for row in group.rows]

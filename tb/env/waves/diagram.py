@@ -12,14 +12,15 @@ from tb.env.waves.enums import enum_variables
 from tb.env.waves.formats import Format
 from tb.env.waves.moment import Divergence, View
 
-UNKNOWN = "x"
+MISMATCH = "u_golden.mismatch"
 
 
 @dataclass(frozen=True)
 class Line:
     """A signal in the window: ``cells`` a text for each cycle; of a bit 0, 1 or x.
 
-    ``wrong``: the column of a wrong value. ``golden``: this is what the golden model expects there.
+    ``wrong``: the column of a wrong value. ``golden``: values of the golden model, cells empty
+    where it says nothing.
     """
 
     label: str
@@ -77,7 +78,7 @@ def _chosen(
         if names:
             rows = list(group.rows) if group.name in names else []
         elif faulty:
-            rows = [row for row in group.rows if _same_lane(row, wrong.signal)]
+            rows = [row for row in group.rows if same_lane(row, wrong.signal)]
         else:
             rows = [row for row in group.rows if row.path in group.picture]
         if wrong is not None:
@@ -88,7 +89,7 @@ def _chosen(
     return chosen
 
 
-def _same_lane(row: Row, signal: str) -> bool:
+def same_lane(row: Row, signal: str) -> bool:
     """Of four lanes, show the one at fault."""
     lanes = [row.path.split("gen_lane[")[-1][:1] if "gen_lane[" in row.path else None]
     lanes.append(signal.split("gen_lane[")[-1][:1] if "gen_lane[" in signal else None)
@@ -115,7 +116,8 @@ def diagram(
                 pair = []
             else:
                 cells = _cells(wave, wave.top + row.path, row.format, window)
-                lines.append(Line(row.label, cells, row.format.what == "bit"))
+                is_bit = row.format.what == "bit"
+                lines.append(Line(row.label, cells, is_bit, golden=row.is_golden))
         if wrong is not None and wrong.module in group.modules:
             lines = pair + lines
             pair = []
@@ -154,8 +156,19 @@ def _wrong_and_right(wave: Wave, wrong: Divergence, window: range) -> list[Line]
     else:  # a memory, say, that is in no dump
         cells = tuple(wrong.actual if i == column else "?" for i in range(len(window)))
         is_bit = False
-    right = _expected(wrong.expected, column, len(window))
+    right = _expected(_rounded(wrong.expected), column, len(window))
     return [Line(label, cells, is_bit, column), right]
+
+
+def rows_of(wave: Wave, groups: Sequence[Group], wrong: Divergence) -> list[Row]:
+    """The row of the wrong signal, and the golden model's beside it if the dump holds one."""
+    below = wrong.signal.removeprefix(wave.top)
+    rows = [row for group in groups for row in group.rows]
+    known = [row for row in rows if row.path == below]
+    found = known[0] if known else Row(below, _style(wrong, below, wave.width(wrong.signal)))
+    golden = [row for row in rows if found.golden and row.path == found.golden]
+    mismatch = [row for row in rows if row.path == MISMATCH]
+    return [found, *golden[:1], *mismatch[:1]]
 
 
 def _style(wrong: Divergence, below: str, width: int) -> Format:
@@ -180,6 +193,14 @@ def _lane(cells: list[str], wrong: Divergence) -> int | None:
     unit = wrong.data.get("unit")
     usual = unit % len(cells) if isinstance(unit, int) else None
     return usual if usual in holding or not holding else holding[0]
+
+
+def _rounded(text: str) -> str:
+    """A number with as many digits as the cells beside it have."""
+    try:
+        return f"{float(text):.4f}".rstrip("0").rstrip(".") if "." in text else text
+    except ValueError:
+        return text
 
 
 def _same(cell: str, value: str) -> bool:

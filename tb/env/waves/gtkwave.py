@@ -12,6 +12,7 @@ from vcd.gtkw import GTKWColor, GTKWFlag, GTKWSave
 
 from tb.env.wave_query import Wave
 from tb.env.waves.catalog import Group, Row
+from tb.env.waves.diagram import rows_of
 from tb.env.waves.moment import View
 
 WINDOW = (1600, 1000)
@@ -26,7 +27,7 @@ def write_gtkwave(
 ) -> None:
     """Write a save file; names of enums go into files in the folder ``filters``.
 
-    Groups that the divergence is not in are closed when there is one.
+    The signals of a divergence come first; groups that it is not in are folded.
     """
     save = GTKWSave(out)
     save.dumpfile(str(wave.path))
@@ -43,11 +44,16 @@ def write_gtkwave(
     save.zoom_markers(zoom, centre, **marked)
     for letter, marker in letters.items():
         out.write(f"[markername_long] {letter.upper()} {marker.name}\n")
-    wrong = view.divergence.signal if view.divergence else None
+    wrong = view.divergence
+    if wrong is not None and wrong.signal in wave:
+        with save.group("first wrong value"):
+            for row in rows_of(wave, groups, wrong):
+                _trace(save, out, wave, row, filters, wrong.signal)
     for group in groups:
-        with save.group(group.name):
+        folded = wrong is not None and wrong.module not in group.modules
+        with save.group(group.name, closed=folded):
             for row in group.rows:
-                _trace(save, out, wave, row, filters, wrong)
+                _trace(save, out, wave, row, filters, wrong.signal if wrong else None)
 
 
 def _trace(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tb.env.wave_query import Wave, WaveError
 from tb.env.waves.catalog import Group, in_dump
-from tb.env.waves.diagram import Diagram, diagram
+from tb.env.waves.diagram import Diagram, diagram, same_lane
 from tb.env.waves.gtkwave import write_gtkwave
 from tb.env.waves.moment import Divergence, View, load_divergence, view_of
 from tb.env.waves.picture import draw_picture
@@ -18,7 +18,7 @@ from tb.env.waves.surfer import write_surfer
 
 BESIDE = "divergence.json"
 BEFORE, AFTER = 9, 3  # cycles of a picture around its centre
-LAYOUT_BEFORE, LAYOUT_AFTER = 60, 40
+LAYOUT_BEFORE, LAYOUT_AFTER = 24, 8
 
 
 @dataclass(frozen=True)
@@ -93,4 +93,14 @@ def open_scene(
     groups = in_dump(wave)
     if not groups:
         raise WaveError(f"{dump}: found no signal of tb/waves.toml in it, expected some")
+    if found is not None:
+        groups = tuple(_lane_first(group, found) for group in groups)
     return Scene(wave, groups, view_of(wave, found, at_ns, step))
+
+
+def _lane_first(group: Group, wrong: Divergence) -> Group:
+    """Of the stage at fault, what belongs to the wrong signal's lane before the other lanes."""
+    if wrong.module not in group.modules:
+        return group
+    rows = sorted(group.rows, key=lambda row: not same_lane(row, wrong.signal))
+    return replace(group, rows=tuple(rows))

@@ -16,6 +16,7 @@ from typing import TextIO
 
 from tb.env.wave_query import Wave
 from tb.env.waves.catalog import Group, Row
+from tb.env.waves.diagram import rows_of
 from tb.env.waves.moment import View
 
 FORMATS = {"bin": "Binary", "hex": "Hexadecimal", "dec": "Unsigned", "signed": "Signed"}
@@ -32,10 +33,14 @@ def write_surfer(
     """
     unit = wave.ps_per_unit
     wrong = view.divergence.signal if view.divergence else None
+    first: list[Group] = []
+    if view.divergence is not None and view.divergence.signal in wave:
+        rows = tuple(rows_of(wave, groups, view.divergence))
+        first = [Group("first wrong value", rows)]
     mnemonics = _Mnemonics(folder)
     dress: list[str] = []
     item = 0
-    for group in groups:
+    for group in [*first, *groups]:
         out.write(f"divider_add {group.name}\n")
         item += 1
         for row in group.rows:
