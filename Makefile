@@ -10,7 +10,8 @@ BUDGET ?= 25m
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo timeline test regress unit system golden lint registers synth pnr faults bench bench-sim train results report page-check clean distclean
+.PHONY: help setup tools demo timeline test regress unit system golden lint registers synth pnr faults mutants \
+        bench bench-sim train results report page-check clean distclean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -79,6 +80,9 @@ pnr: setup  ## The clock closed on an ECP5 after place and route, worst paths; d
 
 faults: tools  ## Break the RTL on purpose, once in each place, and see the named test go red
 	$(PY) scripts/faults.py
+
+mutants: setup  ## Mutation score: 520 small faults in the RTL, one at a time; which do the tests notice?
+	$(PY) scripts/mutants.py --jobs $(JOBS)
 
 bench: setup  ## Cycles a step over the benchmark set, against bounds, port and EdgeDRNN's RTL: docs/bench.md
 	$(PY) scripts/bench.py

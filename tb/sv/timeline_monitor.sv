@@ -3,7 +3,7 @@
 // docs/timeline.md has the causes in words.
 //
 // It works from handshakes between the boxes of the core and on its buses, and shares no condition with the
-// performance counters: that its sums equal them (tb/system/test_timeline.py) is a statement about both.
+// performance counters: that its sums equal them (tb/system/test_run_timeline.py) is a statement about both.
 //
 //   T 1 pes                               version of the format, bytes of a beat
 //   P cycle phase cause layer held pass   the port, from this cycle on until the next P line

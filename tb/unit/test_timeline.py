@@ -1,6 +1,6 @@
 """scripts/timeline.py and tb/env/timeline: sums, steps, traces, pictures, bad input.
 
-tb/system/test_timeline.py holds the monitor against the core's counters.
+tb/system/test_run_timeline.py holds the monitor against the core's counters.
 """
 
 from __future__ import annotations

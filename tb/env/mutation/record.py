@@ -1,0 +1,62 @@
+"""Pytest plugin: writes down what tests would build and run, and runs nothing.
+
+``python -m pytest -p tb.env.mutation.record NODES`` with the environment's MUTATION_RECORD=file
+writes a JSON list there, an entry a simulation. It replaces ``build`` and ``run`` of tb.env.build
+before any test is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tb.env import build as env
+
+_found: list[dict[str, Any]] = []
+
+
+def _build(sim: str, top: str, parameters: Any = None, **options: Any) -> dict[str, Any]:
+    sources = [str(s) for s in options.pop("sources", ())]
+    filelist = options.pop("filelist", env.RTL_FILELIST)
+    if filelist is not None:
+        listed, folders = env.read_filelist(filelist)
+        sources = [*map(str, listed), *(s for s in sources if Path(s) not in listed)]
+        options["include_dirs"] = [*options.get("include_dirs", ()), *folders]
+    options["include_dirs"] = [str(d) for d in options.get("include_dirs", ())]
+    return {"sim": sim, "top": top, "parameters": dict(parameters or {}), "sources": sources,
+            "options": options}  # fmt: skip
+
+
+def _run(
+    built: dict[str, Any],
+    test_module: str,
+    test_filter: str | None = None,
+    *,
+    plusargs: Any = (),
+    extra_env: Any = None,
+    **_: Any,
+) -> None:
+    _found.append(
+        {
+            "node": os.environ["PYTEST_CURRENT_TEST"].rsplit(" ", 1)[0],
+            "build": built,
+            "module": test_module,
+            "filter": test_filter,
+            "plusargs": list(plusargs),
+            "env": dict(extra_env or {}),
+            "path": [p for p in sys.path if p],
+        }
+    )
+    pytest.skip("written down")
+
+
+env.build, env.run = _build, _run
+
+
+def pytest_sessionfinish() -> None:
+    Path(os.environ["MUTATION_RECORD"]).write_text(json.dumps(_found), encoding="utf-8")
