@@ -41,6 +41,7 @@ def render(results: Results, judged: Verdict, *, root: Path, reports: Path, outp
     environment.filters.update(
         percent=verdict.percent,
         day=trends.day,
+        count=verdict.count,
         clock=clock,
         link=partial(link, root, output.parent),
     )
