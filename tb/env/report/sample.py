@@ -65,7 +65,9 @@ def surviving_mutant(sample: Sample) -> None:
 
 def lost_job(sample: Sample) -> None:
     """A job whose worker was lost."""
-    sample["jobs"]["jobs"][7].update(status="lost", message="worker ended by signal 9", log=None)
+    sample["jobs"]["jobs"][7].update(
+        status="lost", message="worker ended by signal 9", log=None, simulator=None
+    )
 
 
 def failing_intent(sample: Sample) -> None:
