@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,39 @@ TABLE_LIMIT = 400
 
 def render(results: Results, judged: Verdict, *, root: Path, reports: Path, output: Path) -> str:
     """The page as text. Links lead from `output` to files below `root` and `reports`."""
+    jobs = results.jobs["jobs"] if results.jobs else []
+    return (
+        _environment()
+        .get_template("index.html")
+        .render(
+            href=partial(link, root, output.parent),
+            verdict=judged,
+            part={part.name: part for part in judged.parts},
+            results=results,
+            made=datetime.now(UTC).isoformat(),
+            failures=[job for job in jobs if job["status"] != "passed"],
+            slowest=sorted(jobs, key=lambda job: -job["seconds"])[:SLOWEST],
+            groups=_groups(results.functional),
+            coverage={
+                group["name"]: group for group in (results.functional or {}).get("groups", ())
+            },
+            files=_files(results.code),
+            modules=_modules(results.mutants),
+            charts=trends.charts(results.history, results.jobs["cut"] if results.jobs else None),
+            chart=trends,
+            exports=[
+                (link(reports, output.parent, name), name, what)
+                for name, what in EXPORTS
+                if (reports / name).is_file()
+            ],
+            share=verdict.share_of,
+            limit=TABLE_LIMIT,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -39,33 +72,9 @@ def render(results: Results, judged: Verdict, *, root: Path, reports: Path, outp
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=verdict.percent,
-        day=trends.day,
-        clock=clock,
-        link=partial(link, root, output.parent),
+        percent=verdict.percent, day=trends.day, clock=clock, count=verdict.count
     )
-    jobs = results.jobs["jobs"] if results.jobs else []
-    return environment.get_template("index.html").render(
-        verdict=judged,
-        part={part.name: part for part in judged.parts},
-        results=results,
-        made=datetime.now(UTC).isoformat(),
-        failures=[job for job in jobs if job["status"] != "passed"],
-        slowest=sorted(jobs, key=lambda job: -job["seconds"])[:SLOWEST],
-        groups=_groups(results.functional),
-        coverage={group["name"]: group for group in (results.functional or {}).get("groups", ())},
-        files=_files(results.code),
-        modules=_modules(results.mutants),
-        charts=trends.charts(results.history, results.jobs["cut"] if results.jobs else None),
-        chart=trends,
-        exports=[
-            (link(reports, output.parent, name), name, what)
-            for name, what in EXPORTS
-            if (reports / name).is_file()
-        ],
-        share=verdict.share_of,
-        limit=TABLE_LIMIT,
-    )
+    return environment
 
 
 def link(root: Path, base: Path, path: str) -> str:

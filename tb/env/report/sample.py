@@ -65,7 +65,9 @@ def surviving_mutant(sample: Sample) -> None:
 
 def lost_job(sample: Sample) -> None:
     """A job whose worker was lost."""
-    sample["jobs"]["jobs"][7].update(status="lost", message="worker ended by signal 9", log=None)
+    sample["jobs"]["jobs"][7].update(
+        status="lost", message="worker ended by signal 9", log=None, simulator=None
+    )
 
 
 def failing_intent(sample: Sample) -> None:
@@ -168,7 +170,7 @@ def _groups() -> list[dict[str, Any]]:
         group("silence", "Silent vectors before one that fires", False,
               silent=("0", "1", "2–3", "4–15", "16 and more")),
         group("sigma_r", "Entries of the sigma table, for r", True,
-              start=tuple(str(32 * i) for i in range(16)), plus=tuple(str(i) for i in range(32))),
+              start=tuple(str(32 * i) for i in range(8)), plus=tuple(str(i) for i in range(32))),
     ]  # fmt: skip
 
 

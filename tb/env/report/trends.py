@@ -11,6 +11,8 @@ WIDTH, HEIGHT = 480, 200
 LEFT, RIGHT, TOP, BOTTOM = 44, 10, 10, 24
 RUNS = 60
 """Most recent runs shown."""
+TONES = {"failed": "s5"}
+"""Lines that are always drawn in the same colour."""
 Entry = dict[str, Any]
 
 
@@ -25,11 +27,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """One figure over the runs; `segments` are broken where it was not measured."""
+    """One figure over the runs in a colour, `tone`; `segments` break where it was not measured."""
 
     name: str
     segments: list[list[Point]]
     last: str
+    tone: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def charts(history: list[Entry], cut: str | None) -> list[Chart]:
                 "Coverage and mutation score", runs, COVERAGE, lambda v: f"{100 * v:.4g} %", 1.0
             ),
             _chart("Tests", runs, TESTS, lambda v: f"{v:,.0f}"),
-            _chart("Time on the clock", runs, MINUTES, lambda v: f"{v:.3g} min"),
+            _chart("Minutes on the clock", runs, MINUTES, lambda v: f"{v:.3g}"),
         )
         if chart.lines
     ]
@@ -118,7 +121,8 @@ def _chart(
             segments[-1].append(Point(x, y(value), text))
         latest = next((value for value in reversed(line) if value is not None), None)
         said = "–" if latest is None else say(latest)
-        lines.append(Line(name, [segment for segment in segments if segment], said))
+        tone = TONES.get(name, f"s{1 + len(lines)}")
+        lines.append(Line(name, [segment for segment in segments if segment], said, tone))
     ticks = [(y(low + (high - low) * part), say(low + (high - low) * part)) for part in (0, 0.5, 1)]
     return Chart(title, lines, ticks, day(runs[0]["when"]), day(runs[-1]["when"]))
 

@@ -93,6 +93,11 @@ def share_of(covered: int, total: int) -> float:
     return covered / total if total else 1.0
 
 
+def count(number: int, what: str) -> str:
+    """A number of things, as "1 job" or "2,000 jobs"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def _examples(names: Iterable[str]) -> str:
     names = list(names)
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
@@ -112,13 +117,13 @@ def _jobs(part: Part, jobs: dict[str, Any], quick: bool) -> None:
             part.reasons.append(f"{len(names):,} {what}: {_examples(names)}")
     left = [job["id"] for job in jobs["left_out"] if job["mandatory"]]
     if left:
-        part.reasons.append(f"{len(left):,} mandatory jobs were left out: {_examples(left)}")
+        part.reasons.append(f"{count(len(left), 'mandatory job')} left out: {_examples(left)}")
     optional = len(jobs["left_out"]) - len(left)
     if optional:
-        part.remarks.append(f"{optional:,} further jobs did not fit the budget")
+        part.remarks.append(f"{count(optional, 'further job')} did not fit the budget")
     skipped = sum(job.get("skipped", False) for job in runs)
     if skipped:
-        part.remarks.append(f"{skipped:,} jobs were skipped by their tests")
+        part.remarks.append(f"{count(skipped, 'job')} skipped by their tests")
 
 
 def _plan(part: Part, plan: dict[str, Any], quick: bool) -> None:
@@ -159,7 +164,7 @@ def _functional(part: Part, functional: dict[str, Any], quick: bool) -> None:
                 at(entry) for entry in group["bins"] if not entry["hits"] and not entry["excluded"]
             ]
             said = part.remarks if quick and not group["key"] else part.reasons
-            said.append(f"{group['name']}: {len(missed):,} bins missed: {_examples(missed)}")
+            said.append(f"{group['name']}: {count(len(missed), 'bin')} missed: {_examples(missed)}")
 
 
 def at(entry: dict[str, Any]) -> str:
@@ -190,7 +195,7 @@ def _code(part: Part, code: dict[str, Any], quick: bool) -> None:
         if hole["reason"] is None
     ]
     if bare:
-        part.reasons.append(f"{len(bare):,} holes without a reason: {_examples(bare)}")
+        part.reasons.append(f"{count(len(bare), 'hole')} without a reason: {_examples(bare)}")
 
 
 def score(mutants: Iterable[dict[str, Any]]) -> float:
