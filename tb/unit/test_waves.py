@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -216,6 +217,36 @@ def test_a_signal_that_is_in_no_list_is_shown(dump: Path) -> None:
     text = draw_text(open_scene(dump).diagram(), ascii_only=True)
     assert "!-0.125" in text and "|0.9375" in text and "gen_pe[1] product" in text
     assert "input M_nh: 0.25, WRONG, expected 0.5" in text
+
+
+@pytest.mark.parametrize(
+    "path, width, style, text",
+    [
+        ("u_gate_pipeline.gen_lane[2].u_lane.z8", 9, "Q2.8", "1"),  # as the catalogue has it
+        ("u_gate_pipeline.gen_lane[2].u_lane.z9", 9, "Q2.8", "1"),  # too narrow for a sign
+        ("u_gate_pipeline.m_q", 512, "Q17.15", "0.00781"),  # a lane of several
+        ("u_delta_encoder.entry_type_o", 2, "Q32.0", "?3"),  # an enum
+    ],
+)
+def test_the_wrong_value_in_the_format_of_its_signal(
+    path: str, width: int, style: str, text: str, tmp_path: Path
+) -> None:
+    """Could break: a 1 of sigma, 9 bits, shown as -1; a word of lanes as one number."""
+    dump = tmp_path / "dump.vcd"
+    with dump.open("w") as out, VCDWriter(out, timescale="1 ns", date="") as writer:
+        clock = writer.register_var("bench.u_dut", "clk_i", "wire", 1, 0)
+        scope, _, leaf = f"bench.u_dut.{path}".rpartition(".")
+        writer.register_var(scope, leaf, "wire", width, 256 if width > 2 else 3)
+        writer.register_var("bench.u_dut", "h_we", "wire", 1, 0)
+        for cycle in range(CYCLES):
+            writer.change(clock, 5 + cycle * PERIOD, 1)
+            writer.change(clock, 10 + cycle * PERIOD, 0)
+    write_divergence(
+        tmp_path, signal=f"bench.u_dut.{path}", format=style, steps=[], unit=None,
+        actual={"hex": "100", "q": "0.0078125" if width > 9 else "1"},
+    )  # fmt: skip
+    shown = draw_text(open_scene(dump).diagram(), ascii_only=True)
+    assert re.search(rf"\|!{re.escape(text)}[ |]", shown), shown
 
 
 def test_bits_change_where_they_change(dump: Path) -> None:

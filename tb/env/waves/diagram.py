@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tb.env.wave_query import DUT, PS_PER_NS, Wave, WaveError
-from tb.env.waves.catalog import Group, Row
+from tb.env.waves.catalog import Group, Row, catalog
 from tb.env.waves.enums import enum_variables
 from tb.env.waves.formats import Format
 from tb.env.waves.moment import Divergence, View
@@ -172,7 +172,13 @@ def rows_of(wave: Wave, groups: Sequence[Group], wrong: Divergence) -> list[Row]
 
 
 def _style(wrong: Divergence, below: str, width: int) -> Format:
-    """The format of a signal that the divergence names: its enum, or the format of the value."""
+    """The format of a signal that the divergence names: the catalogue's, its enum's, the value's.
+
+    A signal that is narrower than the value's format has no sign.
+    """
+    known = [row.format for group in catalog() for row in group.rows if row.path == below]
+    if known:
+        return known[0]
     enum = enum_variables().get(below.removeprefix(f"{DUT}."))
     if enum is not None:
         return Format.parse("enum", enum)
@@ -182,6 +188,8 @@ def _style(wrong: Divergence, below: str, width: int) -> Format:
     if found is None or found[2] == "0":
         return Format.parse("dec" if width <= 32 else "hex")
     bits = int(found[1]) + int(found[2])
+    if width < bits:
+        return Format.parse(f"U{wrong.format}")
     return Format.parse(wrong.format + ("[]" if width >= 2 * bits and width % bits == 0 else ""))
 
 
