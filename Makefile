@@ -8,7 +8,7 @@ WAVES  ?= 0
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test unit system golden lint registers synth pnr faults bench bench-sim train results clean distclean
+.PHONY: help setup tools demo test unit system golden lint registers synth pnr faults localise bench bench-sim train results clean distclean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -71,6 +71,9 @@ pnr: setup  ## The clock closed on an ECP5 after place and route, worst paths; d
 
 faults: tools  ## Break the RTL on purpose, once in each place, and see the named test go red
 	$(PY) scripts/faults.py
+
+localise: tools  ## Plant known faults one at a time and see each named: module, step, signal, cycle
+	$(PY) scripts/localise.py --faults
 
 bench: setup  ## Cycles a step over the benchmark set, against bounds, port and EdgeDRNN's RTL: docs/bench.md
 	$(PY) scripts/bench.py

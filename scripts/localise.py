@@ -6,7 +6,7 @@ column, unit, gate, expected and actual, cycle and time, the signal's path, the 
 inputs of that stage. Then runs it once more with waves from the step before until shortly after,
 the golden values beside the core's in the same dump (instance u_golden).
 
-    python scripts/localise.py 'tb/system/test_networks.py::test_networks[long_sequence-w64]' --seed 7
+    python scripts/localise.py 'tb/system/test_networks.py::test_networks[size_limits-i64]' --seed 7
     python scripts/localise.py --faults          # plant known faults, see that each is named right
 
 Files go to reports/localise/<test>/: divergence.json, the dump, deep.txt, expected.txt.

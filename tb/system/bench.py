@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tb.env.build import SV_DIR, build, run
+from tb.env.build import SV_DIR, SimulationError, build, run
 from tb.env.divergence import environment
+from tb.env.divergence.replay import explain
 
 CONFIG_FILE = Path(__file__).resolve().parents[1] / "configs.toml"
 TOP = "edgedrnn_tb"
@@ -35,6 +36,14 @@ def configs() -> dict[str, dict[str, Any]]:
 
 def simulate(file: str, test: str, config: str, **case: Any) -> None:
     """Build a configuration, run one cocotb test of `file` on it; raise unless it passed."""
+    __tracebackhide__ = True  # pytest: the message says it all
+    try:
+        _simulate(file, test, config, case)
+    except SimulationError as error:
+        raise SimulationError(explain(str(error))) from None
+
+
+def _simulate(file: str, test: str, config: str, case: dict[str, Any]) -> None:
     module = f"tb.system.{Path(file).stem}"
     chosen = configs()[config]
     replay = environment.wanted()

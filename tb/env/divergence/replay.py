@@ -24,7 +24,7 @@ from tb.env.divergence.deep import (
     read_events,
     read_history,
 )
-from tb.env.divergence.environment import DUMP
+from tb.env.divergence.environment import DUMP, wanted
 from tb.env.divergence.search import Search, awaited, search
 from tb.env.divergence.verdict import Divergence
 
@@ -107,6 +107,7 @@ def localise(
             "REPLAY_GOLDEN": str(folder / EXPECTED_FILE),
             "WAVES_FROM_NS": str(window[0]),
             "WAVES_TO_NS": str(window[1]),
+            "REPLAY_END_NS": str(window[1] + AFTER_NS),
         }
         for empty in folder.glob(f"{DUMP}.*"):
             empty.unlink()  # of the first run
@@ -123,6 +124,24 @@ def localise(
     }
     (folder / REPORT_FILE).write_text(json.dumps(report, indent=1) + "\n")
     return Localised(found, folder, report, message)
+
+
+def explain(message: str) -> str:
+    """The message of a failed simulation, and how to localise it.
+
+    With `LOCALISE=1` in the environment it is localised at once and the report added.
+    """
+    node = os.environ.get("PYTEST_CURRENT_TEST", "").rsplit(" ", 1)[0]
+    seed = re.search(r"REPRODUCE: SEED=(\d+)", message)
+    if not node or seed is None or wanted() is not None:
+        return message
+    message += f"\nLOCALISE: python scripts/localise.py {shlex.quote(node)} --seed {seed[1]}"
+    if os.environ.get("LOCALISE", "0") in ("", "0"):
+        return message
+    try:
+        return f"{message}\n---\n{localise(node, int(seed[1])).text()}"
+    except LocaliseError as error:
+        return f"{message}\n---\nnot localised: {error}"
 
 
 def _name(node: str) -> str:
@@ -179,7 +198,19 @@ def _search(folder: Path) -> Search:
 def _why(message: str) -> str:
     """What an end without a wrong value is called."""
     for words, name in (
-        (("not in", "no end after", "HANG", "hang", "timed out", "not answered"), "hang"),
+        (
+            (
+                "not in",
+                "no end after",
+                "HANG",
+                "shut down",
+                "no results file",
+                "hang",
+                "timed out",
+                "not answered",
+            ),
+            "hang",
+        ),
         (("protocol checkers", "CHECKER"), "hang or protocol error"),
     ):
         if any(word in message for word in words):
