@@ -152,7 +152,7 @@ def _run(
     node: str, seed: int, folder: Path, root: Path, deadline: float, more: dict[str, str]
 ) -> str | None:
     """Run the test; None when it passes, else the first line of what it says."""
-    junit = folder / "replay.xml"
+    junit = folder / "junit.xml"
     junit.unlink(missing_ok=True)
     env = {k: v for k, v in os.environ.items() if k not in ("LOCALISE", "WAVES", "WAVES_STEPS")}
     env |= {"SEED": str(seed), "REPLAY_DIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **more}
