@@ -23,14 +23,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.command_line import BAD_INPUT, FAILED, OK, BadInputError, Parser, status_of
+from scripts.command_line import BAD_INPUT, FAILED, OK, Parser, status_of
 from tb.env.build import REPO
 from tb.env.divergence import planted
-from tb.env.divergence.replay import LocaliseError, localise
+from tb.env.divergence.replay import LocaliseError, UnknownTestError, localise
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    """The arguments; BadInputError when they do not fit together."""
+    """The arguments; one line and exit status 2 when they do not fit together."""
     parser = Parser(
         prog="localise.py",
         description=__doc__,
@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
         found = localise(args.node, args.seed, args.out, waves=not args.no_waves)
         print(found.text())
 
-    return status_of("localise.py", work, (LocaliseError,), (BadInputError, OSError))
+    return status_of("localise.py", work, (LocaliseError,), (UnknownTestError, OSError))
 
 
 if __name__ == "__main__":

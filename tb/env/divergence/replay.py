@@ -31,13 +31,18 @@ from tb.env.divergence.verdict import Divergence
 NEVER_NS = 10**12
 """A time that no simulation reaches: waves of the first run."""
 BEFORE_NS, AFTER_NS = 1000, 1000
-WINDOW_NS = 20_000_000
+MOST_CYCLES = {".fst": 100_000, ".vcd": 5_000}
+"""The longest window before the divergence: some 50 MB of waves of a 64-bit core."""
 EXPECTED_FILE, REPORT_FILE = "expected.txt", "divergence.json"
 CLOCK_NS = {"edgedrnn_tb": 10, "run_top": 8}
 
 
 class LocaliseError(RuntimeError):
     """Nothing can be localised; one line says why."""
+
+
+class UnknownTestError(ValueError):
+    """There is no such test; one line says which."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,8 @@ def localise(
 
     `seed`: of the failing run; by default `SEED` in the environment, else a fresh one. `folder`:
     where all files go (default: below reports/localise). `root`: the repository, or a copy with
-    another RTL. `waves=False` leaves the second run out. Raises LocaliseError when the test passes,
-    does not exist, or runs no simulation of the whole core.
+    another RTL. `waves=False` leaves the second run out. Raises LocaliseError when the test passes
+    or runs no simulation of the whole core, UnknownTestError when there is no such test.
     """
     if seed is None:
         seed = int(os.environ.get("SEED") or secrets.randbelow(2**31))
@@ -100,7 +105,8 @@ def localise(
     top = _top(folder)
     found.signal = _path(top, found)
     (folder / EXPECTED_FILE).write_text("".join(f"{line}\n" for line in outcome.golden))
-    window = _window(found)
+    suffix = next((p.suffix for p in folder.glob(f"{DUMP}.*")), ".fst")
+    window = _window(found, MOST_CYCLES[suffix] * CLOCK_NS[top])
     dump = None
     if waves:
         more = {
@@ -167,7 +173,7 @@ def _run(
         raise LocaliseError(f"{node}: no end after {left:.0f} s of replay") from None
     if done.returncode not in (0, 1):
         said = [x for x in (done.stdout + done.stderr).splitlines() if x.startswith("ERROR")]
-        raise LocaliseError(
+        raise UnknownTestError(
             f"{node}: {said[0] if said else 'pytest found no such test'}, expected a test node"
         )
     return None if done.returncode == 0 else _message(junit)
@@ -231,9 +237,9 @@ def _path(top: str, found: Divergence) -> str:
     return f"{top}.{found.signal}"
 
 
-def _window(found: Divergence) -> tuple[int, int]:
-    """From the step before until shortly after, in ns."""
+def _window(found: Divergence, most_ns: int) -> tuple[int, int]:
+    """From the step before, but no more than `most_ns`, until shortly after; in ns."""
     begun = [s["from_ns"] for s in found.steps if s["from_ns"] <= found.time_ns]
     begin = begun[-2] if len(begun) > 1 else 0
-    begin = max(begin - BEFORE_NS, found.time_ns - WINDOW_NS, 0)
+    begin = max(begin - BEFORE_NS, found.time_ns - most_ns, 0)
     return begin, found.time_ns + AFTER_NS
