@@ -11,7 +11,7 @@ export WAVES
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools demo timeline test regress unit system golden lint registers synth pnr faults mutants \
-        bench bench-sim train results report page-check clean distclean
+        localise bench bench-sim train results report page-check clean distclean
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -83,6 +83,9 @@ faults: tools  ## Break the RTL on purpose, once in each place, and see the name
 
 mutants: setup  ## Mutation score: 520 small faults in the RTL, one at a time; which do the tests notice?
 	$(PY) scripts/mutants.py --jobs $(JOBS)
+
+localise: tools  ## Plant known faults one at a time and see each named: module, step, signal, cycle
+	$(PY) scripts/localise.py --faults
 
 bench: setup  ## Cycles a step over the benchmark set, against bounds, port and EdgeDRNN's RTL: docs/bench.md
 	$(PY) scripts/bench.py

@@ -6,7 +6,7 @@ column, unit, gate, expected and actual, cycle and time, the signal's path, the 
 inputs of that stage. Then runs it once more with waves from the step before until shortly after,
 the golden values beside the core's in the same dump (instance u_golden).
 
-    python scripts/localise.py "tb/system/test_networks.py::test_networks[NAME-w64]" --seed 7
+    python scripts/localise.py 'tb/system/test_networks.py::test_networks[size_limits-i64]' --seed 7
     python scripts/localise.py --faults          # plant known faults, see that each is named right
 
 Files go to reports/localise/<test>/: divergence.json, the dump, deep.txt, expected.txt.
@@ -23,14 +23,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.command_line import BAD_INPUT, FAILED, OK, BadInputError, Parser, status_of
+from scripts.command_line import BAD_INPUT, FAILED, OK, Parser, status_of
 from tb.env.build import REPO
 from tb.env.divergence import planted
-from tb.env.divergence.replay import LocaliseError, localise
+from tb.env.divergence.replay import LocaliseError, UnknownTestError, localise
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    """The arguments; BadInputError when they do not fit together."""
+    """The arguments; one line and exit status 2 when they do not fit together."""
     parser = Parser(
         prog="localise.py",
         description=__doc__,
@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
         found = localise(args.node, args.seed, args.out, waves=not args.no_waves)
         print(found.text())
 
-    return status_of("localise.py", work, (LocaliseError,), (BadInputError, OSError))
+    return status_of("localise.py", work, (LocaliseError,), (UnknownTestError, OSError))
 
 
 if __name__ == "__main__":

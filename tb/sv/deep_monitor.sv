@@ -25,6 +25,8 @@
 //   0 ... c                                gate_pipeline and its lanes, by stage; see below
 //   h data last user                       h_egress -> bus
 //   Z hard                                 a fault, a soft reset or (1) a hard one
+//
+// A run that hangs is ended once there has been no event for QuietLimit cycles, and with +REPLAY_END_NS=N at that time.
 module deep_monitor
   import edgedrnn_pkg::*;
 #(
@@ -73,6 +75,24 @@ module deep_monitor
   wire [QuadWidth-1:0] m_z  = u_dut.u_gate_pipeline.m_q[BankZ *QuadWidth +: QuadWidth];
   wire [QuadWidth-1:0] m_nx = u_dut.u_gate_pipeline.m_q[BankNx*QuadWidth +: QuadWidth];
   wire [QuadWidth-1:0] m_nh = u_dut.u_gate_pipeline.m_q[BankNh*QuadWidth +: QuadWidth];
+
+  localparam int QuietLimit = 10000;
+  longint end_ns, quiet_since;
+  initial begin
+    quiet_since = 0;
+    if (!$value$plusargs("REPLAY_END_NS=%d", end_ns)) end_ns = 0;
+  end
+  wire moves = (u_dut.s_axis_x_tvalid && u_dut.s_axis_x_tready) || (u_dut.m_axi_rvalid && u_dut.m_axi_rready)
+            || (u_dut.m_axis_h_tvalid && u_dut.m_axis_h_tready) || (u_dut.entry_valid && u_dut.entry_ready)
+            || u_dut.start || !rst_ni;
+  always @(posedge clk_i) begin
+    if (moves) quiet_since <= u_trace.cycle_q;
+    if (file != 0 && (u_trace.cycle_q > quiet_since + QuietLimit || (end_ns != 0 && $time > end_ns))) begin
+      $display("REPLAY %m: %s", (end_ns != 0 && $time > end_ns) ? "the end of the window" : "HANG nothing moves");
+      $fflush(file);
+      $finish;
+    end
+  end
 
   logic captured_q, flush_q, was_reset;
   logic [MaxLayers*ThetaBits-1:0] theta_x_q, theta_h_q;

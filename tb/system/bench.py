@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tb.env.build import SV_DIR, build, run
+from tb.env.build import SV_DIR, SimulationError, build, run
 from tb.env.divergence import environment
+from tb.env.divergence.replay import explain
 
 STRANGERS = "+strangers"
 """Behind a configuration's name, as in `w64+strangers`: cocotbext-axi's agents drive its buses."""
@@ -42,6 +43,14 @@ def simulate(file: str, test: str, config: str, *, timeline: bool = False, **cas
     `config` is a name of `tb/configs.toml`, with `+strangers` behind it for a stranger's agents.
     `timeline`, or TIMELINE=1 in the environment: the run writes timeline.txt beside trace.txt.
     """
+    __tracebackhide__ = True  # pytest: the message says it all
+    try:
+        _simulate(file, test, config, timeline, case)
+    except SimulationError as error:
+        raise SimulationError(explain(str(error))) from None
+
+
+def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str, Any]) -> None:
     module = f"tb.system.{Path(file).stem}"
     timeline = timeline or os.environ.get("TIMELINE", "0") not in ("", "0")
     chosen = configs()[config.removesuffix(STRANGERS)]

@@ -1,7 +1,7 @@
 """What a replay asks of a simulation that runs inside a test, through the environment.
 
 `REPLAY_DIR`: folder in which the run leaves its deep trace, history and dump.
-`REPLAY_GOLDEN`: file of golden values for golden_probe.
+`REPLAY_GOLDEN`: file of golden values for golden_probe. `REPLAY_END_NS`: when the run may end.
 """
 
 from __future__ import annotations
@@ -25,18 +25,26 @@ class Replay:
 
     folder: Path
     golden: str
+    end_ns: str
 
     @property
     def plusargs(self) -> list[str]:
         """Of the simulation."""
         plus = [f"DEEP={self.folder / DEEP_FILE}"]
-        return plus + ([f"GOLDEN={self.golden}"] if self.golden else [])
+        if self.golden:
+            plus.append(f"GOLDEN={self.golden}")
+        if self.end_ns:
+            plus.append(f"REPLAY_END_NS={self.end_ns}")
+        return plus
 
 
 def wanted() -> Replay | None:
     """The replay that the environment asks for; None in an ordinary run."""
     folder = os.environ.get("REPLAY_DIR")
-    return Replay(Path(folder), os.environ.get("REPLAY_GOLDEN", "")) if folder else None
+    if not folder:
+        return None
+    golden, end = (os.environ.get(name, "") for name in ("REPLAY_GOLDEN", "REPLAY_END_NS"))
+    return Replay(Path(folder), golden, end)
 
 
 def build_options(sources: Sequence[Path]) -> dict[str, Any]:

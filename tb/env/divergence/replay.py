@@ -24,20 +24,25 @@ from tb.env.divergence.deep import (
     read_events,
     read_history,
 )
-from tb.env.divergence.environment import DUMP
+from tb.env.divergence.environment import DUMP, wanted
 from tb.env.divergence.search import Search, awaited, search
 from tb.env.divergence.verdict import Divergence
 
 NEVER_NS = 10**12
 """A time that no simulation reaches: waves of the first run."""
 BEFORE_NS, AFTER_NS = 1000, 1000
-WINDOW_NS = 20_000_000
+MOST_CYCLES = {".fst": 100_000, ".vcd": 5_000}
+"""The longest window before the divergence: some 50 MB of waves of a 64-bit core."""
 EXPECTED_FILE, REPORT_FILE = "expected.txt", "divergence.json"
 CLOCK_NS = {"edgedrnn_tb": 10, "run_top": 8}
 
 
 class LocaliseError(RuntimeError):
     """Nothing can be localised; one line says why."""
+
+
+class UnknownTestError(ValueError):
+    """There is no such test; one line says which."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,8 @@ def localise(
 
     `seed`: of the failing run; by default `SEED` in the environment, else a fresh one. `folder`:
     where all files go (default: below reports/localise). `root`: the repository, or a copy with
-    another RTL. `waves=False` leaves the second run out. Raises LocaliseError when the test passes,
-    does not exist, or runs no simulation of the whole core.
+    another RTL. `waves=False` leaves the second run out. Raises LocaliseError when the test passes
+    or runs no simulation of the whole core, UnknownTestError when there is no such test.
     """
     if seed is None:
         seed = int(os.environ.get("SEED") or secrets.randbelow(2**31))
@@ -100,13 +105,15 @@ def localise(
     top = _top(folder)
     found.signal = _path(top, found)
     (folder / EXPECTED_FILE).write_text("".join(f"{line}\n" for line in outcome.golden))
-    window = _window(found)
+    suffix = next((p.suffix for p in folder.glob(f"{DUMP}.*")), ".fst")
+    window = _window(found, MOST_CYCLES[suffix] * CLOCK_NS[top])
     dump = None
     if waves:
         more = {
             "REPLAY_GOLDEN": str(folder / EXPECTED_FILE),
             "WAVES_FROM_NS": str(window[0]),
             "WAVES_TO_NS": str(window[1]),
+            "REPLAY_END_NS": str(window[1] + AFTER_NS),
         }
         for empty in folder.glob(f"{DUMP}.*"):
             empty.unlink()  # of the first run
@@ -125,6 +132,24 @@ def localise(
     return Localised(found, folder, report, message)
 
 
+def explain(message: str) -> str:
+    """The message of a failed simulation, and how to localise it.
+
+    With `LOCALISE=1` in the environment it is localised at once and the report added.
+    """
+    node = os.environ.get("PYTEST_CURRENT_TEST", "").rsplit(" ", 1)[0]
+    seed = re.search(r"REPRODUCE: SEED=(\d+)", message)
+    if not node or seed is None or wanted() is not None:
+        return message
+    message += f"\nLOCALISE: python scripts/localise.py {shlex.quote(node)} --seed {seed[1]}"
+    if os.environ.get("LOCALISE", "0") in ("", "0"):
+        return message
+    try:
+        return f"{message}\n---\n{localise(node, int(seed[1])).text()}"
+    except LocaliseError as error:
+        return f"{message}\n---\nnot localised: {error}"
+
+
 def _name(node: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "-", node).strip("-")
 
@@ -133,7 +158,7 @@ def _run(
     node: str, seed: int, folder: Path, root: Path, deadline: float, more: dict[str, str]
 ) -> str | None:
     """Run the test; None when it passes, else the first line of what it says."""
-    junit = folder / "replay.xml"
+    junit = folder / "junit.xml"
     junit.unlink(missing_ok=True)
     env = {k: v for k, v in os.environ.items() if k not in ("LOCALISE", "WAVES", "WAVES_STEPS")}
     env |= {"SEED": str(seed), "REPLAY_DIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **more}
@@ -148,7 +173,7 @@ def _run(
         raise LocaliseError(f"{node}: no end after {left:.0f} s of replay") from None
     if done.returncode not in (0, 1):
         said = [x for x in (done.stdout + done.stderr).splitlines() if x.startswith("ERROR")]
-        raise LocaliseError(
+        raise UnknownTestError(
             f"{node}: {said[0] if said else 'pytest found no such test'}, expected a test node"
         )
     return None if done.returncode == 0 else _message(junit)
@@ -179,7 +204,19 @@ def _search(folder: Path) -> Search:
 def _why(message: str) -> str:
     """What an end without a wrong value is called."""
     for words, name in (
-        (("not in", "no end after", "HANG", "hang", "timed out", "not answered"), "hang"),
+        (
+            (
+                "not in",
+                "no end after",
+                "HANG",
+                "shut down",
+                "no results file",
+                "hang",
+                "timed out",
+                "not answered",
+            ),
+            "hang",
+        ),
         (("protocol checkers", "CHECKER"), "hang or protocol error"),
     ):
         if any(word in message for word in words):
@@ -200,9 +237,9 @@ def _path(top: str, found: Divergence) -> str:
     return f"{top}.{found.signal}"
 
 
-def _window(found: Divergence) -> tuple[int, int]:
-    """From the step before until shortly after, in ns."""
+def _window(found: Divergence, most_ns: int) -> tuple[int, int]:
+    """From the step before, but no more than `most_ns`, until shortly after; in ns."""
     begun = [s["from_ns"] for s in found.steps if s["from_ns"] <= found.time_ns]
     begin = begun[-2] if len(begun) > 1 else 0
-    begin = max(begin - BEFORE_NS, found.time_ns - WINDOW_NS, 0)
+    begin = max(begin - BEFORE_NS, found.time_ns - most_ns, 0)
     return begin, found.time_ns + AFTER_NS

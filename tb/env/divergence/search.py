@@ -179,7 +179,9 @@ def _owed(flow: Flow) -> Iterator[tuple[str, str, str, dict]]:
             where = {"step": flow.step_number(begun - 1), "layer": layer}
             text = "a pass over x" if state.step_x < begun else "a pass over h"
             if state.step_h >= begun and state.step_x >= begun:
-                text = "the start of the gates"
+                theta = flow.sequence.theta(1, begun - 1, layer)
+                stale = theta != state.theta_h
+                text = "the undo of a pass over h" if stale else "the start of the gates"
             yield "sequencer", "u_sequencer.pass_valid_o", text, where
             break
     if flow.x_beats:
