@@ -115,6 +115,8 @@ class Bench:
             self.address(arready)
         else:
             assert self.offered is None, "an address was taken back"
+        if drain:
+            assert dut.m_axi_rready.value == 1, "what is owed must be taken while draining"
         r_taken = self.showing and dut.m_axi_rready.value == 1
         assert dut.beat_taken_o.value == r_taken
         if r_taken:

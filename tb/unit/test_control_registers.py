@@ -23,6 +23,7 @@ COUNTERS = 8 + 2 * LAYERS
 IDLE, CHECK, INIT, WAIT, STEP, ERROR, DRAIN = range(7)
 TESTS = (
     *("every_address_after_reset", "written_values", "refused_writes", "strobes"),
+    "one_write_at_a_time",
     *("cleared_and_set_together", "interrupt_mask", "status_and_error"),
 )
 STROBES = ("start", "soft_reset", "new_sequence", "perf_clear")
@@ -228,6 +229,7 @@ async def refused_writes(dut: Any) -> None:
     for layer in range(LAYERS, LAYER_COUNT):
         for register in LayerReg:
             assert not await registers.write(layer_reg(layer, register), 3)
+            await registers.expect(layer_reg(layer, register), 0, SLVERR)
     for strb in range(15):
         for address in (*ACTS, *rng.choice([int(a) for a in HOLDS], 4)):
             assert not await registers.write(int(address), 7, strb)
@@ -332,3 +334,40 @@ async def status_and_error(dut: Any) -> None:
         status |= (state == ERROR) << 3 | (state == DRAIN) << 4 | busy_init << 5 | state << 8
         await registers.expect(Reg.STATUS, status)
         await registers.expect(Reg.ERROR, info << 16 | layer << 8 | cause)
+
+
+@cocotb.test()
+async def one_write_at_a_time(dut: Any) -> None:
+    """Could break: a second address or datum that is taken while the first one waits for its other
+    half, and overwrites it. Either half first, another one of its kind offered behind it for some
+    cycles: that one is not taken, and the write is that of the first.
+    """
+    registers = Registers(dut)
+    await registers.start()
+    first = (Reg.NUM_LAYERS, 5)
+    for half in ("aw", "w"):
+        for waits in range(1, 5):
+            await registers.write(Reg.NUM_LAYERS, 1)
+            await registers.write(Reg.LUT_FRAC, 8)
+            dut.s_axil_bready.value = 1
+            dut.s_axil_awaddr.value, dut.s_axil_wdata.value = first
+            dut.s_axil_wstrb.value = 0xF
+            valid = getattr(dut, f"s_axil_{half}valid")
+            other = getattr(dut, f"s_axil_{'w' if half == 'aw' else 'aw'}valid")
+            valid.value = 1
+            await RisingEdge(dut.clk_i)
+            if half == "aw":
+                dut.s_axil_awaddr.value = Reg.LUT_FRAC
+            else:
+                dut.s_axil_wdata.value = 7
+            for _ in range(waits):
+                await RisingEdge(dut.clk_i)
+                assert getattr(dut, f"s_axil_{half}ready").value == 0
+            valid.value = 0  # not AXI, but nobody has taken it
+            other.value = 1
+            await RisingEdge(dut.clk_i)
+            other.value = 0
+            await ClockCycles(dut.clk_i, 6)
+            dut.s_axil_bready.value = 0
+            registers.held[Reg.NUM_LAYERS] = 5
+            registers.compare(f"a write whose {half} came first")

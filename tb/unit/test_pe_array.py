@@ -117,6 +117,7 @@ class Array:
         self.reads: int | None = None  # bank that the beat of the cycle before reads now
         self.tail = 0  # cycles for which the gates stay busy after their last read
         self.owed: list[tuple[int, int]] = []  # (bank, group) read in the cycle before
+        self.recent: deque[bool] = deque([False] * 3, maxlen=3)  # a beat was met: in S1, S2, S3 now
         self.counts = dict.fromkeys(("held", "early", "denied", "yields", "fired", "gates"), 0)
 
     @property
@@ -171,6 +172,7 @@ class Array:
                 read = int(rdata[bits * (bank + 1) - 1 : bits * bank])
                 found = np.frombuffer(read.to_bytes(bits // 8, "little"), "<i4")
                 assert np.array_equal(found, self.expected[bank, group]), f"{bank}, {group}"
+        assert int(dut.idle_o.value) == int(head is None and not any(self.recent))
         group = 0 if head is None or not data else head.group(self.beat)
         same = busy and head is not None and layer == head.layer
         # Held before a group: in the first cycle at the head, and until the gates had passed the
@@ -193,6 +195,7 @@ class Array:
         assert self.waited <= 1, "a beat of n waits for a second quad"
         self.counts["held"] += held
         self.counts["fired"] += fire
+        self.recent.append(fire)
 
         self.reads = bank if fire and column else None
         self.owed = [(b, targets[b]) for b in range(BANKS) if (follow | granted) >> b & 1]
@@ -278,7 +281,8 @@ async def random_work(dut: Any) -> None:
         array = Array(dut, network)
         waiting: deque[Item] = deque()
         for layer in range(LAYERS):
-            waiting += [network.bias(layer), network.end(layer, 0)]
+            # gates wait for biases as well, if nothing comes between
+            waiting += [network.bias(layer), network.end(layer, int(layer == 3))]
         layer = 0
         for _ in range(50):
             if rng.random() < 0.5:  # else again the layer that the gates have just got
@@ -289,7 +293,10 @@ async def random_work(dut: Any) -> None:
             waiting += [network.column(layer) for _ in range(rng.integers(2))]
             waiting.append(network.end(layer, 1))
         cycles, cut = 0, 600 if rounds < 2 else None
-        while (waiting or not array.idle or array.owed) and cycles != cut:
+        # A flush finds beats in all stages.
+        while (waiting or not array.idle or array.owed) and not (
+            cut is not None and cycles >= cut and all(array.recent)
+        ):
             # Work comes singly, or many items at a time.
             if waiting and len(array.queue) < 16 and rng.random() < (0.1, 1.0)[cycles // 64 % 2]:
                 array.queue.append(waiting.popleft())

@@ -25,7 +25,7 @@ SLVERR, DECERR, CFG_SIZE, CFG_ALIGN, START_BUSY, X_SHORT, X_LONG, TIMEOUT, SEQ_I
 )
 TESTS = (
     *("random_life", "order_of_passes", "threshold_changes", "new_sequences"),
-    *("first_fault", "soft_reset_from_each_state"),
+    *("first_fault", "soft_reset_from_each_state", "soft_reset_as_the_initialisation_ends"),
 )
 # Faults that come as pulses, the first of those that come together first.
 PULSES = {"slverr": SLVERR, "decerr": DECERR, "timeout": TIMEOUT, "x_short": X_SHORT}
@@ -583,3 +583,26 @@ async def soft_reset_from_each_state(dut: Any) -> None:
             await life.open(2)
             assert await life.step() == [(X, 0, 0), (H, 0, 1), (X, 1, 0), (H, 1, 1)]
             await life.close()
+
+
+@cocotb.test()
+async def soft_reset_as_the_initialisation_ends(dut: Any) -> None:
+    """Could break: `ready` told for a sequence that a soft reset takes away in the same cycle. Soft
+    resets around the end of the initialisation, until some have met it.
+    """
+    life = Life(dut)
+    await life.reset()
+    met = 0
+    for _ in range(40):
+        life.configure(1)
+        await life.cycle(start=1)
+        await life.until(INIT)
+        while life.init < life.layers or life.encoder > 0:
+            await life.cycle()
+        if life.state != INIT:
+            await life.close()
+            continue
+        await life.cycle(soft_reset=1)  # ready_o is compared with the model in it
+        met += int(dut.quiet_i.value)
+        await life.until(IDLE)
+    assert met > 3

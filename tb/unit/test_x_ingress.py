@@ -225,3 +225,25 @@ async def every_size(dut: Any) -> None:
             if kind == "long":
                 assert (await bench.cycle(1, 1))["ready"] == 1, "the rest is not taken"
     assert pulses == 40 + 32
+
+
+@cocotb.test()
+async def a_packet_that_waits_at_the_door(dut: Any) -> None:
+    """Could break: a packet whose first beat is offered, but not taken, taken for the rest of a cut
+    one. A flush while a beat waits at a closed door: it waits on, and all of it comes through.
+    """
+    Clock(dut.clk_i, 10, "ns").start()
+    bench = Bench(dut)
+    await bench.start()
+    dut.size_i.value = 16
+    for waits in (0, 1, 3):
+        for _ in range(waits):
+            assert (await bench.cycle(7))["ready"] == 0
+        assert (await bench.cycle(7, flush=1))["ready"] == 0
+        for _ in range(2):
+            assert (await bench.cycle(7))["ready"] == 0, "dropped"
+        seen = await bench.cycle(7, open=1)
+        assert (seen["ready"], seen["first"]) == (1, 1)
+        seen = await bench.cycle(8, 1, x_ready=1)
+        assert (seen["ready"], seen["x_data"]) == (1, 7)
+        assert (await bench.cycle(x_ready=1))["x_data"] == 8
