@@ -11,6 +11,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.env.build import REPO, SIMULATORS, build, run
+from tb.env.registers import Cause
 from tb.env.tb import rng_for
 
 NAMES = ("edgedrnn_pkg", "edgedrnn_reg_pkg", "config_check", "sequencer")
@@ -618,7 +619,7 @@ async def soft_reset_as_the_check_ends(dut: Any) -> None:
     await life.reset()
     life.configure(1)
     dut.num_layers_i.value = 0
-    life.bad_config = (CFG_LAYERS, 0, 0)
+    life.bad_config = (int(Cause.CFG_LAYERS), 0, 0)
     resets = 0
     while True:
         await life.cycle(start=1)
