@@ -31,6 +31,7 @@ from scripts.command_line import (  # noqa: E402
 )
 
 PLAN = ROOT / "tb" / "mutants.toml"
+JSON = ROOT / "reports" / "mutants.json"
 EXAMPLES = """examples:
   python scripts/mutants.py                          the sample of tb/mutants.toml
   python scripts/mutants.py --only h_egress.sv       that file's share of it
@@ -59,7 +60,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--list", action="store_true", help="list all possible mutants and run none")
     add("--diff", metavar="ID", help="print one mutant as a patch and run none")
     add("--jobs", metavar="N", help="simulations at once (default: all cores)")
-    add("--json", type=Path, default=ROOT / "reports" / "mutants.json", metavar="PATH",
+    add("--json", type=Path, default=JSON, metavar="PATH",
         help="where the result goes (default: reports/mutants.json)")  # fmt: skip
     add("--markdown", type=Path, metavar="PATH", help="write it as a page too")
     add("--plan", type=Path, default=PLAN, help="another plan than tb/mutants.toml")
@@ -99,8 +100,8 @@ def work(args: argparse.Namespace) -> None:
             print(f"{mark} {m.id}  {m.file}:{m.line}  {m.edit.operator}: {m.before}  ->  {m.after}")
         print(f"{len(shown)} possible, {len(mutants)} in the sample")
         return
-    if not args.only:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
+    if args.json == JSON:
+        JSON.parent.mkdir(exist_ok=True)
     for path, option in ((args.json, "--json"), (args.markdown, "--markdown")):
         if path is not None and not (args.only and option == "--json"):
             check_output(path, option)

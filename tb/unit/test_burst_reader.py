@@ -421,3 +421,24 @@ async def cycle_of_an_error(dut: Any) -> None:
             expected = {kind: [taken_in[place]] if kind == name else [] for kind in bench.events}
             assert bench.events == expected
             assert bench.beats == bench.expected([(0x4000, 8)])
+
+
+@cocotb.test()
+async def beats_are_taken_while_draining(dut: Any) -> None:
+    """Could break: a beat that waits when draining begins, since the slice is full. The sink stalls
+    until nothing fits any more; from the first cycle of draining on, a beat is taken in each.
+    """
+    Clock(dut.clk_i, 10, "ns").start()
+    bench = Bench(dut, "drain")
+    await bench.start()
+    bench.beat_pause = always()
+    bench.requests.append((0x1000, 8))
+    for _ in range(30):
+        await bench.cycle()
+    stored = bench.taken
+    assert 0 < stored < 8
+    for cycle in range(8 - stored):
+        await bench.cycle(drain=1)
+        assert bench.taken == stored + cycle + 1
+    await bench.cycle(drain=1)
+    assert bench.under_way == 0 and not bench.beats

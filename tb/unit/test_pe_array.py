@@ -331,7 +331,13 @@ async def a_beat_every_cycle(dut: Any) -> None:
     await setup(dut)
     network = Network(rng, pes, groups)
     array = Array(dut, network)
-    array.queue += [network.bias(0), network.end(0, 0)]
+    for _ in range(12):  # idle_o when the last beat has been added, not before; beats come singly
+        array.queue += [network.bias(0)]
+        while array.queue:
+            await array.cycle(beat_rate=0.2)
+        for _ in range(5):
+            await array.cycle()
+    array.counts["fired"] = 0
     for _ in range(12):
         array.queue += [network.column(0) for _ in range(10)]
         array.queue.append(network.end(0, 1))

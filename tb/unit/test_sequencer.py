@@ -11,6 +11,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.env.build import REPO, SIMULATORS, build, run
+from tb.env.registers import Cause
 from tb.env.tb import rng_for
 
 NAMES = ("edgedrnn_pkg", "edgedrnn_reg_pkg", "config_check", "sequencer")
@@ -26,6 +27,7 @@ SLVERR, DECERR, CFG_SIZE, CFG_ALIGN, START_BUSY, X_SHORT, X_LONG, TIMEOUT, SEQ_I
 TESTS = (
     *("random_life", "order_of_passes", "threshold_changes", "new_sequences"),
     *("first_fault", "soft_reset_from_each_state", "soft_reset_as_the_initialisation_ends"),
+    "soft_reset_as_the_check_ends",
 )
 # Faults that come as pulses, the first of those that come together first.
 PULSES = {"slverr": SLVERR, "decerr": DECERR, "timeout": TIMEOUT, "x_short": X_SHORT}
@@ -606,3 +608,26 @@ async def soft_reset_as_the_initialisation_ends(dut: Any) -> None:
         met += int(dut.quiet_i.value)
         await life.until(IDLE)
     assert met > 3
+
+
+@cocotb.test()
+async def soft_reset_as_the_check_ends(dut: Any) -> None:
+    """Could break: a fault of the configuration that is told after a soft reset has taken the
+    sequence away. A soft reset in each cycle of a check that is about to fail.
+    """
+    life = Life(dut)
+    await life.reset()
+    life.configure(1)
+    dut.num_layers_i.value = 0
+    life.bad_config = (int(Cause.CFG_LAYERS), 0, 0)
+    resets = 0
+    while True:
+        await life.cycle(start=1)
+        for _ in range(resets):
+            await life.cycle()
+        if life.state == ERROR:
+            break
+        await life.cycle(soft_reset=1)
+        await life.until(IDLE)
+        resets += 1
+    assert resets >= 2

@@ -37,6 +37,9 @@ SWAPS = {
     "LogicalShiftLeftExpression": [">>"],
     "LogicalShiftRightExpression": ["<<"],
 }
+# How tightly operators bind, so that a changed line means what the simulation does.
+BINDS = {"||": 1, "&&": 2, "|": 3, "^": 4, "&": 5, "==": 6, "!=": 6, "<": 7, "<=": 7, ">": 7,
+         ">=": 7, "<<": 8, ">>": 8, "+": 9, "-": 9, "*": 10}  # fmt: skip
 GROUP = {"Add": "arithmetic", "Sub": "arithmetic", "Mul": "arithmetic", "Log": "logical",
          "Bin": "bitwise"}  # fmt: skip
 UNARY = {
@@ -269,10 +272,28 @@ class _Walk:
         left, right = self.source(node.left), self.source(node.right)
         group = "shift" if "Shift" in kind else GROUP.get(kind[:3], "relational")
         for other in SWAPS[kind]:
-            yield self.edit(node, group, f"{left} {other} {right}")
+            operands = self.bound(node.left, other, right=False), self.bound(node.right, other)
+            text = f"{operands[0]} {other} {operands[1]}"
+            tighter = self.binds(node.parent)
+            is_right = tighter and self.span(node.parent.right) == self.span(node)
+            if tighter and (tighter > BINDS[other] or (is_right and tighter == BINDS[other])):
+                text = f"({text})"
+            yield self.edit(node, group, text)
         if kind.startswith("Logical") and "Shift" not in kind:
             yield self.edit(node, "operand dropped", right)
             yield self.edit(node, "operand dropped", left)
+
+    def binds(self, node) -> int | None:
+        """How tightly a binary expression binds, None for anything else."""
+        token = getattr(node, "operatorToken", None)
+        return BINDS.get(token.valueText) if token and hasattr(node, "right") else None
+
+    def bound(self, operand, operator: str, *, right: bool = True) -> str:
+        """An operand as it has to be written beside another operator."""
+        own, text = self.binds(operand), self.source(operand)
+        if own and (own < BINDS[operator] or (right and own == BINDS[operator])):
+            return f"({text})"
+        return text
 
     def constant(self, node) -> Iterator[Edit]:
         """An integer, one more and one less, within its own width."""

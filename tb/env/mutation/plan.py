@@ -24,6 +24,7 @@ class Equivalent:
     before: str
     after: str
     reason: str
+    nth: int = 0  # of several with these lines only this one, in the order of the file, from 1
 
     def matches(self, mutant: Mutant) -> bool:
         """Whether it speaks of this mutant."""
@@ -95,6 +96,8 @@ def explanations(plan: Plan, mutants: Sequence[Mutant]) -> dict[str, str]:
     reasons: dict[str, str] = {}
     for entry in plan.equivalents:
         matched = [m.id for m in mutants if entry.matches(m)]
+        if entry.nth:
+            matched = matched[entry.nth - 1 : entry.nth]
         if not matched:
             raise PlanError(
                 f"equivalent in {entry.file}: no mutant turns {squeeze(entry.before)!r} into "

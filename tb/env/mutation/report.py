@@ -111,6 +111,8 @@ def page(found: Mapping[str, Any]) -> str:
         f"{count[EQUIVALENT]} equivalent.",
         f"Score: **{found['score']:.1%}** (goal {found['goal']:.0%}), which is killed / "
         "(killed + survived).",
+        "Tests are mended for the survivors of one sample, so its score flatters them: another",
+        "`--seed` draws mutants that nobody has looked at.",
         "",
         table(found),
     ]
