@@ -233,7 +233,7 @@ def _content_key(plan: dict, sources: list[Path], dirs: list[Path], recipe) -> s
     digest = hashlib.sha256()
     digest.update(json.dumps(plan, sort_keys=True).encode())
     digest.update(recipe.identity().encode())
-    recipe_text = inspect.getsource(type(recipe)) + inspect.getsource(_wave_dump)
+    recipe_text = _SOURCE_OF[type(recipe)]
     digest.update("".join([*VERILATED_MK_FIXES, recipe_text]).encode())
     headers = sorted(p for d in dirs for p in d.glob("*.svh"))
     headers += sorted({p for s in sources for p in s.parent.glob("*.svh")} - set(headers))
@@ -431,6 +431,13 @@ def _wave_dump(top: str, counter: str | None) -> str:
   end
 endmodule
 """
+
+
+# Read once, as the module is loaded: `inspect` parses classes, which Python 3.11 cannot in threads.
+_SOURCE_OF = {
+    recipe: inspect.getsource(recipe) + inspect.getsource(_wave_dump)
+    for recipe in (_VerilatorRecipe, _IcarusRecipe)
+}
 
 
 def _remove_all_but(folder: Path, names: set[str]) -> None:
