@@ -26,8 +26,6 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 from cocotb.utils import get_sim_time
 from cocotbext.axi import (
-    AxiLiteBus,
-    AxiLiteMaster,
     AxiRamRead,
     AxiReadBus,
     AxiStreamBus,
@@ -205,7 +203,7 @@ async def run_model(dut) -> None:
     stimulus = np.load(folder / "x.npy")
     memory = (folder / "dram.bin").read_bytes()
     buses = {"clock": dut.clk_i, "reset": dut.rst_ni, "reset_active_level": False}
-    port = StrangersPort(AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), **buses))
+    port = StrangersPort(dut, "s_axil", dut.clk_i, dut.rst_ni)
     size = 1 << (len(memory) - 1).bit_length()
     ram = AxiRamRead(AxiReadBus.from_prefix(dut, "m_axi"), **buses, size=size)
     source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis_x"), **buses)
