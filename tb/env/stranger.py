@@ -58,6 +58,19 @@ class Pauses:
             yield self._hold or next(pause)
 
 
+class PauseOf:
+    """An attribute that hands its value, a pause generator, to the `Pauses` of this name."""
+
+    def __init__(self, pauses: str) -> None:
+        self._pauses = pauses
+
+    def __get__(self, owner: Any, kind: type) -> None:
+        raise AttributeError("a pause is handed in, not read")
+
+    def __set__(self, owner: Any, pause: Iterator[bool]) -> None:
+        getattr(owner, self._pauses).follow(pause)
+
+
 class StrangersPort:
     """Register words through cocotbext-axi's AXI4-Lite master."""
 
@@ -115,14 +128,7 @@ class StrangersSource:
         """No packet is queued or under way."""
         return self.source.idle()
 
-    @property
-    def pause(self) -> None:
-        """Write only: where the next beat is held back."""
-        raise AttributeError("pause is handed in, not read")
-
-    @pause.setter
-    def pause(self, pause: Iterator[bool]) -> None:
-        self._pauses.follow(pause)
+    pause = PauseOf("_pauses")  # where the next beat is held back
 
 
 class StrangersSink:
@@ -154,14 +160,7 @@ class StrangersSink:
     def hold(self, held: bool) -> None:
         self._pauses.hold = held
 
-    @property
-    def pause(self) -> None:
-        """Write only: where tready is down."""
-        raise AttributeError("pause is handed in, not read")
-
-    @pause.setter
-    def pause(self, pause: Iterator[bool]) -> None:
-        self._pauses.follow(pause)
+    pause = PauseOf("_pauses")  # where tready is down
 
 
 class StrangersMemory(AxiRamRead):
@@ -208,20 +207,6 @@ class StrangersMemory(AxiRamRead):
         """End a stall."""
         self._ar.hold = self._r.hold = False
 
-    @property
-    def ar_pause(self) -> None:
-        """Write only: where no address is taken."""
-        raise AttributeError("ar_pause is handed in, not read")
+    ar_pause = PauseOf("_ar")  # where no address is taken
 
-    @ar_pause.setter
-    def ar_pause(self, pause: Iterator[bool]) -> None:
-        self._ar.follow(pause)
-
-    @property
-    def r_pause(self) -> None:
-        """Write only: where the next beat is held back."""
-        raise AttributeError("r_pause is handed in, not read")
-
-    @r_pause.setter
-    def r_pause(self, pause: Iterator[bool]) -> None:
-        self._r.follow(pause)
+    r_pause = PauseOf("_r")  # where the next beat is held back
