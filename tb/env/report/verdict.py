@@ -72,7 +72,8 @@ def judge(results: Results, required: Collection[str] = PARTS) -> Verdict:
         part = Part(name, name in required)
         content = getattr(results, name)
         if content is None:
-            part.note = f"reports/{name}.json is not there"
+            why = "was measured on other files" if name in results.other else "is not there"
+            part.note = f"reports/{name}.json {why}"
         else:
             _JUDGES[name](part, content, quick)
             part.state = BROKEN if part.reasons else HOLDS
