@@ -576,6 +576,7 @@ def run(
     ``work_dir`` (default: a new folder under ``build/run``) is where the simulator runs and where
     ``results.xml`` and ``sim.log`` go unless ``results_xml`` and ``log`` say otherwise.
     ``waves_file`` (default: in ``work_dir``) is where a build with waves puts them.
+    Coverage reaches the folder that the environment's ``COVER_DIR`` names when the test has passed.
     ``poll`` is called some times a second while the simulation runs; what it raises ends the
     simulation and is passed on.
 
@@ -602,6 +603,10 @@ def run(
         command.append(f"+verilator+coverage+file+{coverage_file.resolve()}")
     env = _simulation_env(built, test_module, test_filter, seed, results_xml)
     env.update(extra_env or {})
+    cover_dir = env.get("COVER_DIR")
+    if cover_dir:
+        env["COVER_DIR"] = str((work_dir / "cover").resolve())
+        shutil.rmtree(work_dir / "cover", ignore_errors=True)
     again = reproduce or _reproduce_line(built, test_module, test_filter, plusargs, seed)
 
     def fail(why: str) -> SimulationError:
@@ -623,7 +628,11 @@ def run(
         raise fail(f"{where}: no test ran (filter: {test_filter or 'none'})")
     if status != 0:
         raise fail(f"{where}: tests passed but the simulator's exit status is {status}")
-    if built.coverage:  # what a failed run reached proves nothing
+    if cover_dir:  # what a failed run reached proves nothing
+        for path in (work_dir / "cover").glob("functional-*.json"):
+            Path(cover_dir).mkdir(parents=True, exist_ok=True)
+            shutil.move(path, Path(cover_dir) / path.name)
+    if built.coverage:
         if not coverage_file.is_file():
             raise fail(f"{where}: tests passed but there is no {coverage_file}")
         if folder := os.environ.get("COVER_DIR"):
@@ -737,6 +746,9 @@ def _simulation_env(
     env["COCOTB_RANDOM_SEED"] = str(seed)
     env["COCOTB_ANSI_OUTPUT"] = "0"
     env["COCOTB_USER_COVERAGE"] = "0"  # COVERAGE=1 is ours; cocotb would cover Python code
+    # pytest's readable assertions in tests alone: rewriting all that they import, numpy included,
+    # takes a second of each run.
+    env.setdefault("COCOTB_REWRITE_ASSERTION_FILES", "test_*.py")
     # A unit test's parameters are worth knowing inside the simulation as well.
     env["BUILD_PARAMETERS"] = json.dumps(dict(built.parameters))
     if built.sim == "verilator":

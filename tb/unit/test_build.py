@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -132,6 +133,17 @@ def test_bad_runs_are_failures(sim: str, test_filter: str, source: Path, tmp_pat
     assert "--- end of " in text and "REPRODUCE: SEED=5 python -m pytest" in text
 
 
+@pytest.mark.parametrize(("test_filter", "kept"), [("covers", 1), ("covers|fails", 0)])
+def test_a_failed_run_covers_nothing(
+    test_filter: str, kept: int, source: Path, tmp_path, monkeypatch
+) -> None:
+    """Could break: bins counted as reached by a run that was wrong."""
+    monkeypatch.setenv("COVER_DIR", str(tmp_path / "cover"))
+    with contextlib.nullcontext() if kept else pytest.raises(SimulationError):
+        run(make("icarus", source), __name__, rf"\.({test_filter})$")
+    assert len(list(tmp_path.glob("cover/functional-*.json"))) == kept
+
+
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_early_finish_is_a_failure(sim: str, source: Path, tmp_path) -> None:
     with pytest.raises(SimulationError):
@@ -202,6 +214,13 @@ async def counts(dut) -> None:
     await Timer(101, "ns")
     assert int(dut.count_o.value) == 10
     assert int(dut.inner.value) == 3
+
+
+@cocotb.test()
+async def covers(_dut) -> None:
+    folder = Path(os.environ["COVER_DIR"])
+    folder.mkdir(exist_ok=True)
+    (folder / "functional-0.json").write_text("{}")
 
 
 @cocotb.test()
