@@ -10,6 +10,8 @@ as long as no delta memory leaves +-2^16 (where the integers wrap) in float64; i
 as they stay within +-2^8, table entries apart whose float32 value rounds to the other neighbour.
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -52,54 +54,68 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx, from_x, weight, bias_nh, net, theta):
         """h (T, B, H) from `from_x` (T, B, 3H), W_hh (3H, H), the bias of M_nh (H,)."""
-        steps, batch, hidden = len(from_x), from_x.shape[1], weight.shape[1]
+        hidden = weight.shape[1]
         hold = theta > 0 or net.quantised
-        to_x, to_gate, to_product = net.roundings()
+        fired = net.firing(theta, from_x.dtype)
+        to_x, to_gate, to_product = net.roundings(from_x.dtype)
         gates = torch.empty_like(from_x)  # r, z, n
-        m_nh = from_x.new_empty(steps, batch, hidden)
-        h = from_x.new_zeros(steps + 1, batch, hidden)  # h[t] is the state before step t
+        m_nh = from_x.new_empty(*from_x.shape[:2], hidden)
+        h = from_x.new_zeros(len(from_x) + 1, *m_nh.shape[1:])  # h[t]: the state before step t
         held = torch.empty_like(m_nh) if hold else h[:-1]
-        reference = h[0]
-        for t in range(steps):
+        reference, weight_t = h[0], weight.T
+        # Views of all steps at once: a view costs as much as a small product.
+        for x_rz, x_n, g_rz, g_r, g_z, g_n, m, h_t, h_next, held_t in zip(
+            *(part.unbind() for part in from_x.split((2 * hidden, hidden), dim=2)),
+            gates[:, :, : 2 * hidden].unbind(),
+            *(part.unbind() for part in gates.split(hidden, dim=2)),
+            m_nh.unbind(),
+            h[:-1].unbind(),
+            h[1:].unbind(),
+            held.unbind(),
+            strict=True,
+        ):
             if hold:
-                reference = net._next_reference(h[t], reference, theta)
-                held[t] = reference
-            from_h = held[t] @ weight.T
-            rz, n = gates[t, :, : 2 * hidden], gates[t, :, 2 * hidden :]
-            torch.add(from_x[t, :, : 2 * hidden], from_h[:, : 2 * hidden], out=rz)
-            to_gate(to_x(rz).sigmoid_())
-            r, z = rz[:, :hidden], rz[:, hidden:]
-            torch.add(from_h[:, 2 * hidden :], bias_nh, out=m_nh[t])
-            to_x(m_nh[t])
-            torch.addcmul(from_x[t, :, 2 * hidden :], r, m_nh[t], out=n)
-            to_gate(to_x(n).tanh_())
-            torch.add(to_product((1 - z).mul_(n)), to_product(z * h[t]), out=h[t + 1])
+                reference = torch.add(fired(h_t - reference), reference, out=held_t)
+            from_h_rz, from_h_n = (held_t @ weight_t).split((2 * hidden, hidden), dim=1)
+            torch.add(x_rz, from_h_rz, out=g_rz)
+            to_gate(to_x(g_rz).sigmoid_())
+            to_x(torch.add(from_h_n, bias_nh, out=m))
+            torch.addcmul(x_n, g_r, m, out=g_n)
+            to_gate(to_x(g_n).tanh_())
+            kept = to_product(g_z * h_t)
+            torch.add(to_product(torch.addcmul(g_n, g_z, g_n, value=-1)), kept, out=h_next)
         ctx.save_for_backward(weight, gates, m_nh, h, held)
         return h[1:]
 
     @staticmethod
     def backward(ctx, grad_h):
         weight, gates, m_nh, h, held = ctx.saved_tensors
-        steps, _, hidden = m_nh.shape
+        hidden = m_nh.shape[2]
         r, z, n = gates.split(hidden, dim=2)
         # What does not depend on later steps, for all steps at once.
         keep_n = (1 - z) * (1 - n * n)
         keep_z = (h[:-1] - n) * z * (1 - z)
         keep_r = m_nh * r * (1 - r)
-        grad_x = torch.empty_like(gates)
         grad_from_h = torch.empty_like(gates)
+        grad_n = torch.empty_like(m_nh)  # that of the argument of tanh
         carried = torch.zeros_like(grad_h[0])
-        for t in reversed(range(steps)):
-            grad = carried.add_(grad_h[t])
-            grad_r, grad_z, grad_n = grad_x[t].split(hidden, dim=1)
-            torch.mul(grad, keep_n[t], out=grad_n)
-            torch.mul(grad, keep_z[t], out=grad_z)
-            torch.mul(grad_n, keep_r[t], out=grad_r)
-            grad_from_h[t, :, : 2 * hidden] = grad_x[t, :, : 2 * hidden]
-            torch.mul(grad_n, r[t], out=grad_from_h[t, :, 2 * hidden :])
-            carried = torch.addcmul(grad_from_h[t] @ weight, grad, z[t])
+        steps = zip(
+            grad_h.unbind(),
+            grad_from_h.unbind(),
+            *(part.unbind() for part in grad_from_h.split(hidden, dim=2)),
+            *(part.unbind() for part in (grad_n, keep_n, keep_z, keep_r, r, z)),
+            strict=True,
+        )
+        for g_h, g_all, g_r, g_z, g_nh, g_n, k_n, k_z, k_r, r_t, z_t in reversed(list(steps)):
+            grad = carried.add_(g_h)
+            torch.mul(grad, k_n, out=g_n)
+            torch.mul(grad, k_z, out=g_z)
+            torch.mul(g_n, k_r, out=g_r)
+            torch.mul(g_n, r_t, out=g_nh)
+            carried = torch.addcmul(g_all @ weight, grad, z_t)
         grad_weight = grad_from_h.flatten(0, 1).T @ held.flatten(0, 1)
         grad_bias = grad_from_h[:, :, 2 * hidden :].sum(dim=(0, 1))
+        grad_x = torch.cat([grad_from_h[:, :, : 2 * hidden], grad_n], dim=2)
         return grad_x, grad_weight, grad_bias, None, None
 
 
@@ -112,13 +128,19 @@ def _unchanged(value):
     return value
 
 
-def _rounding_in_place(frac, bits=None):
-    """A function that rounds a tensor half to even to 2^-frac, clipped to `bits`, in place."""
-    scale = float(1 << frac)
+def _rounding_in_place(frac, dtype, bits=None):
+    """A function that rounds a tensor half to even to 2^-frac, clipped to `bits`, in place.
+
+    The sum with 1.5 * 2^(m - frac), m the mantissa's bits, has no room for smaller ones, and is
+    rounded as IEEE 754 rounds. Without `bits`, values have to lie within +-2^(m - frac - 2).
+    """
+    one = float(1 << frac)
+    mantissa = round(-math.log2(torch.finfo(dtype).eps))
+    shift = torch.tensor(1.5 * 2.0 ** (mantissa - frac), dtype=dtype)
     if bits is None:
-        return lambda value: value.mul_(scale).round_().div_(scale)
-    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    return lambda value: value.mul_(scale).round_().clamp_(low, high).div_(scale)
+        return lambda value: value.add_(shift).sub_(shift)
+    low, high = -(1 << (bits - 1)) / one, ((1 << (bits - 1)) - 1) / one
+    return lambda value: value.clamp_(low, high).add_(shift).sub_(shift)
 
 
 def _per_layer(theta, layers, name):
@@ -177,14 +199,14 @@ class DeltaGRU(nn.Module):
         self.theta_x = _per_layer(theta_x, len(self.hidden_sizes), "theta_x")
         self.theta_h = _per_layer(theta_h, len(self.hidden_sizes), "theta_h")
 
-    def roundings(self):
+    def roundings(self, dtype):
         """What rounds a table argument, a gate, a product of a gate with n or h, all in place."""
         if not self.quantised:
             return _unchanged, _unchanged, _unchanged
         return (
-            _rounding_in_place(fixed.X_FRAC, fixed.X_BITS),
-            _rounding_in_place(self.lut_frac),
-            _rounding_in_place(fixed.GATE_FRAC),
+            _rounding_in_place(fixed.X_FRAC, dtype, fixed.X_BITS),
+            _rounding_in_place(self.lut_frac, dtype),
+            _rounding_in_place(fixed.GATE_FRAC, dtype),
         )
 
     @classmethod
@@ -265,20 +287,24 @@ class DeltaGRU(nn.Module):
         if theta == 0 and not self.quantised:
             return x
         with torch.no_grad():
+            fired = self.firing(theta, x.dtype, saturates=True)
             reference = torch.zeros_like(x[0])
-            held = []
-            for value in x:
-                reference = self._next_reference(value, reference, theta)
-                held.append(reference)
-            held = torch.stack(held)
+            held = torch.empty_like(x)
+            for value, held_t in zip(x.unbind(), held.unbind(), strict=True):
+                reference = torch.add(fired(value - reference), reference, out=held_t)
         return _StraightThrough.apply(x, held)
 
-    def _next_reference(self, value, reference, theta):
-        delta = value - reference
-        if self.quantised:
-            fires = delta.abs() >= max(theta, 1 / _X_ONE)
-            return torch.where(fires, reference + delta.clamp(_X_LOW, _X_HIGH), reference)
-        return torch.where(delta.abs() >= theta, value, reference)
+    def firing(self, theta, dtype, saturates=False):
+        """A function of a delta that gives it where it is at least `theta`, and 0 elsewhere.
+
+        `saturates`: a delta of Q8.8 may leave its range, as those of h, within +-1, cannot.
+        """
+        theta = max(theta, 1 / _X_ONE) if self.quantised else theta
+        below = torch.tensor(theta, dtype=dtype)
+        below = torch.nextafter(below, torch.zeros_like(below)).item()
+        if self.quantised and saturates:
+            return lambda delta: nn.functional.hardshrink(delta, below).clamp_(_X_LOW, _X_HIGH)
+        return lambda delta: nn.functional.hardshrink(delta, below)
 
 
 def merged_bias(gru, layer):

@@ -66,11 +66,16 @@ def picture(path, title, points, marked=()):
             label="Pareto front of error and bytes",
         )
         axis.axvline(first.dense_bytes / 1024, color="k", ls=":", lw=1, label="dense GRU")
-        for point, text in marked:
+        for number, (point, text) in enumerate(marked):
             at = point.evaluation.bytes_per_step / 1024, key(point)
             axis.plot(*at, "*", color="#c0392b", ms=13)
             axis.annotate(
-                text, at, xytext=(6, 8), textcoords="offset points", fontsize=8, color="#c0392b"
+                text,
+                at,
+                xytext=(6, -14 if number % 2 else 8),
+                textcoords="offset points",
+                fontsize=8,
+                color="#c0392b",
             )
         axis.set_xscale("log")
         axis.set_xlabel("weights read, KiB a step")

@@ -24,7 +24,7 @@ class TuningError(RuntimeError):
 class Budget:
     """What must hold; one of the two. The other quantity is then made as small as possible.
 
-    `latency_us`: mean latency of a step. `loss`: what the error may rise by over Θ = 0, in
+    `latency_us`: mean latency of a step. `loss`: what the error may rise by over a reference, in
     percentage points, or in percent of the RMSE for a regression.
     """
 
@@ -65,7 +65,7 @@ def loss_of_scores(score, reference):
 
 @dataclass(frozen=True)
 class Tuned:
-    """The best thresholds, Θ = 0, and every point that was tried."""
+    """The best thresholds, the reference, and every point that was tried."""
 
     best: OperatingPoint
     reference: OperatingPoint
@@ -87,16 +87,19 @@ class Tuned:
         return {"tuning": np.array(json.dumps(said))}
 
 
-def tune(model, items, budget, platform, trials=80, seed=1, largest=256, progress=lambda p: None):
+def tune(model, items, budget, platform, trials=80, seed=1, largest=256, progress=lambda p: None,
+         reference=None):  # fmt: skip
     """Search thresholds of `model` on Items of a data set for a Budget; a `Tuned`.
 
-    `largest`: highest threshold tried, Q8.8. `progress(point)` is called after each trial. Equal
+    `largest`: highest threshold tried, Q8.8. `progress(point)` is called after each trial.
+    `reference`: the OperatingPoint that a loss is over; None for the model's own at Θ = 0. Equal
     seeds find equal thresholds. Raises TuningError if no trial kept the budget.
     """
     layers = model.num_layers
     names = [f"theta_{kind}{layer}" for kind in "xh" for layer in range(layers)]
-    reference = measure(model, items, 0, 0, platform)
-    tried = {(reference.theta_x, reference.theta_h): reference}
+    zero = measure(model, items, 0, 0, platform)
+    reference = reference or zero
+    tried = {(zero.theta_x, zero.theta_h): zero}
 
     def objective(trial):
         values = [trial.suggest_int(name, 0, largest, step=STEP) for name in names]

@@ -25,6 +25,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--set", required=True, choices=datasets.LOADERS, help="kind of data set (docs/data.md)")
     add("--data", required=True, metavar="PATH", help="folder or file of the data set")
     add("--target", metavar="NAME", help="column that was learnt, for csv and skab")
+    add("--reference", metavar="DENSE.npz", help="network whose error at Θ = 0 a loss is over "
+        "(default: M.dense.npz beside the model, where training leaves the network before it was "
+        "retrained; else the model itself)")  # fmt: skip
     add("--split", choices=datasets.SPLITS, default="validation",
         help="what thresholds are judged on (default: validation; the test split is for the "
         "figures at the end)")  # fmt: skip
@@ -43,9 +46,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class Study:
-    """What was asked for, read and checked."""
+    """What was asked for, read and checked. `reference`: the Model that losses are over."""
 
     model: Model
+    reference: Model
     items: list[Item]
     test: list[Item]
     platform: Platform
@@ -81,10 +85,25 @@ def load(args: argparse.Namespace) -> Study:
             f"{model.input_size}, since {args.model} has {model.input_size} inputs"
         )
     platform = Platform(memory=memory, clock_mhz=args.clock)
-    return Study(model, *items, platform, args.dram, args.sim, confirm_steps, jobs, seed)
+    reference = _reference(args, model)
+    return Study(model, reference, *items, platform, args.dram, args.sim, confirm_steps, jobs, seed)
 
 
-def confirmations(study: Study, points: list[tuple[str, OperatingPoint]]) -> list[str]:
+def _reference(args: argparse.Namespace, model: Model) -> Model:
+    """The network that losses are over."""
+    path = Path(args.reference or Path(args.model).with_suffix(".dense.npz"))
+    if args.reference is None and not path.is_file():
+        return model
+    found = load_model(path)
+    if found.input_size != model.input_size:
+        raise BadInputError(
+            f"--reference: {path}: found {found.input_size} inputs, expected {model.input_size} "
+            f"as in {args.model}"
+        )
+    return found
+
+
+def confirmations(study: Study, points: list[tuple[Model, OperatingPoint]]) -> list[str]:
     """Run points on the RTL, on one test sequence; a line for each. Nothing for 0 steps.
 
     Raises what `tb.env.confirm.confirm` raises at the first difference to the golden model.
@@ -99,9 +118,9 @@ def confirmations(study: Study, points: list[tuple[str, OperatingPoint]]) -> lis
         f"{'off by':>7} {'bytes/step':>10} {'predicted':>10}",
     ]
     with tqdm(total=len(x) * len(points), unit="step", desc="on the RTL", leave=False) as bar:
-        for _, point in points:
+        for model, point in points:
             done: Confirmation = confirm(
-                study.model,
+                model,
                 x,
                 point.theta_x,
                 point.theta_h,

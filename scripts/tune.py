@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Find thresholds per layer for a budget, and write them into a model file.
 
-Give what must hold: a mean latency (--latency-us), or what the error may rise by over Θ = 0
-(--max-loss). Optuna searches Θx and Θh of every layer on the integer model; the thresholds found
-are measured on the test split and run on the RTL.
+Give what must hold: a mean latency (--latency-us), or what the error may rise by over that of the
+reference at Θ = 0 (--max-loss). Optuna searches Θx and Θh of every layer on the integer model; the
+thresholds found are measured on the test split and run on the RTL.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
                         help="mean latency of a step to keep, microseconds; the error is then made "
                         "small")  # fmt: skip
     budget.add_argument("--max-loss", type=float, metavar="L",
-                        help="what the error may rise by over Θ = 0, percentage points (regression:"
-                        " percent of the RMSE); the latency is then made small")  # fmt: skip
+                        help="what the error may rise by over that of --reference at Θ = 0, "
+                        "percentage points (regression: percent of the RMSE); the latency is then "
+                        "made small")  # fmt: skip
     add("--trials", default="80", metavar="N", help="thresholds to try (default: 80)")
     add("--largest", default="256", metavar="V", help="highest threshold to try, Q8.8 "
         "(default: 256, which is 1.0)")  # fmt: skip
@@ -90,17 +91,21 @@ def tune_file(args: argparse.Namespace) -> None:
             asked.seed,
             largest,
             lambda _: bar.update(),
+            measure(asked.reference, asked.items, 0, 0, asked.platform),
         )
     best, zero = tuned.best, tuned.reference
     print(f"{len(tuned.tried)} choices of thresholds tried; budget: {budget}")
     for split, items in ((args.split, None), ("test", asked.test)):
         print(f"\n{split} split:\n{heading([best])}")
-        for name, point in (("Θ = 0", zero), ("tuned", best)):
+        for name, net, point in (
+            ("reference, Θ = 0", asked.reference, zero),
+            ("tuned", asked.model, best),
+        ):
             if items is not None:
                 theta = point.theta_x, point.theta_h
-                point = measure(asked.model, items, *theta, asked.platform)
+                point = measure(net, items, *theta, asked.platform)
             print(f"{row(point)}   {name}")
-    confirmed = study.confirmations(asked, [("tuned", best)])
+    confirmed = study.confirmations(asked, [(asked.model, best)])
     print("\n" + "\n".join(confirmed))
     model = asked.model.with_theta(best.theta_x, best.theta_h)
     said = tuned.extras(budget, trials, asked.seed, args.split)

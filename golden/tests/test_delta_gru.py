@@ -66,15 +66,27 @@ def test_quantised_it_is_the_integer_model_exactly(theta_x, theta_h, lut_frac):
     assert expected.std() > 5  # LSB: the network is alive
 
 
-def test_quantised_a_saturated_delta_is_exact_too():
-    net = DeltaGRU(3, [8], quantised=True).double()
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_quantised_a_saturated_delta_is_exact_too(dtype):
+    net = DeltaGRU(3, [8], quantised=True).to(dtype)
     with torch.no_grad():
         net.weight_ih[0] /= 64
     model, _ = convert_delta_gru(net)
     x = random_inputs(np.random.default_rng(0), 20, 3, "saturate")
     with torch.no_grad():
-        found = net(torch.tensor(x / 256)[:, None])[0][:, 0].numpy() * 256
+        found = net(torch.tensor(x / 256, dtype=dtype)[:, None])[0][:, 0].numpy() * 256
     assert np.array_equal(found, [trace.h for trace in run(model, x)])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("theta", [1, 85, 86, 128])
+def test_a_delta_of_just_theta_fires_and_one_below_does_not(dtype, theta):
+    """In units of Q8.8, from a reference of 0: the edge that rounding must not move."""
+    net = DeltaGRU(1, [8], theta_x=theta / 256, quantised=True).to(dtype)
+    x = torch.tensor([theta - 1, 0, theta, theta + 1, 2 * theta], dtype=dtype) / 256
+    held = net._held_sequence(x[:, None, None], theta / 256).flatten() * 256
+    expected = [0, 0, 1, 2, 2] if theta == 1 else [0, 0, theta, theta, 2 * theta]
+    assert held.tolist() == expected
 
 
 def test_a_large_theta_holds_everything():

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import gzip
 import importlib
 import io
@@ -14,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden import train
-from golden.model_file import load_model
+from golden import datasets, train
+from golden.evaluate import evaluate
+from golden.model_file import load_model, save_model
+from golden.stimulus import random_model
 
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = ("s01", "s02", "s03", "s04", "s05")  # s02 validates and s04 tests (splits.toml)
@@ -51,6 +54,11 @@ def trained(wrists, tmp_path_factory):
     more = ("--block", "4", "--window", "20", "--rate-float", "0.01")
     assert train.main([*options, *epochs, *more, "--out", str(out)]) == 0
     return out
+
+
+def validation(folder):
+    """The examples that thresholds are judged on."""
+    return datasets.load("har", folder).of_split("validation")
 
 
 def typed(*words):
@@ -108,6 +116,43 @@ def test_a_sweep_measures_chooses_and_confirms_on_the_rtl(wrists, trained, tmp_p
         # So small a network is over in 200 cycles: two of them are a per cent.
         assert abs(float(expected) - float(cycles)) < 0.02 * float(cycles) + 4
     assert (tmp_path / "s.png").stat().st_size > 10_000
+
+
+def test_a_loss_is_over_the_network_before_it_was_retrained(wrists, trained, tmp_path):
+    """At Θ = 0 a retrained network can be worse than it is at its thresholds: no reference."""
+    deaf = load_model(trained.with_suffix(".dense.npz"))
+    deaf = dataclasses.replace(deaf, weight_ih=[0 * w for w in deaf.weight_ih])
+    save_model(tmp_path / "deaf.npz", deaf)
+    found = {}
+    for name, more in (("dense", ()), ("deaf", ("--reference", tmp_path / "deaf.npz"))):
+        done = typed(
+            *("scripts/sweep.py", "--model", trained, "--set", "har", "--data", wrists, *more),
+            *("--theta-x", "48,32767", "--theta-h", "48", "--max-loss", "5", "--confirm", "0"),
+            *("--output", tmp_path / name),
+        )
+        assert done.returncode == 0, done.stderr
+        lines = (tmp_path / f"{name}.md").read_text(encoding="utf-8").splitlines()
+        found[name] = [line for line in lines if "cheapest within 5" in line]
+    dense = evaluate(load_model(trained.with_suffix(".dense.npz")), validation(wrists), 0, 0)
+    lines = (tmp_path / "dense.md").read_text(encoding="utf-8").splitlines()
+    reference = next(line for line in lines if line.endswith("reference, Θ = 0"))
+    assert float(reference.split()[4]) == pytest.approx(dense.score.value, abs=5e-4)
+    # Over a network that hears nothing, thresholds at which nothing is heard are no loss.
+    assert not any(line.startswith("x 32767") for line in found["dense"])
+    assert all(line.startswith("x 32767") for line in found["deaf"])
+    assert found["deaf"]
+
+
+def test_a_reference_of_other_inputs_is_refused(wrists, trained, tmp_path):
+    other = random_model(np.random.default_rng(1), 3, [8])
+    save_model(tmp_path / "other.npz", other)
+    done = typed(
+        *("scripts/sweep.py", "--model", trained, "--set", "har", "--data", wrists),
+        *("--reference", tmp_path / "other.npz", "--output", tmp_path / "s"),
+    )
+    assert done.returncode == 2
+    assert "other.npz: found 3 inputs, expected 6 as in" in done.stderr
+    assert not (tmp_path / "s.csv").exists()
 
 
 def test_a_tuned_model_file_keeps_the_budget_and_runs(wrists, trained, tmp_path):
