@@ -87,6 +87,13 @@ def test_several_at_once_compile_once(source: Path, tmp_path) -> None:
     assert sum(b.seconds > 0 for b in builds) == 1
 
 
+def test_a_later_build_takes_the_library_of_an_earlier_one(source: Path) -> None:
+    """Could break: Verilator's own library, most of a small build, compiled for each design."""
+    make("verilator", source)
+    later = make("verilator", source, width=6)
+    assert "verilated.o" not in (later.directory / "build.log").read_text()
+
+
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_compile_error_names_the_line(sim: str, source: Path) -> None:
     source.write_text(COUNTER.replace("count_o + 1", "nonsense + 1"))

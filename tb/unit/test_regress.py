@@ -186,7 +186,9 @@ def test_nothing_of_an_earlier_run_is_left(toy: Path) -> None:
     (reports / "mutants.json").write_text(json.dumps(mutants))
     go(toy, only="*test_a")  # a part of a cut judges no coverage
     assert (reports / "code.json").read_text() == "of an earlier run"
+    assert json.loads((reports / "jobs.json").read_text())["part"] == "*test_a"
     ran = go(toy)
+    assert ran.report["part"] is None
     assert {p.name for p in reports.iterdir()} == {"jobs.json", "junit.xml", "mutants.json"}
     assert ran.report["tree"] == tree_hash(toy)
     assert history_line(ran.report, reports, set())["mutants"] == 0.5

@@ -154,6 +154,7 @@ WRONG: dict[str, tuple[str, Callable[[sample.Sample], object]]] = {
     "test failed": ("jobs", _status("failed")),
     "test ran out of time": ("jobs", _status("timeout")),
     "no test": ("jobs", lambda c: c["jobs"]["jobs"].clear()),
+    "a part of the cut": ("jobs", lambda c: c["jobs"].update(part="*test_networks*")),
     "mandatory job left out": (
         "jobs",
         lambda c: c["jobs"]["left_out"].append({"id": "resets", "mandatory": True}),

@@ -25,7 +25,10 @@ OWN = (
 def jobs_report(
     done: Sequence[Done], left_out: Sequence[Job], root: Path, **run: Any
 ) -> dict[str, Any]:
-    """Content of jobs.json. ``run`` has tree, commit, when, seconds, cut, workers and budget_s."""
+    """Content of jobs.json. ``run`` has tree, commit, when, seconds, cut, part, workers, budget_s.
+
+    ``part`` is what of the cut was asked for, None for all of it.
+    """
 
     def below_root(path: Path | None) -> str | None:
         if path is None or not path.exists():

@@ -94,8 +94,9 @@ def regress(request: Request) -> RunReport:
             print(f"{job.id}  seed {job.seed:<5} {'must' if job.mandatory else '    '}  {job.node}")
         print(f"{len(jobs)} jobs, about {sum(j.expected_s for j in jobs) / 60:.0f} core-minutes")
         return RunReport(True)
-    filtered = bool(request.only or request.config or request.simulator)
-    if not filtered:
+    asked = [request.only, request.config, request.simulator]
+    part = ", ".join(filter(None, asked)) or None
+    if not part:
         remove_old(request.reports)
     with _pool(request) as pool, _screen(len(jobs)) as screen:
         session = Session(
@@ -133,6 +134,7 @@ def regress(request: Request) -> RunReport:
         when=when,
         seconds=round(time.monotonic() - began, 1),
         cut=cut.name,
+        part=part,
         workers=workers,
         budget_s=request.time_s,
     )
@@ -145,7 +147,7 @@ def regress(request: Request) -> RunReport:
     cover = _gather(results, done) if {cut.functional, cut.code} != {"off"} else None
     return RunReport(
         green=not failed and not missed and not changed,
-        filtered=filtered,
+        filtered=part is not None,
         functional_words=_functional_words(cut, cover, request.reports),
         code_words=_code_words(cut, cover, request.reports),
         report=report,

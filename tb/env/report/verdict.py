@@ -112,6 +112,8 @@ def _jobs(part: Part, jobs: dict[str, Any], quick: bool) -> None:
     part.note = "passed" + (", quick cut" if quick else "")
     if not runs:
         part.reasons.append("no job ran")
+    if jobs.get("part"):
+        part.reasons.append(f"only a part of the cut was asked for: {jobs['part']}")
     for status, what in (("failed", "failed"), ("timeout", "ran out of time"), ("lost", "lost")):
         names = [job["node"] for job in runs if job["status"] == status]
         if names:
