@@ -749,6 +749,7 @@ def _simulation_env(
     # pytest's readable assertions in tests alone: rewriting all that they import, numpy included,
     # takes a second of each run.
     env.setdefault("COCOTB_REWRITE_ASSERTION_FILES", "test_*.py")
+    env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # all that cocotb wants of pytest is those
     # A unit test's parameters are worth knowing inside the simulation as well.
     env["BUILD_PARAMETERS"] = json.dumps(dict(built.parameters))
     if built.sim == "verilator":
