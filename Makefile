@@ -43,14 +43,19 @@ demo: setup  ## Spoken digits through the RTL, checked, with a picture (FSDD=fol
 timeline: setup  ## Why the weight port rests, in a run of the demo model: a table, a picture, a trace for ui.perfetto.dev
 	$(PY) scripts/timeline.py
 
-# The seed of a test run is printed by every test and is part of its rerun line.
+# Every test prints its seed, which is part of its rerun line.
 PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal
 ifdef SEED
 export SEED
 endif
 
-test: tools  ## Everything, on both simulators, in parallel; JUnit XML in reports/
-	$(PYTEST) --junitxml=reports/junit.xml
+# All tests with seed 1, the same stimulus each time, must close the key groups of functional coverage.
+# With another seed, or a part of the tests, coverage is printed and nothing required.
+COVER := build/cover/test
+test: tools  ## Everything, on both simulators, with functional coverage; JUnit XML in reports/ (TESTS='files' for some)
+	@rm -rf $(COVER)
+	COVERAGE=1 COVER_DIR=$(COVER) SEED=$(or $(SEED),1) $(PYTEST) $(TESTS) --junitxml=reports/junit.xml
+	$(if $(TESTS),,$(PY) scripts/coverage.py --cover-dir $(COVER) $(if $(filter-out 1,$(SEED)),,--require key))
 
 regress: tools  ## Tests x builds x seeds within a budget (CUT=full BUDGET=25m DASK=tcp://host:port)
 	$(PY) scripts/regress.py --cut $(CUT) --time $(BUDGET) --workers $(JOBS) $(if $(DASK),--dask $(DASK))

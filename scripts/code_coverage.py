@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.command_line import BadInputError, Parser, status_of
 from tb.env import code_coverage, coverage_dat
+from tb.env.regress.tree import tree_hash
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = 20  # complaints
@@ -64,8 +65,9 @@ def work(args: argparse.Namespace) -> None:
     progress = tqdm(paths, unit="run", desc="merging", disable=None, leave=False)
     points = coverage_dat.read(progress, coverage_dat.rtl_digest())
     report = code_coverage.measure(points, code_coverage.load_exclusions(), whole=args.require)
+    content = {**code_coverage.as_json(report), "tree": tree_hash(ROOT)}
     for path, text in (
-        (args.json, json.dumps(code_coverage.as_json(report), indent=1) + "\n"),
+        (args.json, json.dumps(content, indent=1) + "\n"),
         (args.lcov, code_coverage.as_lcov(report)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ from command_line import BadInputError, Parser, check_output, status_of
 
 from tb.env import plan
 from tb.env.coverage.merge import Merged, merge, read_exclusions
+from tb.env.regress.tree import tree_hash
 
 NAMED = 12
 """Open bins of a group that are printed; --all prints every one."""
@@ -126,6 +127,7 @@ def work(options: argparse.Namespace) -> None:
     ):
         if path is not None:
             scratch = path.with_name(f".{path.name}.part")
+            content["tree"] = tree_hash(plan.REPO)
             scratch.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
             scratch.replace(path)
     judge(merged, lost, still_open, options.require)

@@ -126,7 +126,9 @@ def run(args, plan, mutants, planted, reasons, *, seed, jobs, possible) -> None:
     from tb.env.mutation import report
     from tb.env.mutation.bench import WORK, record
     from tb.env.mutation.campaign import Campaign
+    from tb.env.regress.tree import tree_hash
 
+    tree = tree_hash(ROOT)
     files = dict.fromkeys(m.file for m in mutants)
     nodes = list(dict.fromkeys(node for file in files for node in plan.tests[file]))
     benches = record(nodes)
@@ -149,6 +151,7 @@ def run(args, plan, mutants, planted, reasons, *, seed, jobs, possible) -> None:
             say=lambda text: bar.set_postfix_str(f"{killed} killed; {text[-50:]}"),
         ).run()
     found = report.summary(verdicts, reasons, seed=seed, possible=possible, goal=plan.goal)
+    found["tree"] = tree
     if not args.only:  # a part must not be taken for the whole
         report.write(found, args.json)
     if args.markdown:

@@ -3,8 +3,9 @@
 Reads what is there of jobs.json, plan.json, functional.json, code.json, mutants.json and
 history.jsonl (tb/env/report/schema says what each holds) and writes a page with the verdict on
 top, then failures with their rerun lines, the plan, functional coverage as heat maps, code
-coverage, mutants, trends and the slowest tests. The page needs no server and no network. Beside
-the results it writes functional coverage as coverage.ucis.xml; junit.xml and code.info are linked.
+coverage, mutants, trends and the slowest tests. Results of other files than those of this checkout
+are not shown. The page needs no server and no network. Beside the results it writes functional
+coverage as coverage.ucis.xml; junit.xml and code.info are linked.
 
 What the parts must show to be green:
   jobs        every job passed, and no mandatory one was left out
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from scripts.command_line import FAILED, OK, Parser, status_of  # noqa: E402
+from tb.env.regress.tree import tree_hash  # noqa: E402
 from tb.env.report.load import PARTS, ReportError  # noqa: E402
 from tb.env.report.verdict import Verdict  # noqa: E402
 from tb.env.report.write import write_report  # noqa: E402
@@ -57,7 +59,8 @@ def main(argv: list[str] | None = None) -> int:
     found: list[Verdict] = []
 
     def work() -> None:
-        found.append(write_report(args.reports, output, root=ROOT, required=args.require or PARTS))
+        found.append(write_report(args.reports, output, root=ROOT, required=args.require or PARTS,
+                                  tree=tree_hash(ROOT)))  # fmt: skip
 
     status = status_of("report.py", work, failures=(), mistakes=(ReportError,))
     if status != OK:

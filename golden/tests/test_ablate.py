@@ -13,9 +13,9 @@ RECIPE = {
     "hidden": [8],
     "window": 40,
     "batch": 8,
-    "epochs-float": 4,
+    "epochs-float": 2,
     "epochs-quantised": 1,
-    "epochs-delta": 2,
+    "epochs-delta": 1,
     "theta-h": [32],
     "ablations": {
         "not retrained": {"epochs-delta": 0},

@@ -206,19 +206,20 @@ def _make(recipe, plan: dict, sources: list[Path], dirs: list[Path], directory: 
     scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
         log = scratch / "build.log"
-        for command, env in recipe.commands(plan, sources, dirs, scratch):
-            with log.open("a") as out:
-                print(shlex.join(command), file=out, flush=True)
-                done = subprocess.run(
-                    command, stdout=out, stderr=out, env=env, cwd=REPO, check=False
-                )
-            if done.returncode != 0:
-                kept = directory.parent / f"{directory.name}.failed.log"
-                shutil.copy(log, kept)
-                raise BuildError(
-                    f"{plan['top']}: {Path(command[0]).name} failed with exit status "
-                    f"{done.returncode}; whole log: {kept}\n{log_tail(kept)}"
-                )
+        with contextlib.closing(recipe.commands(plan, sources, dirs, scratch)) as commands:
+            for command, env in commands:
+                with log.open("a") as out:
+                    print(shlex.join(command), file=out, flush=True)
+                    done = subprocess.run(
+                        command, stdout=out, stderr=out, env=env, cwd=REPO, check=False
+                    )
+                if done.returncode != 0:
+                    kept = directory.parent / f"{directory.name}.failed.log"
+                    shutil.copy(log, kept)
+                    raise BuildError(
+                        f"{plan['top']}: {Path(command[0]).name} failed with exit status "
+                        f"{done.returncode}; whole log: {kept}\n{log_tail(kept)}"
+                    )
         recipe.keep_only_results(scratch)
         (scratch / "plan.json").write_text(json.dumps(plan, indent=1))
         (scratch / "done").touch()
@@ -334,26 +335,40 @@ class _VerilatorRecipe:
             str(main),
         ]
         yield command, verilator_env()
-        shared = self._runtime_objects(plan, optimise)
-        if shared.is_dir():  # compiled by an earlier build with the same switches
-            for path in shared.glob("verilated*.o"):
-                shutil.copy(path, scratch / path.name)  # newer than Vtop.mk: make keeps it
         make = [
             *("make", "-s", "-j", "2", "-C", str(scratch), "-f", "Vtop.mk"),
             *VERILATED_MK_FIXES,
             *(f"OPT_FAST={optimise}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"),
             *([f"OBJCACHE={cache}"] if (cache := shutil.which("ccache")) else []),
         ]
+        with self._library(plan, scratch) as missing:
+            if missing:
+                yield [*make, *missing], verilator_env()
         yield make, verilator_env()
-        if not shared.is_dir():
-            _publish(scratch.glob("verilated*.o"), shared)
 
-    def _runtime_objects(self, plan: dict, optimise: str) -> Path:
-        """Where objects of Verilator's own library lie: the same for every design."""
-        cocotb = plan["top"] != "loop_top"
-        switches = [self.identity(), plan["waves"], plan["coverage"], optimise, cocotb]
+    @contextlib.contextmanager
+    def _library(self, plan: dict, scratch: Path) -> Iterator[list[str]]:
+        """Put the objects of Verilator's own library, which all designs share, into ``scratch``.
+
+        Yields the names of those that nobody has compiled yet: made meanwhile, they are kept for
+        the builds after this one. One build at a time does so, others wait for its objects.
+        """
+        switches = [self.identity(), plan["waves"], plan["extra_args"]]
         key = hashlib.sha256(json.dumps(switches).encode()).hexdigest()[:16]
-        return BUILD_ROOT / "sim" / f"verilated-{key}"
+        shared = BUILD_ROOT / "sim" / f"verilated-{key}"
+        with _exclusive(shared.with_name(f".{shared.name}.lock")):
+            shared.mkdir(exist_ok=True)
+            os.utime(shared)  # in use: not to be pruned
+            missing = []
+            for name in _library_objects(scratch / "Vtop_classes.mk"):
+                if (shared / name).is_file():
+                    shutil.copy(shared / name, scratch)  # newer than Vtop.mk: make keeps it
+                else:
+                    missing.append(name)
+            yield missing
+            for name in missing:
+                shutil.copy(scratch / name, shared / f".{name}")
+                (shared / f".{name}").rename(shared / name)
 
     def keep_only_results(self, scratch: Path) -> None:
         _remove_all_but(scratch, {self.executable_name, "build.log"})
@@ -446,19 +461,16 @@ def _remove_all_but(folder: Path, names: set[str]) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _publish(files: Iterable[Path], directory: Path) -> None:
-    scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-    for path in files:
-        shutil.copy2(path, scratch / path.name)
-    try:
-        scratch.rename(directory)
-    except OSError:  # another process was first; its objects are the same
-        shutil.rmtree(scratch, ignore_errors=True)
+def _library_objects(makefile: Path) -> list[str]:
+    """Which objects of Verilator's library a design needs, from its ``Vtop_classes.mk``."""
+    found = re.findall(r"^VM_GLOBAL_\w+ \+= \\\n((?:  \w+ \\\n)*)", makefile.read_text(), re.M)
+    return [f"{word}.o" for block in found for word in block.replace("\\", "").split()]
 
 
 @contextlib.contextmanager
 def _exclusive(lock: Path) -> Iterator[None]:
     """Hold a file lock: released by the kernel even when the process dies."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -564,6 +576,7 @@ def run(
     ``work_dir`` (default: a new folder under ``build/run``) is where the simulator runs and where
     ``results.xml`` and ``sim.log`` go unless ``results_xml`` and ``log`` say otherwise.
     ``waves_file`` (default: in ``work_dir``) is where a build with waves puts them.
+    Coverage reaches the folder that the environment's ``COVER_DIR`` names when the test has passed.
     ``poll`` is called some times a second while the simulation runs; what it raises ends the
     simulation and is passed on.
 
@@ -590,6 +603,10 @@ def run(
         command.append(f"+verilator+coverage+file+{coverage_file.resolve()}")
     env = _simulation_env(built, test_module, test_filter, seed, results_xml)
     env.update(extra_env or {})
+    cover_dir = env.get("COVER_DIR")
+    if cover_dir:
+        env["COVER_DIR"] = str((work_dir / "cover").resolve())
+        shutil.rmtree(work_dir / "cover", ignore_errors=True)
     again = reproduce or _reproduce_line(built, test_module, test_filter, plusargs, seed)
 
     def fail(why: str) -> SimulationError:
@@ -611,7 +628,11 @@ def run(
         raise fail(f"{where}: no test ran (filter: {test_filter or 'none'})")
     if status != 0:
         raise fail(f"{where}: tests passed but the simulator's exit status is {status}")
-    if built.coverage:  # what a failed run reached proves nothing
+    if cover_dir:  # what a failed run reached proves nothing
+        for path in (work_dir / "cover").glob("functional-*.json"):
+            Path(cover_dir).mkdir(parents=True, exist_ok=True)
+            shutil.move(path, Path(cover_dir) / path.name)
+    if built.coverage:
         if not coverage_file.is_file():
             raise fail(f"{where}: tests passed but there is no {coverage_file}")
         if folder := os.environ.get("COVER_DIR"):
@@ -725,6 +746,10 @@ def _simulation_env(
     env["COCOTB_RANDOM_SEED"] = str(seed)
     env["COCOTB_ANSI_OUTPUT"] = "0"
     env["COCOTB_USER_COVERAGE"] = "0"  # COVERAGE=1 is ours; cocotb would cover Python code
+    # pytest's readable assertions in tests alone: rewriting all that they import, numpy included,
+    # takes a second of each run.
+    env.setdefault("COCOTB_REWRITE_ASSERTION_FILES", "test_*.py")
+    env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # all that cocotb wants of pytest is those
     # A unit test's parameters are worth knowing inside the simulation as well.
     env["BUILD_PARAMETERS"] = json.dumps(dict(built.parameters))
     if built.sim == "verilator":

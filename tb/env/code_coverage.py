@@ -37,6 +37,7 @@ class Exclusion:
     text: str = ""  # all but toggle: stands in the source line
     what: str = ".*"  # all but toggle: regex of which way of it, as Point.what has it
     signal: str = ""  # toggle: regex of the signal, with or without its bit select
+    some_builds: bool = False  # toggle: only builds of some sizes hold the signal
 
     @property
     def title(self) -> str:
@@ -152,6 +153,8 @@ def load_exclusions(path: Path = HOLES_FILE) -> list[Exclusion]:
             raise HolesFileError(f"{where}: expected a metric of {METRICS} and a reason")
         if bool(one.signal) != (one.metric == "toggle") or bool(one.text) == bool(one.signal):
             raise HolesFileError(f"{where}: expected `signal` for toggle, `text` for the others")
+        if type(one.some_builds) is not bool or (one.some_builds and not one.signal):
+            raise HolesFileError(f"{where}: some_builds: expected true or false, with `signal`")
         exclusions.append(one)
     return exclusions
 
@@ -165,9 +168,9 @@ def measure(
 ) -> Report:
     """Coverage of each file of `rtl/` from how often each point was reached.
 
-    Raises HolesFileError for an exclusion that speaks of no point at all. `whole=False` is for
-    points of some modules only: files that no simulation held, and exclusions in them, are left
-    out.
+    Raises HolesFileError for an exclusion that speaks of no point at all; one of `some_builds` may,
+    as long as the file still has the name that its signal begins with. `whole=False` is for points
+    of some modules only: files that no simulation held, and exclusions in them, are left out.
     """
     exclusions = list(exclusions)
     sources = {
@@ -187,9 +190,16 @@ def measure(
         own = [e for e in exclusions if e.file == name]
         files.append(_measure_file(name, found, sources.get(name, []), own, hit))
     for exclusion, matched in hit.items():
-        if not matched:
+        if not matched and not (exclusion.some_builds and _named(exclusion, sources)):
             raise HolesFileError(f"{HOLES_FILE.name}: {exclusion.title}: matches nothing")
-    return Report(files, [e for e, matched in hit.items() if all(matched)])
+    return Report(files, [e for e, matched in hit.items() if matched and all(matched)])
+
+
+def _named(exclusion: Exclusion, sources: Mapping[str, list[str]]) -> bool:
+    """Whether a file has the name with which an exclusion's signal begins."""
+    name = re.match(r"\w+", exclusion.signal)
+    text = "\n".join(sources.get(exclusion.file, ()))
+    return bool(name and re.search(rf"\b{name[0]}\b", text))
 
 
 def _line_points(points: Mapping[Point, int]) -> dict[Point, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -86,6 +87,13 @@ def test_several_at_once_compile_once(source: Path, tmp_path) -> None:
     assert sum(b.seconds > 0 for b in builds) == 1
 
 
+def test_a_later_build_takes_the_library_of_an_earlier_one(source: Path) -> None:
+    """Could break: Verilator's own library, most of a small build, compiled for each design."""
+    make("verilator", source)
+    later = make("verilator", source, width=6)
+    assert "verilated.o" not in (later.directory / "build.log").read_text()
+
+
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_compile_error_names_the_line(sim: str, source: Path) -> None:
     source.write_text(COUNTER.replace("count_o + 1", "nonsense + 1"))
@@ -130,6 +138,17 @@ def test_bad_runs_are_failures(sim: str, test_filter: str, source: Path, tmp_pat
         run(make(sim, source), __name__, test_filter, seed=5, work_dir=tmp_path / "w")
     text = str(caught.value)
     assert "--- end of " in text and "REPRODUCE: SEED=5 python -m pytest" in text
+
+
+@pytest.mark.parametrize(("test_filter", "kept"), [("covers", 1), ("covers|fails", 0)])
+def test_a_failed_run_covers_nothing(
+    test_filter: str, kept: int, source: Path, tmp_path, monkeypatch
+) -> None:
+    """Could break: bins counted as reached by a run that was wrong."""
+    monkeypatch.setenv("COVER_DIR", str(tmp_path / "cover"))
+    with contextlib.nullcontext() if kept else pytest.raises(SimulationError):
+        run(make("icarus", source), __name__, rf"\.({test_filter})$")
+    assert len(list(tmp_path.glob("cover/functional-*.json"))) == kept
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
@@ -202,6 +221,13 @@ async def counts(dut) -> None:
     await Timer(101, "ns")
     assert int(dut.count_o.value) == 10
     assert int(dut.inner.value) == 3
+
+
+@cocotb.test()
+async def covers(_dut) -> None:
+    folder = Path(os.environ["COVER_DIR"])
+    folder.mkdir(exist_ok=True)
+    (folder / "functional-0.json").write_text("{}")
 
 
 @cocotb.test()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,14 @@ def test_reasons_are_found_by_name(repo: Path, tmp_path) -> None:
         ("wide [2] 0->1 and 1->0", None),
         ("wide [3:4] 0->1 and 1->0", "narrow here"),
     }
+    absent = Exclusion("rtl/thing.sv", "toggle", "small", signal=r"clk_i\[\d\]", some_builds=True)
+    report = measure(points, [absent], repo=repo)
+    assert counts(report, "toggle") == counts(measure(points, repo=repo), "toggle")
+    assert report.no_holes == []
+    for name, some in (("clk_i", False), ("clock", True), ("clk", True)):
+        one = replace(absent, signal=rf"{name}\[\d\]", some_builds=some)
+        with pytest.raises(HolesFileError, match="matches nothing"):
+            measure(points, [one], repo=repo)
     gone = Exclusion("rtl/thing.sv", "line", "cannot be", text="else if (gone)")
     with pytest.raises(HolesFileError, match=r"else if \(gone\)'?: matches nothing"):
         measure(points, [gone], repo=repo)

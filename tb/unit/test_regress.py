@@ -24,6 +24,7 @@ from tb.env.regress import pools
 from tb.env.regress.cuts import CutError, load_cut, matches
 from tb.env.regress.jobs import Job, chunks_of, jobs_of
 from tb.env.regress.pools import DaskPool, PoolError
+from tb.env.regress.results import OWN, history_line
 from tb.env.regress.run import Request, RunReport, regress
 from tb.env.regress.session import ATTEMPTS
 from tb.env.regress.tree import tree_hash
@@ -173,6 +174,26 @@ def test_a_goal_that_is_missed_is_red(tmp_path, status: int) -> None:
     assert "functional-a.json functional-b.json" in done.stdout
     line = json.loads((root / "reports" / "history.jsonl").read_text())
     assert line["passed"] == 2 and line["functional"] == 0.75 and line["code"] is None
+
+
+def test_nothing_of_an_earlier_run_is_left(toy: Path) -> None:
+    """Could break: coverage that an earlier run reached shown for this one's, by page or trend."""
+    reports = toy / "reports"
+    reports.mkdir()
+    for name in OWN:
+        (reports / name).write_text("of an earlier run")
+    mutants = {"tree": tree_hash(toy), "score": 0.5}
+    (reports / "mutants.json").write_text(json.dumps(mutants))
+    go(toy, only="*test_a")  # a part of a cut judges no coverage
+    assert (reports / "code.json").read_text() == "of an earlier run"
+    assert json.loads((reports / "jobs.json").read_text())["part"] == "*test_a"
+    ran = go(toy)
+    assert ran.report["part"] is None
+    assert {p.name for p in reports.iterdir()} == {"jobs.json", "junit.xml", "mutants.json"}
+    assert ran.report["tree"] == tree_hash(toy)
+    assert history_line(ran.report, reports, set())["mutants"] == 0.5
+    (reports / "mutants.json").write_text(json.dumps(mutants | {"tree": "f" * 16}))
+    assert history_line(ran.report, reports, set())["mutants"] is None
 
 
 # ------------------------------------------------------------------------- budget, resume
@@ -424,6 +445,33 @@ def test_bundles_hold_one_seed_and_build_and_the_longest_come_first() -> None:
     assert all(len({(j.seed, j.config) for j in chunk}) == 1 for chunk in chunks)
     assert [(c[0].seed, sum(j.expected_s for j in c)) for c in chunks] == [
         (1, 20.0), (1, 20.0), (1, 1.0), (2, 20.0), (2, 20.0), (2, 1.0)]  # fmt: skip
+
+
+def test_what_counts_code_coverage_comes_first(toy: Path) -> None:
+    """Could break: goals still open when the time is up; Icarus built and bundled as if it counted.
+
+    A long test that counts nothing waits for a short one that does, but not for its second seed.
+    """
+    path = toy / "tb" / "regress.toml"
+    path.write_text("""
+        [cut.toy]
+        code = "goals"
+        [[cut.toy.tests]]
+        nodes = ["b.py"]
+        code = false
+        guess_s = 9
+        [[cut.toy.tests]]
+        nodes = ["a.py"]
+        seeds = 2
+    """)
+    nodes = ["b.py::t", "a.py::t[icarus]", "a.py::t[verilator]"]
+    jobs = jobs_of(load_cut(path, "toy"), nodes, root=toy)
+    assert [job.node for job in jobs if job.code] == ["a.py::t[verilator]"] * 2
+    order = [(job.node, job.seed) for chunk in chunks_of(jobs) for job in chunk]
+    assert order == [
+        *(("a.py::t[verilator]", 1), ("b.py::t", 1), ("a.py::t[icarus]", 1)),
+        *(("a.py::t[verilator]", 2), ("a.py::t[icarus]", 2)),
+    ]
 
 
 def test_ids_depend_on_test_seed_and_switches_alone() -> None:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from ucis.cover_type_t import CoverTypeT
@@ -25,13 +26,18 @@ from tb.env.report.load import PARTS
 from tb.env.report.page import clock
 from tb.env.report.verdict import percent
 
+TREE = "0123456789abcdef"  # what stands for the hash of this checkout
 GOOD = sample.good()
 
 
 def run(folder: Path, *options: str) -> tuple[int, str, str]:
     """Exit status, page and stderr of the command; the page is "" if none was written."""
     errors = io.StringIO()
-    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        mock.patch.object(report, "tree_hash", return_value=TREE),
+        contextlib.redirect_stderr(errors),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         status = report.main(["--reports", str(folder), *options])
     page = folder / "index.html"
     return status, page.read_text(encoding="utf-8") if page.exists() else "", errors.getvalue()
@@ -41,6 +47,9 @@ def made(folder: Path, change: Callable[[sample.Sample], object] = lambda _: Non
     """A folder with the green sample after a change."""
     content = copy.deepcopy(GOOD)
     change(content)
+    for part in PARTS:
+        if isinstance(content.get(part), dict):
+            content[part].setdefault("tree", TREE)
     return sample.write(content, folder)
 
 
@@ -99,6 +108,30 @@ def test_a_missing_part_is_red(tmp_path: Path, part: str) -> None:
     assert (status, Elements(page).state()) == (0, "green")
 
 
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("tree", ["f" * 16, None])
+def test_results_of_other_files_are_not_shown(tmp_path: Path, part: str, tree: str | None) -> None:
+    """Could break: a page that is green by what an earlier run found in other files."""
+
+    def change(content: sample.Sample) -> None:
+        content[part]["tree"] = tree
+
+    folder = made(tmp_path, change if tree else lambda _: None)
+    if tree is None:  # of a version that did not say whose results they are
+        path = folder / f"{part}.json"
+        path.write_text(json.dumps({k: v for k, v in GOOD[part].items() if k != "tree"}))
+    for name in ("junit.xml", "code.info"):
+        (folder / name).touch()
+    status, page, _ = run(folder, "--require")
+    elements = Elements(page)
+    assert (status, elements.state(), elements.state(part)) == (1, "red", "not measured")
+    assert f"reports/{part}.json was measured on other files" in page
+    assert {p for p in PARTS if elements.state(p) == "holds"} == set(PARTS) - {part}
+    assert ("code.info" in page) == (part != "code")
+    assert ("junit.xml" in page) == (part != "jobs")
+    assert (folder / "coverage.ucis.xml").exists() == (part != "functional")
+
+
 def test_nothing_measured(tmp_path: Path) -> None:
     """Could break: an empty folder taken for a regression without failures."""
     status, page, _ = run(tmp_path, "--require")
@@ -121,6 +154,7 @@ WRONG: dict[str, tuple[str, Callable[[sample.Sample], object]]] = {
     "test failed": ("jobs", _status("failed")),
     "test ran out of time": ("jobs", _status("timeout")),
     "no test": ("jobs", lambda c: c["jobs"]["jobs"].clear()),
+    "a part of the cut": ("jobs", lambda c: c["jobs"].update(part="*test_networks*")),
     "mandatory job left out": (
         "jobs",
         lambda c: c["jobs"]["left_out"].append({"id": "resets", "mandatory": True}),

@@ -18,7 +18,7 @@ from pathlib import Path
 from tb.env.build import REPO, SIMULATORS
 from tb.env.regress.cuts import Cut, CutError
 
-CHUNK_S = 40.0
+CHUNK_S = 60.0
 """Seconds of tests given to one pytest: enough that its start, 1 to 3 s, matters little."""
 
 CHUNK_JOBS = 100
@@ -151,7 +151,7 @@ def jobs_of(
         if rule is None:
             continue
         config, simulator = place_of(node, configs)
-        code = cut.code != "off" and rule.code
+        code = cut.code != "off" and rule.code and simulator != "icarus"  # Verilator alone counts
         known = durations.get(node + (" +code" if code else ""), rule.guess_s)
         for n in range(rule.seeds):
             jobs.append(
@@ -173,8 +173,9 @@ def jobs_of(
 def chunks_of(jobs: Iterable[Job], chunk_s: float = CHUNK_S) -> list[list[Job]]:
     """Bundles of jobs that one pytest may run, in the order to start them.
 
-    One bundle has one round, seed, switches and configuration (or simulator). The longest of a
-    round come first, so that all workers end it together.
+    One bundle has one round, seed, switches and configuration (or simulator). Of a round those come
+    first that count code coverage, since goals hang on them, and among them the longest, so that
+    all workers end it together.
     """
     groups: dict[tuple, list[Job]] = {}
     for job in jobs:
@@ -191,7 +192,7 @@ def chunks_of(jobs: Iterable[Job], chunk_s: float = CHUNK_S) -> list[list[Job]]:
                 chunk = []
             chunk.append(job)
         chunks.append(chunk)
-    return sorted(chunks, key=lambda c: (c[0].round, -seconds_of(c)))
+    return sorted(chunks, key=lambda c: (c[0].round, not c[0].code, -seconds_of(c)))
 
 
 def seconds_of(chunk: Iterable[Job]) -> float:

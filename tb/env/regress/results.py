@@ -15,12 +15,20 @@ from tb.env.regress.session import Done
 from tb.env.regress.store import read_json, write_whole
 
 SCHEMA = 1
+OWN = (
+    *("jobs.json", "junit.xml", "plan.json", "functional.json", "coverage.ucis.xml"),
+    *("code.json", "code.info", "index.html"),
+)
+"""What a regression leaves in its folder of reports, and replaces."""
 
 
 def jobs_report(
     done: Sequence[Done], left_out: Sequence[Job], root: Path, **run: Any
 ) -> dict[str, Any]:
-    """Content of jobs.json. ``run`` has commit, when, seconds, cut, workers and budget_s."""
+    """Content of jobs.json. ``run`` has tree, commit, when, seconds, cut, part, workers, budget_s.
+
+    ``part`` is what of the cut was asked for, None for all of it.
+    """
 
     def below_root(path: Path | None) -> str | None:
         if path is None or not path.exists():
@@ -95,6 +103,8 @@ def history_line(report: dict[str, Any], reports: Path, measured: set[str]) -> d
     functional = read_json(reports / "functional.json") if "functional" in measured else None
     code = read_json(reports / "code.json") if "code" in measured else None
     mutants = read_json(reports / "mutants.json")
+    if mutants and mutants.get("tree") != report["tree"]:  # of other files
+        mutants = None
     return {
         "when": report["when"],
         "commit": report["commit"],
@@ -121,6 +131,12 @@ def write_reports(report: dict[str, Any], done: Sequence[Done], reports: Path) -
     reports.mkdir(parents=True, exist_ok=True)
     write_whole(reports / "jobs.json", json.dumps(report, indent=1))
     write_junit(done, reports / "junit.xml")
+
+
+def remove_old(reports: Path) -> None:
+    """Remove what an earlier run left, but the history; mutants.json says itself whose it is."""
+    for name in OWN:
+        (reports / name).unlink(missing_ok=True)
 
 
 def append_history(line: dict[str, Any], reports: Path) -> None:

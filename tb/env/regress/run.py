@@ -17,7 +17,13 @@ from typing import Any
 from tb.env.regress.cuts import Cut, CutError, load_cut, matches
 from tb.env.regress.jobs import Job, collect, jobs_of
 from tb.env.regress.pools import DaskPool, LocalPool, Pool
-from tb.env.regress.results import append_history, history_line, jobs_report, write_reports
+from tb.env.regress.results import (
+    append_history,
+    history_line,
+    jobs_report,
+    remove_old,
+    write_reports,
+)
 from tb.env.regress.session import Done, Session
 from tb.env.regress.store import (
     add_durations,
@@ -88,6 +94,10 @@ def regress(request: Request) -> RunReport:
             print(f"{job.id}  seed {job.seed:<5} {'must' if job.mandatory else '    '}  {job.node}")
         print(f"{len(jobs)} jobs, about {sum(j.expected_s for j in jobs) / 60:.0f} core-minutes")
         return RunReport(True)
+    asked = [request.only, request.config, request.simulator]
+    part = ", ".join(filter(None, asked)) or None
+    if not part:
+        remove_old(request.reports)
     with _pool(request) as pool, _screen(len(jobs)) as screen:
         session = Session(
             request.root,
@@ -119,10 +129,12 @@ def regress(request: Request) -> RunReport:
         done,
         session.left_out,
         request.root,
+        tree=tree,
         commit=commit(request.root),
         when=when,
         seconds=round(time.monotonic() - began, 1),
         cut=cut.name,
+        part=part,
         workers=workers,
         budget_s=request.time_s,
     )
@@ -132,11 +144,10 @@ def regress(request: Request) -> RunReport:
         print("red: files changed during the run; what was measured is no one's", file=sys.stderr)
     missed = [job for job in session.left_out if job.mandatory]
     _summary(done, session.left_out, missed, report["seconds"])
-    filtered = bool(request.only or request.config or request.simulator)
     cover = _gather(results, done) if {cut.functional, cut.code} != {"off"} else None
     return RunReport(
         green=not failed and not missed and not changed,
-        filtered=filtered,
+        filtered=part is not None,
         functional_words=_functional_words(cut, cover, request.reports),
         code_words=_code_words(cut, cover, request.reports),
         report=report,

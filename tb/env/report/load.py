@@ -28,7 +28,11 @@ class ReportError(ValueError):
 
 @dataclass
 class Results:
-    """What a folder of reports holds, each part as in its JSON file; None: not measured."""
+    """What a folder of reports holds, each part as in its JSON file; None: not measured.
+
+    `other` names parts that were measured, but on other files than those of this checkout; they
+    are None, too.
+    """
 
     jobs: dict[str, Any] | None = None
     plan: dict[str, Any] | None = None
@@ -36,10 +40,14 @@ class Results:
     code: dict[str, Any] | None = None
     mutants: dict[str, Any] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+    other: frozenset[str] = frozenset()
 
 
-def load(reports: Path) -> Results:
-    """All parts below a folder. Raises ReportError for a damaged file or if there is no folder."""
+def load(reports: Path, tree: str | None = None) -> Results:
+    """All parts below a folder that are of `tree`, a hash of all files; of any if that is None.
+
+    Raises ReportError for a damaged file or if there is no folder.
+    """
     if not reports.is_dir():
         raise ReportError(f"{reports}: found no such folder, expected one with {PARTS[0]}.json")
     results = Results()
@@ -47,6 +55,11 @@ def load(reports: Path) -> Results:
         path = reports / f"{part}.json"
         if (text := _text(path)) is not None:
             setattr(results, part, _parse(text, part, str(path)))
+    if tree is not None:
+        found = {part: getattr(results, part) for part in PARTS}
+        results.other = frozenset(p for p, one in found.items() if one and one.get("tree") != tree)
+        for part in results.other:
+            setattr(results, part, None)
     _check_functional(results.functional, reports / "functional.json")
     _check_mutants(results.mutants, reports / "mutants.json")
     history = reports / HISTORY

@@ -21,10 +21,11 @@ from tb.env.report.verdict import Verdict
 TEMPLATES = Path(__file__).parent / "templates"
 SLOWEST = 15
 EXPORTS = (
-    ("junit.xml", "JUnit: tests, for CI servers"),
-    ("coverage.ucis.xml", "UCIS: functional coverage, for coverage tools"),
-    ("code.info", "LCOV: code coverage, for genhtml and editors"),
+    ("jobs", "junit.xml", "JUnit: tests, for CI servers"),
+    ("functional", "coverage.ucis.xml", "UCIS: functional coverage, for coverage tools"),
+    ("code", "code.info", "LCOV: code coverage, for genhtml and editors"),
 )
+"""Part that a file belongs to, its name, what it is for."""
 TABLE_LIMIT = 400
 """Rows of a table of holes or mutants that are shown; the JSON file has them all."""
 
@@ -53,8 +54,8 @@ def render(results: Results, judged: Verdict, *, root: Path, reports: Path, outp
             chart=trends,
             exports=[
                 (link(reports, output.parent, name), name, what)
-                for name, what in EXPORTS
-                if (reports / name).is_file()
+                for part, name, what in EXPORTS
+                if part not in results.other and (reports / name).is_file()
             ],
             share=verdict.share_of,
             limit=TABLE_LIMIT,

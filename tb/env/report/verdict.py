@@ -72,7 +72,8 @@ def judge(results: Results, required: Collection[str] = PARTS) -> Verdict:
         part = Part(name, name in required)
         content = getattr(results, name)
         if content is None:
-            part.note = f"reports/{name}.json is not there"
+            why = "was measured on other files" if name in results.other else "is not there"
+            part.note = f"reports/{name}.json {why}"
         else:
             _JUDGES[name](part, content, quick)
             part.state = BROKEN if part.reasons else HOLDS
@@ -111,6 +112,8 @@ def _jobs(part: Part, jobs: dict[str, Any], quick: bool) -> None:
     part.note = "passed" + (", quick cut" if quick else "")
     if not runs:
         part.reasons.append("no job ran")
+    if jobs.get("part"):
+        part.reasons.append(f"only a part of the cut was asked for: {jobs['part']}")
     for status, what in (("failed", "failed"), ("timeout", "ran out of time"), ("lost", "lost")):
         names = [job["node"] for job in runs if job["status"] == status]
         if names:

@@ -15,14 +15,20 @@ UCIS_NAME = "coverage.ucis.xml"
 
 
 def write_report(
-    reports: Path, output: Path, *, root: Path, required: Collection[str] = PARTS
+    reports: Path,
+    output: Path,
+    *,
+    root: Path,
+    required: Collection[str] = PARTS,
+    tree: str | None = None,
 ) -> Verdict:
     """Read the results in `reports`, write the page to `output`, and return the verdict.
 
-    Functional coverage goes to `reports`/coverage.ucis.xml too. Raises ReportError for a damaged
-    file, before anything is written.
+    With `tree`, the hash of a checkout, results of other files are not shown, and the page says
+    that they are of others. Functional coverage goes to `reports`/coverage.ucis.xml too. Raises
+    ReportError for a damaged file, before anything is written.
     """
-    results = load(reports)
+    results = load(reports, tree)
     judged = judge(results, required)
     if results.functional is not None:
         _write(reports / UCIS_NAME, to_ucis(results.functional))
