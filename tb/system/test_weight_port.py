@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import cocotb
+import numpy as np
 import pytest
 
+from golden import fixed
 from golden.stimulus import random_inputs, random_model
 from tb.env.coverage import bins
 from tb.env.coverage.collector import collector_of
@@ -62,7 +64,8 @@ async def only_the_columns_that_fired(dut: Any) -> None:
 @cocotb.test()
 async def regions_at_page_edges(dut: Any) -> None:
     """Could break: the split of bursts at 4 KiB. Regions begin a few beats below a page edge, so
-    that columns and biases straddle it at each offset; checkers and memory refuse a crossing.
+    that columns and biases straddle it at each offset, and then at the edge itself; checkers and
+    memory refuse a crossing.
     """
     tb = TB(dut)
     await tb.reset()
@@ -74,7 +77,13 @@ async def regions_at_page_edges(dut: Any) -> None:
     assert any(address % BOUNDARY == 0 for address in tb.memory.statistics.addresses), (
         "no burst was split at a page edge"
     )
-    await tb.finish(at_least=8)
+    model = random_model(tb.rng, 5, [24], weight_scale=0.5)
+    model.bias[0][1:3, 0] = [-4 << fixed.ACC_FRAC, 1 << fixed.ACC_FRAC]  # h of unit 0 moves
+    image = await tb.open(model, edge=0)
+    await tb.send(np.zeros((2, 5), np.int16))
+    assert image.addr_bias[0] % BOUNDARY == image.addr_wh[0] % BOUNDARY == 0
+    assert {image.addr_bias[0], image.addr_wh[0]} <= set(tb.memory.statistics.addresses)
+    await tb.finish(at_least=10)
 
 
 @cocotb.test()
@@ -147,8 +156,8 @@ def bursts_of(address: int, beats: int, port: int) -> list[int]:
 @cocotb.test()
 async def bursts_of_every_length(dut: Any) -> None:
     """Could break: fetches that take several bursts, each of them of any length. Biases that begin
-    a chosen number of beats before the end of a burst; at the narrow port, columns of more than 256
-    beats. The lengths are exactly those that the addresses ask for.
+    where a burst begins, or a chosen number of beats before its end; at the narrow port, columns of
+    more than 256 beats. The lengths are exactly those that the addresses ask for.
     """
     tb = TB(dut)
     await tb.reset()
@@ -156,7 +165,7 @@ async def bursts_of_every_length(dut: Any) -> None:
     longest = min(256, BOUNDARY // port)
     most = (await tb.driver.identify()).max_units
     units = min(20 * port, 320, most)
-    shapes = [(first, units) for first in (1, 9, 16, 100, 200) if first <= longest]
+    shapes = [(first, units) for first in (1, 9, 16, 100, 200, longest) if first <= longest]
     if most >= 344 and port == 4:
         shapes.append((1, 344))
     seen: set[int] = set()

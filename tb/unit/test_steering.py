@@ -57,7 +57,7 @@ def test_a_silent_vector_stays_silent() -> None:
     assert hits.counts["firing"]["none", "h", "0"] >= 3
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
     ("layers", "units", "width", "aimed"),
     [(2, 16, 64, AIMED_SMALL), (1, 24, 128, AIMED_WIDTH), (1, 72, 256, AIMED_SIZE)],
