@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import cocotb
+import numpy as np
 import pytest
 
+from golden import fixed
 from golden.stimulus import random_inputs, random_model
+from tb.env.coverage import bins
+from tb.env.coverage.collector import collector_of
 from tb.env.image import BIAS, WH, WX
 from tb.env.memory import BOUNDARY, Burst
 from tb.env.tb import TB, between, pause_of, rng_for
@@ -59,21 +63,27 @@ async def only_the_columns_that_fired(dut: Any) -> None:
 
 @cocotb.test()
 async def regions_at_page_edges(dut: Any) -> None:
-    """Could break: the split of bursts at 4 KiB. Regions begin at a page edge or a few beats below
-    one, so that columns and biases straddle it at each offset; checkers and memory refuse a
-    crossing.
+    """Could break: the split of bursts at 4 KiB. Regions begin a few beats below a page edge, so
+    that columns and biases straddle it at each offset, and then at the edge itself; checkers and
+    memory refuse a crossing.
     """
     tb = TB(dut)
     await tb.reset()
     port = tb.width // 8
-    for beats_below in (0, 1, 2, 5) if bench.on_icarus() else (0, 1, 2, 3, 4, 5, 7, 11, 23):
+    for beats_below in (1, 2, 3, 5) if bench.on_icarus() else (1, 2, 3, 4, 5, 7, 11, 23):
         model = random_model(tb.rng, 5, [24], weight_scale=0.5)
         await tb.run(model, random_inputs(tb.rng, 2, 5), edge=beats_below * port)
         await tb.driver.soft_reset()
     assert any(address % BOUNDARY == 0 for address in tb.memory.statistics.addresses), (
         "no burst was split at a page edge"
     )
-    await tb.finish(at_least=8)
+    model = random_model(tb.rng, 5, [24], weight_scale=0.5)
+    model.bias[0][1:3, 0] = [-4 << fixed.ACC_FRAC, 1 << fixed.ACC_FRAC]  # h of unit 0 moves
+    image = await tb.open(model, edge=0)
+    await tb.send(np.zeros((2, 5), np.int16))
+    assert image.addr_bias[0] % BOUNDARY == image.addr_wh[0] % BOUNDARY == 0
+    assert {image.addr_bias[0], image.addr_wh[0]} <= set(tb.memory.statistics.addresses)
+    await tb.finish(at_least=10)
 
 
 @cocotb.test()
@@ -133,22 +143,130 @@ async def memories_of_any_temper(dut: Any) -> None:
     await tb.finish(at_least=16)
 
 
+def bursts_of(address: int, beats: int, port: int) -> list[int]:
+    """Lengths of the bursts that a fetch of `beats` from byte `address` takes: none of them goes
+    beyond a multiple of 256 beats or of 4 KiB. `port`: bytes of a beat.
+    """
+    longest = min(256, BOUNDARY // port)
+    first = min(beats, longest - address // port % longest)
+    rest = beats - first
+    return [first, *[longest] * (rest // longest), *[rest % longest] * (rest % longest > 0)]
+
+
 @cocotb.test()
-async def long_bursts(dut: Any) -> None:
-    """Could break: fetches longer than a burst may be. Biases of many units take several bursts of
-    256 beats or of a page; columns of many units too at the narrow port.
+async def bursts_of_every_length(dut: Any) -> None:
+    """Could break: fetches that take several bursts, each of them of any length. Biases that begin
+    where a burst begins, or a chosen number of beats before its end; at the narrow port, columns of
+    more than 256 beats. The lengths are exactly those that the addresses ask for.
     """
     tb = TB(dut)
     await tb.reset()
-    most = min((await tb.driver.identify()).max_units, 512)
-    model = random_model(tb.rng, 2, [most], weight_scale=0.2, theta_h=32767)
-    await tb.run(model, random_inputs(tb.rng, 2, 2), base=256)
-    lengths = tb.memory.statistics.lengths
-    longest = min(256, BOUNDARY // (tb.width // 8))
-    assert max(lengths) <= longest
-    if most == 512:
-        assert max(lengths) == longest, f"longest burst {max(lengths)}, could be {longest}"
-    await tb.finish(at_least=2)
+    port = tb.width // 8
+    longest = min(256, BOUNDARY // port)
+    most = (await tb.driver.identify()).max_units
+    units = min(20 * port, 320, most)
+    shapes = [(first, units) for first in (1, 9, 16, 100, 200, longest) if first <= longest]
+    if most >= 344 and port == 4:
+        shapes.append((1, 344))
+    seen: set[int] = set()
+    for first, hidden in shapes:
+        model = random_model(tb.rng, 2, [hidden], weight_scale=0.2, theta_h=32767)
+        place = (1 << 20) + (longest - first) * port
+        image = await tb.load(model, addresses={(0, BIAS): place})
+        before = len(tb.memory.statistics.lengths)
+        await tb.driver.start()
+        await tb.send(random_inputs(tb.rng, 1, 2))
+        expected = bursts_of(place, image.bias_bytes(0) // port, port)
+        for index in tb.scoreboard.history[-1].layers[0].fired_x:
+            start = image.column_address(0, WX, int(index))
+            expected += bursts_of(start, image.column_bytes(0) // port, port)
+        found = tb.memory.statistics.lengths[before:]
+        assert found == expected, f"{first} beats before the end of a burst"
+        seen.update(found)
+        await tb.driver.soft_reset()
+    assert {1, 9, 16, 100} <= seen and (longest in seen or most < units * 2)
+    await tb.finish(at_least=len(shapes))
+
+
+@cocotb.test()
+async def every_temper_at_every_width(dut: Any) -> None:
+    """Could break: a queue that overflows, starves or loses its place at a width of the port. Dense
+    steps from a memory that answers at once, late, with gaps, and not before Outstanding bursts are
+    under way; each has been met while columns of either kind came in.
+    """
+    tb = TB(dut)
+    await tb.reset()
+    hits = collector_of(tb).hits
+    limit = (await tb.driver.identify()).outstanding
+    free, pauses = pause_of("free", tb.rng), pause_of("random", rng_for("r"))
+    for temper in ("ideal", "latency", "stalls", "outstanding"):
+        tb.memory.latency = between(tb.rng, *((40, 40) if temper == "latency" else (1, 1)))
+        tb.memory.r_pause = pauses if temper == "stalls" else free
+        size = 8 if temper == "ideal" else limit + 8
+        model = random_model(tb.rng, size, [size], weight_scale=0.5)
+        await tb.open(model)
+        x = random_inputs(tb.rng, 2, size)
+        await tb.send(x[:1])
+        if temper == "outstanding":
+            tb.memory.stall(ar=False)
+            tb.source.queue(x[1])
+            await tb.until(lambda: len(tb.axi_monitor.pending) == limit, "all bursts under way")
+            tb.memory.release()
+            await tb.settled()
+        else:
+            await tb.send(x[1:])
+        await tb.driver.soft_reset()
+    left = {at for at in hits.open("port") if at[1] == str(tb.width)}
+    assert not left, f"not met: {sorted(left)}"
+    assert not hits.open("outstanding") or limit < 16
+    await tb.finish(at_least=8)
+
+
+@cocotb.test()
+async def channels_that_stand(dut: Any) -> None:
+    """Could break: a beat or an address that is lost or doubled where a channel stands for long.
+    AR and R held by the memory; R held by the core, whose gates wait for the output while columns
+    for the same layer are there already. Each for a few, some and many cycles.
+    """
+    tb = TB(dut)
+    await tb.reset()
+    hits = collector_of(tb).hits
+    model = random_model(tb.rng, 8, [16], weight_scale=0.5)
+    await tb.open(model)
+    for cycles in (8, 32, 80):
+        for channel in ("ar", "r"):
+            tb.source.queue(random_inputs(tb.rng, 1, 8)[0])
+            await tb.until(lambda: in_a_burst(tb), "a burst under way")
+            tb.memory.stall(ar=channel == "ar", r=channel == "r")
+            if channel == "ar":
+                await tb.until(lambda: dut.m_axi_arvalid.value == 1, "an address")
+            await tb.cycles(cycles)
+            tb.memory.release()
+            await tb.settled()
+            await tb.at_rest()
+    await tb.driver.soft_reset()
+    large = random_model(tb.rng, 2, [320], weight_scale=0.2)  # more than the output queue holds
+    for cycles in (6, 20, 80):
+        await tb.open(large)
+        tb.sink.hold = True
+        tb.source.queue(random_inputs(tb.rng, 1, 2)[0])
+        await tb.until(
+            lambda: dut.m_axi_rvalid.value == 1 and dut.m_axi_rready.value == 0,
+            "a beat that the core does not take",
+            hold=cycles,
+        )
+        tb.sink.hold = False
+        await tb.settled()
+        await tb.driver.soft_reset()
+    long = {at for at in hits.open("stall") if at[1] in bins.STALL.labels[3:]}
+    assert not long, f"not met: {sorted(long)}"
+    await tb.finish(at_least=9)
+
+
+def in_a_burst(tb: TB) -> bool:
+    """Whether the burst under way has given its first beat and owes more."""
+    pending = tb.axi_monitor.pending
+    return bool(pending) and 0 < len(pending[0].responses) < pending[0].length - 2
 
 
 @pytest.mark.parametrize(
@@ -158,7 +276,9 @@ async def long_bursts(dut: Any) -> None:
         ("regions_at_page_edges", "w32 w64 w256 i64"),
         ("top_of_the_address_range", "w64 w128 i64 w128+strangers"),
         ("memories_of_any_temper", "w64 w256 w32 i32"),
-        ("long_bursts", "w32 w64 w256 i64"),
+        ("bursts_of_every_length", "w32 w64 w128 w256 i64"),
+        ("every_temper_at_every_width", "w32 w64 w128 w256"),
+        ("channels_that_stand", "w64"),
     ),
 )
 def test_weight_port(test: str, config: str) -> None:

@@ -48,7 +48,12 @@ def test_a_known_step_is_sampled_right() -> None:
     assert of_x == {("Θ-1", "+"): 1, ("Θ", "-"): 1, ("Θ+1", "+"): 1, ("0", "+"): 1}
     assert counts["firing"]["half", "x", "0"] == 1
     assert counts["firing"]["none", "h", "0"] == 1
-    assert counts["shape"]["x", "0", "1–8", "5"] == 1
+    assert counts["shape"]["x", "0", "1–8"] == 1
+    assert dict(counts["delta_lane"]) == {
+        ("Θ-1", "+", "0"): 1, ("Θ", "-", "1"): 1, ("Θ+1", "+", "2"): 1
+    }  # fmt: skip
+    of_gates = sum(n for at, n in counts["precision"].items() if at[0] == "5")
+    assert of_gates == sum(counts["precision"].values()) and 0 < of_gates <= 24
     assert sum(counts["sigma_r"].values()) == sum(counts["tanh_n"].values()) == 8
 
 

@@ -142,6 +142,13 @@ class Collector:
             write_hits(where, self.hits, run)
 
 
+def collector_of(tb: TB) -> Collector:
+    """The bench's collector: its own, or where the run was not asked for coverage, a new one."""
+    if tb.coverage is None:
+        tb.coverage = Collector(tb)
+    return tb.coverage
+
+
 def write_hits(where: Path, hits: Hits, run: dict[str, Any]) -> Path:
     """Write the hits of one run into folder `where`, whole or not at all; the path."""
     content = {

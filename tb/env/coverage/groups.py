@@ -75,7 +75,12 @@ GROUPS: dict[str, Group] = {
         Group(
             "delta_size",
             "|Δ| at the edges of the threshold by size of the vector",
-            {"delta": bins.EDGES, **_VECTOR, "size": bins.SIZE.labels},
+            {"delta": bins.EDGES, "kind": bins.KINDS, "size": bins.SIZE.labels},
+        ),
+        Group(
+            "delta_lane",
+            "|Δ| at the edges of the threshold by lane of the encoder: each compares by itself",
+            {"delta": bins.EDGES, "sign": bins.SIGNS, "lane": bins.LANES},
         ),
         Group(
             "delta_port",
@@ -91,7 +96,7 @@ GROUPS: dict[str, Group] = {
         Group(
             "firing_size",
             "Share of a vector that fired by size of the vector",
-            {"fired": bins.RATES, **_VECTOR, "size": bins.SIZE.labels},
+            {"fired": bins.RATES, "kind": bins.KINDS, "size": bins.SIZE.labels},
         ),
         Group(
             "silence",
@@ -107,8 +112,14 @@ GROUPS: dict[str, Group] = {
         ),
         Group(
             "shape",
-            "Vectors by size and table precision",
-            {**_VECTOR, "size": bins.SIZE.labels, "lut_frac": bins.LUT_FRACS},
+            "Vectors by size",
+            {**_VECTOR, "size": bins.SIZE.labels},
+            key=True,
+        ),
+        Group(
+            "precision",
+            "Table precision by gate and sign of its argument: negative ones are mirrored",
+            {"lut_frac": bins.LUT_FRACS, "gate": bins.GATES, "argument": bins.SIGNS},
             key=True,
         ),
         Group(

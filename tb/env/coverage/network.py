@@ -80,28 +80,27 @@ class NetworkSampler:
             )
             for which, (kind, delta) in enumerate(pairs):
                 theta = int(context.theta[which][number])
-                self._vector(kind, number, delta, theta, columns[number][which], context.lut_frac)
+                self._vector(kind, number, delta, theta, columns[number][which])
                 if goes_on:
                     changed = bins.change(int(last[1].theta[which][number]), theta)
                     if changed:
                         done = kind == "h" and ahead_undone[number]
                         ahead = "done" if done else "not done"
                         self.hits.add("theta_change", changed, kind, ahead)
+            self._precision(layer, str(context.lut_frac))
             if self.tables:
                 self._tables(layer)
             self._accumulators(before.memory, layer.memory, sum(columns[number]))
             values = layer.h
 
-    def _vector(
-        self, kind: str, number: int, delta: np.ndarray, theta: int, fired: int, lut_frac: int
-    ) -> None:
+    def _vector(self, kind: str, number: int, delta: np.ndarray, theta: int, fired: int) -> None:
         layer, add = str(number), self.hits.add
         size = bins.SIZE.label(len(delta))
         add("theta", bins.THETA.label(theta), kind, layer)
-        add("shape", kind, layer, size, str(lut_frac))
+        add("shape", kind, layer, size)
         rate = bins.rate(fired, len(delta))
         add("firing", rate, kind, layer)
-        add("firing_size", rate, kind, layer, size)
+        add("firing_size", rate, kind, size)
         self._silence(kind, number, fired)
         values, counts = np.unique(delta, return_counts=True)
         found = dict(zip(values.tolist(), counts.tolist(), strict=True))
@@ -111,9 +110,13 @@ class NetworkSampler:
             if theta >= 2:
                 for name, edge in zip(bins.EDGES, (theta - 1, theta, theta + 1), strict=True):
                     count = found.get(direction * edge, 0)
+                    if not count:
+                        continue
                     add("delta", name, sign, kind, layer, count=count)
-                    add("delta_size", name, kind, layer, size, count=count)
+                    add("delta_size", name, kind, size, count=count)
                     add("delta_port", name, sign, kind, self.width, count=count)
+                    for place in np.flatnonzero(delta == direction * edge).tolist():
+                        add("delta_lane", name, sign, bins.LANES[place % len(bins.LANES)])
         beyond = (values < fixed.X_MIN, values > fixed.X_MAX)
         for sign, out in zip(bins.SIGNS, beyond, strict=True):
             add("delta", "saturated", sign, kind, layer, count=int(counts[out].sum()))
@@ -124,6 +127,11 @@ class NetworkSampler:
             self.hits.add("silence", bins.SILENCE.label(silent), kind, str(number))
             silent = -1
         self._silent[kind, number] = silent + 1
+
+    def _precision(self, layer: LayerTrace, lut_frac: str) -> None:
+        for gate, argument in zip(bins.GATES, (layer.q_r, layer.q_z, layer.pre_n), strict=True):
+            for sign, count in zip(bins.SIGNS, ((argument < 0), (argument > 0)), strict=True):
+                self.hits.add("precision", lut_frac, gate, sign, count=np.count_nonzero(count))
 
     def _tables(self, layer: LayerTrace) -> None:
         for group, argument, entries in (
