@@ -19,7 +19,7 @@ import pytest
 from golden.stimulus import random_inputs, random_model
 from tb.env.build import REPO, build, run
 from tb.env.divergence import environment, first_divergence, planted
-from tb.env.divergence.deep import Event, History, read_events, read_history
+from tb.env.divergence.deep import DeepTraceError, Event, History, read_events, read_history
 from tb.env.divergence.search import awaited, search
 from tb.env.tb import TB
 from tb.system import bench
@@ -135,6 +135,23 @@ def test_spoiled_value_is_laid_at_the_right_door(good, code: str, word: int, mod
     assert found is not None and (found.module, found.time_ns) == (module, at.time), found
     report = json.loads(json.dumps(found.json()))
     assert report["schema"] == 1 and report["module"] == module and report["cycle"] == at.cycle
+
+
+def test_gates_that_start_twice(good) -> None:
+    """Could break: a start that nothing asked for walks past the steps that there are."""
+    events, history, _ = good
+    at = [i for i, event in enumerate(events) if event.code == "g"][-1]
+    found = first_divergence([*events[: at + 1], events[at], *events[at + 1 :]], history)
+    assert found is not None and found.module == "pe_array", found
+    assert (found.signal, found.time_ns) == ("u_pe_array.gate_start_o", events[at].time)
+
+
+def test_a_trace_that_makes_no_sense_is_named(good) -> None:
+    """Could break: a traceback, when a line lacks what the search needs."""
+    events, history, _ = good
+    at = next(i for i, event in enumerate(events) if event.code == "E")
+    with pytest.raises(DeepTraceError, match=rf"'E' at {events[at].time} ns makes no sense"):
+        first_divergence([*events[:at], events[at]._replace(words=[])], history)
 
 
 def test_wrong_threshold_is_the_registers(good) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tb.env.divergence.deep import Event, History
+from tb.env.divergence.deep import DeepTraceError, Event, History
 from tb.env.divergence.encoding import Encoding
 from tb.env.divergence.fetching import Fetching
 from tb.env.divergence.flow import END, ENTRY_NAMES, PASS_NAMES, Flow
@@ -43,7 +43,10 @@ def first_divergence(events: Iterable[Event], history: History) -> Divergence | 
 
 
 def search(events: Iterable[Event], history: History) -> Search:
-    """Walk a deep trace. Needs models and thresholds from `history`, and the buses in the trace."""
+    """Walk a deep trace. Needs models and thresholds from `history`, and the buses in the trace.
+
+    Raises DeepTraceError at a line that makes no sense before a wrong value was found.
+    """
     events = list(events)
     flow = Flow(history)
     stages = (Encoding(flow, _packets(events)), Fetching(flow), Gating(flow))
@@ -62,9 +65,11 @@ def search(events: Iterable[Event], history: History) -> Search:
         found = flow.found
         try:
             _one(flow, event, handlers)
-        except (ValueError, IndexError, KeyError, AttributeError, TypeError):
+        except (ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
             if flow.found is None:
-                raise
+                raise DeepTraceError(
+                    f"deep trace: {event.code!r} at {event.time} ns makes no sense: {error!r}"
+                ) from error
             break  # what follows a divergence need not make sense
         if flow.found is None and event.code in "xEMcRh":
             flow.last_right = f"{_describe(event)} at {event.time} ns, cycle {event.cycle}"
