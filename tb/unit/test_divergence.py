@@ -7,6 +7,7 @@ named. `make localise` does the same with real faults in the RTL.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,7 @@ import cocotb
 import pytest
 
 from golden.stimulus import random_inputs, random_model
-from tb.env.build import REPO, build, run
+from tb.env.build import REPO, build, first_error, run
 from tb.env.divergence import environment, first_divergence, planted
 from tb.env.divergence.deep import DeepTraceError, Event, History, read_events, read_history
 from tb.env.divergence.search import awaited, search
@@ -193,6 +194,41 @@ def test_planted_faults_fit_the_rtl() -> None:
     assert len({case.module for case in cases}) >= 10
     with pytest.raises(ValueError, match="'nonsense' is not in"):
         planted.load(["nonsense"])
+
+
+def test_rtl_that_does_not_compile_is_said_so(tmp_path: Path) -> None:
+    """Could break: the compiler's complaint hidden behind a trace that is missing."""
+    case = next(case for case in planted.load() if case.name == "closing end stays at the head")
+    planted.plant(replace(case, new="assign work_ready_o = item_last || nobody;"), tmp_path)
+    done = subprocess.run(
+        [sys.executable, "scripts/localise.py", case.test, "--seed", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and done.stdout == "" and len(done.stderr.splitlines()) == 1
+    said = done.stderr.strip()
+    assert re.search(r"the build failed: \S*pe_array\.sv:\d+: error: .*nobody", said), said
+    assert Path(said.split("whole log: ")[1]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("log", "first"),
+    [
+        ("iverilog a.sv\na.sv:3: warning: x\na.sv:7: syntax error\nb.sv:1: error: y\n",
+         "a.sv:7: syntax error"),
+        ("verilator error.sv\n%Warning-WIDTH: a.sv:2:1: x\n%Error: a.sv:9:4: y\n%Error: exit\n",
+         "%Error: a.sv:9:4: y"),
+        ("g++ -c a.cpp\na.cpp: In function 'f':\na.cpp:5:1: fatal error: no x.h\nmake: *** [a]\n",
+         "a.cpp:5:1: fatal error: no x.h"),
+        ("make\nkilled\n", "killed"),
+    ],
+)  # fmt: skip
+def test_first_complaint_of_a_compiler(tmp_path: Path, log: str, first: str) -> None:
+    """Could break: a warning, the command or what follows from an error shown instead of it."""
+    (tmp_path / "build.log").write_text(log)
+    assert first_error(tmp_path / "build.log") == first
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tb.env.build import REPO
+from tb.env.build import REPO, first_error
 from tb.env.divergence.deep import (
     DEEP_FILE,
     HISTORY_FILE,
@@ -34,6 +35,8 @@ BEFORE_NS, AFTER_NS = 1000, 1000
 MOST_CYCLES = {".fst": 100_000, ".vcd": 5_000}
 """The longest window before the divergence: some 50 MB of waves of a 64-bit core."""
 EXPECTED_FILE, REPORT_FILE = "expected.txt", "divergence.json"
+BUILD_LOG = "build.log"
+LOGS = ("trace.txt", "sim.log", BUILD_LOG)
 CLOCK_NS = {"edgedrnn_tb": 10, "run_top": 8}
 
 
@@ -83,20 +86,21 @@ def localise(
 
     `seed`: of the failing run; by default `SEED` in the environment, else a fresh one. `folder`:
     where all files go (default: below reports/localise). `root`: the repository, or a copy with
-    another RTL. `waves=False` leaves the second run out. Raises LocaliseError when the test passes
-    or runs no simulation of the whole core, UnknownTestError when there is no such test.
+    another RTL. `waves=False` leaves the second run out. Raises LocaliseError when the test passes,
+    its build fails or it runs no simulation of the whole core, UnknownTestError when there is none.
     """
     if seed is None:
         seed = int(os.environ.get("SEED") or secrets.randbelow(2**31))
     folder = (folder or root / "reports" / "localise" / _name(node)).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (DEEP_FILE, HISTORY_FILE, EXPECTED_FILE, REPORT_FILE, "trace.txt", "sim.log"):
+    for stale in (DEEP_FILE, HISTORY_FILE, EXPECTED_FILE, REPORT_FILE, *LOGS):
         (folder / stale).unlink(missing_ok=True)
     for stale in folder.glob(f"{DUMP}.*"):
         stale.unlink()
     deadline = time.monotonic() + timeout_s
 
     message = _run(node, seed, folder, root, deadline, {"WAVES_FROM_NS": str(NEVER_NS)})
+    _refuse_unbuilt(node, message or "", folder)
     outcome = _search(folder)
     if message is None and outcome.divergence is None:
         raise LocaliseError(f"{node}: passes with seed {seed}, and every value is right")
@@ -186,6 +190,16 @@ def _message(junit: Path) -> str:
                 text = (failure.get("message") or "").strip()
                 return text.splitlines()[0] if text else "failed without a message"
     return "failed without a message"
+
+
+def _refuse_unbuilt(node: str, message: str, folder: Path) -> None:
+    """Raise LocaliseError when the message says that a build failed; its log goes to `folder`."""
+    found = re.search(r"whole log: (\S+\.failed\.log)", message)
+    if found is None:
+        return
+    log = folder / BUILD_LOG
+    shutil.copy(found[1], log)
+    raise LocaliseError(f"{node}: the build failed: {first_error(log)}; whole log: {log}")
 
 
 def _search(folder: Path) -> Search:
