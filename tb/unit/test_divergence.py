@@ -21,7 +21,8 @@ from golden.stimulus import random_inputs, random_model
 from tb.env.build import REPO, build, first_error, run
 from tb.env.divergence import environment, first_divergence, planted
 from tb.env.divergence.deep import DeepTraceError, Event, History, read_events, read_history
-from tb.env.divergence.search import awaited, search
+from tb.env.divergence.hanging import awaited
+from tb.env.divergence.search import search
 from tb.env.tb import TB
 from tb.system import bench
 
@@ -136,6 +137,23 @@ def test_spoiled_value_is_laid_at_the_right_door(good, code: str, word: int, mod
     assert found is not None and (found.module, found.time_ns) == (module, at.time), found
     report = json.loads(json.dumps(found.json()))
     assert report["schema"] == 1 and report["module"] == module and report["cycle"] == at.cycle
+
+
+@pytest.mark.parametrize(
+    ("code", "times", "module", "what"),
+    [
+        ("Q", 0, "column_fetch", "request for what is queued"),
+        ("Q", 2, "column_fetch", "a request made twice"),
+        ("g", 0, "pe_array", "start of the gates at the end of a pass"),
+    ],
+)
+def test_a_handover_lost_or_made_twice(good, code: str, times: int, module: str, what: str) -> None:
+    """Could break: a column that nobody fetches, found only where the wrong sums are read."""
+    events, history, _ = good
+    at = [i for i, event in enumerate(events) if event.code == code][-1]
+    wrong = [*events[:at], *times * [events[at]], *events[at + 1 :]]
+    found = first_divergence(wrong, history)
+    assert found is not None and (found.module, found.what) == (module, what), found
 
 
 def test_gates_that_start_twice(good) -> None:

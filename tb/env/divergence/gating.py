@@ -84,7 +84,7 @@ class Gating:
         gates = self.flow.gates
         return self.flow.sequence.steps[gates.step].layers[gates.layer]
 
-    def _final_units(self) -> int:
+    def final_units(self) -> int:
         """Units of the gates' layer that have all their columns."""
         flow, gates = self.flow, self.flow.gates
         if not flow.work:
@@ -111,13 +111,13 @@ class Gating:
             **where,
         )
         flow.same("layer of the gates", (PIPE, "u_gate_pipeline.layer_o"), gates.layer, layer)
-        if QUAD * gates.entered >= self._final_units():
+        if QUAD * gates.entered >= self.final_units():
             told = all_ready or group < ready
             at = (PES, "u_pe_array.groups_ready_o") if told else (PIPE, "u_gate_pipeline.go")
             flow.fail(
                 "sums read before they are final",
                 at,
-                Value(self._final_units() // flow.pes, INTEGER),
+                Value(self.final_units() // flow.pes, INTEGER),
                 Value(group + 1, INTEGER),
                 unit=QUAD * quad,
                 **where,

@@ -26,7 +26,8 @@ from tb.env.divergence.deep import (
     read_history,
 )
 from tb.env.divergence.environment import DUMP, wanted
-from tb.env.divergence.search import Search, awaited, search
+from tb.env.divergence.hanging import awaited
+from tb.env.divergence.search import Search, search
 from tb.env.divergence.verdict import Divergence
 
 NEVER_NS = 10**12
@@ -36,6 +37,7 @@ MOST_CYCLES = {".fst": 100_000, ".vcd": 5_000}
 """The longest window before the divergence: some 50 MB of waves of a 64-bit core."""
 EXPECTED_FILE, REPORT_FILE = "expected.txt", "divergence.json"
 BUILD_LOG = "build.log"
+NOT_IN_A_REPLAY = {"LOCALISE", "WAVES", "WAVES_STEPS", "COVERAGE", "COVER_CODE", "COVER_DIR"}
 LOGS = ("trace.txt", "sim.log", BUILD_LOG)
 CLOCK_NS = {"edgedrnn_tb": 10, "run_top": 8}
 
@@ -164,7 +166,7 @@ def _run(
     """Run the test; None when it passes, else the first line of what it says."""
     junit = folder / "junit.xml"
     junit.unlink(missing_ok=True)
-    env = {k: v for k, v in os.environ.items() if k not in ("LOCALISE", "WAVES", "WAVES_STEPS")}
+    env = {k: v for k, v in os.environ.items() if k not in NOT_IN_A_REPLAY}
     env |= {"SEED": str(seed), "REPLAY_DIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **more}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += [f"--junitxml={junit}", node]
