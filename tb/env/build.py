@@ -846,7 +846,8 @@ def log_tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:
 def first_error(log: Path) -> str:
     """The first line of a build's log in which a compiler complains; its last one if none does."""
     lines = log_tail(log, 10**6).splitlines()
-    said = [line for line in lines[1:] if re.search(r"^%Error|:\d+: (syntax |fatal )?error\b", line)]
+    complaint = re.compile(r"^%Error|:\d+: (syntax |fatal )?error\b")
+    said = [line for line in lines[1:] if complaint.search(line)]
     return " ".join((said or lines[-1:] or ["(empty log)"])[0].split())
 
 
