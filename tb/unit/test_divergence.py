@@ -7,6 +7,7 @@ named. `make localise` does the same with real faults in the RTL.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import cocotb
+import numpy as np
 import pytest
 
+from golden.model_file import save_model
 from golden.stimulus import random_inputs, random_model
 from tb.env.build import REPO, build, first_error, run
 from tb.env.divergence import environment, first_divergence, planted
@@ -229,6 +232,36 @@ def test_rtl_that_does_not_compile_is_said_so(tmp_path: Path) -> None:
     said = done.stderr.strip()
     assert re.search(r"the build failed: \S*pe_array\.sv:\d+: error: .*nobody", said), said
     assert Path(said.split("whole log: ")[1]).is_file()
+
+
+def test_a_mismatch_of_simulate_is_localised(tmp_path: Path) -> None:
+    """Could break: a run of a model that only says which value of h is wrong."""
+    case = next(case for case in planted.load() if case.name == "address of every odd column")
+    planted.plant(case, tmp_path)
+    rng = np.random.default_rng(3)
+    save_model(tmp_path / "m.npz", random_model(rng, 9, [16, 8], 6, 0.5))
+    np.save(tmp_path / "x.npy", random_inputs(rng, 3, 9))
+    words = "scripts/simulate.py --model m.npz --stimulus x.npy --output o.npz --sim icarus"
+
+    def simulate(localise: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, *words.split()],
+            cwd=tmp_path,
+            env=os.environ | {"LOCALISE": localise},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stderr
+
+    again = f"LOCALISE=1 python {words}"
+    status, said = simulate("0")
+    assert status == 1 and "mismatch: step 0" in said and said.endswith(f"LOCALISE: {again}\n")
+    status, said = simulate("1")
+    assert status == 1 and "first divergence: address of a request\n" in said, said
+    assert "  module    column_fetch\n" in said and said.endswith(f"  again     {again}\n")
+    (dump,) = (tmp_path / "reports" / "localise" / "simulate").glob("replay.*")
+    assert dump.stat().st_size > 0 and f"  waves     {dump}, " in said
 
 
 @pytest.mark.parametrize(

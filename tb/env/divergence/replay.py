@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -94,14 +95,51 @@ def localise(
     if seed is None:
         seed = int(os.environ.get("SEED") or secrets.randbelow(2**31))
     folder = (folder or root / "reports" / "localise" / _name(node)).resolve()
+    deadline = time.monotonic() + timeout_s
+    rerun = f"python scripts/localise.py {shlex.quote(node)} --seed {seed}"
+
+    def run(more: dict[str, str]) -> str | None:
+        return _run(node, seed, folder, root, deadline, more)
+
+    return _localise(node, seed, folder, run, rerun, waves)
+
+
+def localise_command(
+    command: Sequence[str], seed: int, folder: Path, *, rerun: str, timeout_s: float = 1800
+) -> Localised:
+    """As `localise`, for a program that ends in `tb.env.simulation.simulate`, given as its words.
+
+    It runs in the current folder, with its simulator's files in folders of its own.
+    `rerun`: what to type to do this again. The program must run to the end of the simulation: it
+    is not to compare, nor to stop at a difference. Raises LocaliseError.
+    """
+    name = Path(command[0] if len(command) == 1 else command[1]).name
+    deadline = time.monotonic() + timeout_s
+    folder = folder.resolve()
+
+    def run(more: dict[str, str]) -> str | None:
+        done = _replay(command, name, seed, folder, Path.cwd(), deadline, more)
+        return None if done.returncode == 0 else (done.stderr.strip() or "failed").splitlines()[0]
+
+    return _localise(name, seed, folder, run, rerun, waves=True)
+
+
+def _localise(
+    node: str,
+    seed: int,
+    folder: Path,
+    run: Callable[[dict[str, str]], str | None],
+    rerun: str,
+    waves: bool,
+) -> Localised:
+    """`run` replays with more environment and returns what failed, None when it passed."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in (DEEP_FILE, HISTORY_FILE, EXPECTED_FILE, REPORT_FILE, *LOGS):
         (folder / stale).unlink(missing_ok=True)
     for stale in folder.glob(f"{DUMP}.*"):
         stale.unlink()
-    deadline = time.monotonic() + timeout_s
 
-    message = _run(node, seed, folder, root, deadline, {"WAVES_FROM_NS": str(NEVER_NS)})
+    message = run({"WAVES_FROM_NS": str(NEVER_NS)})
     _refuse_unbuilt(node, message or "", folder)
     outcome = _search(folder)
     if message is None and outcome.divergence is None:
@@ -123,12 +161,12 @@ def localise(
         }
         for empty in folder.glob(f"{DUMP}.*"):
             empty.unlink()  # of the first run
-        _run(node, seed, folder, root, deadline, more)
+        run(more)
         dump = next((path.name for path in sorted(folder.glob(f"{DUMP}.*"))), None)
     report = found.json() | {
         "seed": seed,
         "node": node,
-        "rerun": f"python scripts/localise.py {shlex.quote(node)} --seed {seed}",
+        "rerun": rerun,
         "dump": dump,
         "window_ns": list(window),
         "clock_ns": CLOCK_NS[top],
@@ -166,23 +204,35 @@ def _run(
     """Run the test; None when it passes, else the first line of what it says."""
     junit = folder / "junit.xml"
     junit.unlink(missing_ok=True)
-    env = {k: v for k, v in os.environ.items() if k not in NOT_IN_A_REPLAY}
-    env |= {"SEED": str(seed), "REPLAY_DIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **more}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += [f"--junitxml={junit}", node]
-    left = max(1.0, deadline - time.monotonic())
-    try:
-        done = subprocess.run(
-            command, cwd=root, env=env, capture_output=True, text=True, timeout=left, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise LocaliseError(f"{node}: no end after {left:.0f} s of replay") from None
+    done = _replay(command, node, seed, folder, root, deadline, more)
     if done.returncode not in (0, 1):
         said = [x for x in (done.stdout + done.stderr).splitlines() if x.startswith("ERROR")]
         raise UnknownTestError(
             f"{node}: {said[0] if said else 'pytest found no such test'}, expected a test node"
         )
     return None if done.returncode == 0 else _message(junit)
+
+
+def _replay(
+    command: Sequence[str],
+    name: str,
+    seed: int,
+    folder: Path,
+    root: Path,
+    deadline: float,
+    more: dict[str, str],
+) -> subprocess.CompletedProcess:
+    env = {k: v for k, v in os.environ.items() if k not in NOT_IN_A_REPLAY}
+    env |= {"SEED": str(seed), "REPLAY_DIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **more}
+    left = max(1.0, deadline - time.monotonic())
+    try:
+        return subprocess.run(
+            command, cwd=root, env=env, capture_output=True, text=True, timeout=left, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise LocaliseError(f"{name}: no end after {left:.0f} s of replay") from None
 
 
 def _message(junit: Path) -> str:
