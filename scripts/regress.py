@@ -78,6 +78,12 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
                         help="skip what passed before on the same files")  # fmt: skip
     parser.add_argument("--waves-on-failure", action=argparse.BooleanOptionalAction, default=True,
                         help="run the first failures again with waves")  # fmt: skip
+    parser.add_argument(
+        "--localise-on-failure",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="find and draw the first wrong value of the first failures",
+    )
     parser.add_argument("--list", action="store_true", help="name the jobs and run none")
     parser.add_argument("--reports", default="reports", metavar="FOLDER",
                         help="where results go (default: %(default)s)")  # fmt: skip
@@ -115,6 +121,7 @@ def request_of(args: argparse.Namespace) -> Request:
         simulator=args.sim,
         resume=args.resume,
         waves=args.waves_on_failure,
+        localise=args.localise_on_failure,
         dry=args.list,
         patience_s=whole_number(args.patience, "--patience", 1, 86400),
     )

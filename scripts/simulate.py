@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -28,8 +30,9 @@ from scripts.command_line import (
     thresholds,
     whole_number,
 )
-from tb.env.build import SIMULATORS, BuildError, SimulationError
+from tb.env.build import REPO, SIMULATORS, BuildError, SimulationError
 from tb.env.compare import MismatchError
+from tb.env.divergence.replay import LocaliseError, localise_command
 from tb.env.dram import DramError, load_dram
 from tb.env.simulation import Result, simulate
 from tb.env.trace import TraceError
@@ -127,6 +130,22 @@ def summary(result: Result, checked: bool) -> str:
     )
 
 
+def localised(words: list[str], mismatch: MismatchError, seed: int) -> str:
+    """How to localise a mismatch; with LOCALISE=1 in the environment, the first wrong value."""
+    again = f"LOCALISE=1 {shlex.join(words)}"
+    if os.environ.get("LOCALISE", "0") in ("", "0"):
+        return f"LOCALISE: {again}"
+    folder = REPO / "reports" / "localise" / "simulate"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(Path(__file__).resolve()), *words[2:], "--no-check"]
+    command += ["--steps", str(mismatch.step + 1), "--output", str(folder / "out.npz")]
+    try:
+        found = localise_command(command, seed, folder, rerun=again)
+        return replace(found, message=str(mismatch)).text()
+    except LocaliseError as error:
+        return f"not localised: {' '.join(str(error).split())}"
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse_arguments(argv)
     output = Path(args.output)
@@ -169,6 +188,7 @@ def main(argv: list[str] | None = None) -> int:
     except MismatchError as error:
         print(f"simulate.py: mismatch: {error}", file=sys.stderr)
         print(f"REPRODUCE: {shlex.join(words)} --steps {error.step + 1} --waves", file=sys.stderr)
+        print(localised(words, error, seed), file=sys.stderr)
         return FAILED
     except (SimulationError, BuildError, TraceError, OSError) as error:
         print(f"simulate.py: {error}", file=sys.stderr)

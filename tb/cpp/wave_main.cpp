@@ -3,6 +3,7 @@
 //   +WAVES_FROM_NS=N  +WAVES_TO_NS=N   nothing is written before or after these times
 //   +WAVES_FROM_STEP=N +WAVES_TO_STEP=N  nor before step N is next to end, or after it has ended, as counted by the
 //                                      bench's trace monitor
+//   +WAVES_MOST_NS=N                   nor more than N ns of these steps; 0: no limit
 //
 // The first dump inside the window holds every signal's value. A build without waves does not use this file.
 
@@ -49,6 +50,7 @@ private:
         to_ = to == UINT64_MAX ? to : to * PsPerNs;
         first_step_ = number("WAVES_FROM_STEP=", UINT64_MAX);
         last_step_ = number("WAVES_TO_STEP=", first_step_);
+        most_ = number("WAVES_MOST_NS=", 0) * PsPerNs;
         if (first_step_ == UINT64_MAX) return;
         std::string top = Verilated::commandArgsPlusMatch("WAVES_TOP=");
         top = top.substr(top.find('=') + 1);
@@ -63,11 +65,21 @@ private:
         vpi_get_value(counter_, &value);
         const uint64_t step = value.value.vector[0].aval;
         if (step >= first_step_ && step <= last_step_) left_at_ = time;
-        return step >= first_step_ && time <= left_at_ + Tail;
+        return step >= first_step_ && time <= left_at_ + Tail && !is_enough(time);
+    }
+
+    bool is_enough(uint64_t time) {
+        if (begun_at_ == UINT64_MAX) begun_at_ = time;
+        const bool enough = most_ != 0 && time > begun_at_ + most_;
+        if (enough && !cut_) VL_PRINTF("WAVES: cut, %llu ns\n", static_cast<unsigned long long>(most_ / PsPerNs));
+        cut_ = cut_ || enough;
+        return enough;
     }
 
     bool asked_ = false;
     uint64_t from_ = 0, to_ = 0, first_step_ = 0, last_step_ = 0, left_at_ = 0;
+    uint64_t most_ = 0, begun_at_ = UINT64_MAX;
+    bool cut_ = false;
     vpiHandle counter_ = nullptr;
 };
 

@@ -61,6 +61,10 @@ VERILATED_MK_FIXES = (
     f"PYTHON3={sys.executable}",
 )
 
+# Of steps, so much is dumped: 50 MB of a 64-bit core at 125 MHz. docs/waveforms.md has figures.
+STEPS_MOST_NS = {".fst": 1_000_000, ".vcd": 40_000}
+CUT = "WAVES: cut"  # what a simulator says that stops there
+
 LOG_TAIL_LINES = 40
 RUN_KEPT_S = 24 * 3600  # logs of runs under build/run
 BUILD_KEPT_S = 7 * 24 * 3600  # builds under build/sim, since they were last used
@@ -426,12 +430,15 @@ def _wave_dump(top: str, counter: str | None) -> str:
     """
     return f"""module wave_dump;
   reg [8*1024-1:0] file;
-  reg [63:0] from, to, first, last;
+  reg [63:0] from, to, first, last, most;
+  reg over;
   initial if ($value$plusargs("WAVES=%s", file)) begin
     if (!$value$plusargs("WAVES_FROM_NS=%d", from)) from = 0;
     if (!$value$plusargs("WAVES_TO_NS=%d", to)) to = 0;
     if (!$value$plusargs("WAVES_FROM_STEP=%d", first)) first = 0;
     if (!$value$plusargs("WAVES_TO_STEP=%d", last)) last = first;
+    if (!$value$plusargs("WAVES_MOST_NS=%d", most)) most = 0;
+    over = 0;
     if (from != 0) #(from);
     if (first != 0) wait ({counter or "1"} >= first);
     $dumpfile(file);
@@ -440,7 +447,15 @@ def _wave_dump(top: str, counter: str | None) -> str:
       if (to > from) begin #(to - from) $dumpoff; end
       if ($test$plusargs("WAVES_TO_STEP=")) begin
         wait ({counter or "0"} > last);
-        #50 $dumpoff;
+        #50 if (!over) $dumpoff;
+        over = 1;
+      end
+      if (most != 0) begin
+        #(most) if (!over) begin
+          $dumpoff;
+          $display("{CUT}, %0d ns", most);
+        end
+        over = 1;
       end
     join
   end
@@ -616,6 +631,12 @@ def run(
     log.write_text(f"seed {seed}\n{shlex.join(command)}\n")
     status = supervise(command, env=env, work_dir=work_dir, log=log, timeout_s=timeout_s, poll=poll)
     seconds = time.monotonic() - started
+    if waves_file is not None and _cut(log):
+        print(
+            f"note: {waves_file} holds only the begin of its steps, as much as fits 50 MB: "
+            "WAVES_MOST_NS=N for N ns of them, WAVES_MOST_NS=0 for all",
+            file=sys.stderr,
+        )
     if status is None:
         raise fail(f"{test_module}: no end after {timeout_s:.0f} s of wall clock, killed")
     passed, skipped, failures = _read_results(results_xml)
@@ -638,6 +659,12 @@ def run(
         if folder := os.environ.get("COVER_DIR"):
             coverage_dat.keep(coverage_file, REPO / folder)
     return RunResult(tuple(passed), tuple(skipped), seed, seconds, results_xml, log)
+
+
+def _cut(log: Path) -> bool:
+    """Whether the simulator ended the dump of a step before the step."""
+    with log.open(errors="replace") as lines:
+        return any(line.startswith(CUT) for line in lines)
 
 
 def run_folder(name: str) -> Path:
@@ -666,23 +693,27 @@ def _waves_wanted() -> bool:
     return os.environ.get("WAVES", "0") not in ("", "0") or bool(_wave_window())
 
 
-def _wave_window() -> list[str]:
+def _wave_window(suffix: str = ".fst") -> list[str]:
     """Plusargs of the window that the environment asks waves for; ValueError on a bad one.
 
-    ``WAVES_FROM_NS``, ``WAVES_TO_NS``: times in ns. ``WAVES_STEPS``: a step, or ``first:last``.
+    ``WAVES_FROM_NS``, ``WAVES_TO_NS``: times in ns. ``WAVES_STEPS``: a step, or ``first:last``, of
+    which ``WAVES_MOST_NS`` are dumped, by default what a file of this suffix holds in 50 MB.
     """
     window = []
+    given = {}
+    for name in ("WAVES_FROM_NS", "WAVES_TO_NS", "WAVES_MOST_NS"):
+        given[name] = os.environ.get(name, "")
+        if given[name] and not given[name].isdecimal():
+            raise ValueError(f"{name}: found {given[name]!r}, expected a time in ns")
     for name in ("WAVES_FROM_NS", "WAVES_TO_NS"):
-        text = os.environ.get(name, "")
-        if text and not text.isdecimal():
-            raise ValueError(f"{name}: found {text!r}, expected a time in ns")
-        window += [f"{name}={text}"] if text else []
+        window += [f"{name}={given[name]}"] if given[name] else []
     text = os.environ.get("WAVES_STEPS", "")
     if text:
         found = re.fullmatch(r"(\d+)(?::(\d+))?", text)
         if not found or int(found[2] or found[1]) < int(found[1]):
             raise ValueError(f"WAVES_STEPS: found {text!r}, expected a step as 3, or steps as 3:5")
         window += [f"WAVES_FROM_STEP={found[1]}", f"WAVES_TO_STEP={found[2] or found[1]}"]
+        window.append(f"WAVES_MOST_NS={given['WAVES_MOST_NS'] or STEPS_MOST_NS[suffix]}")
     return window
 
 
@@ -716,7 +747,7 @@ def _simulation_command(
 ) -> list[str]:
     plus = [f"+{arg.removeprefix('+')}" for arg in plusargs]
     if built.waves:
-        plus += [f"+{arg}" for arg in (*_wave_window(), f"WAVES_TOP={built.top}")]
+        plus += [f"+{arg}" for arg in (*_wave_window(built.wave_suffix), f"WAVES_TOP={built.top}")]
     if built.sim == "verilator":
         waves = ["--trace", "--trace-file", str(waves_file)] if built.waves else []
         random = ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
@@ -866,6 +897,14 @@ def log_tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
     except OSError:
         return "(no log)"
+
+
+def first_error(log: Path) -> str:
+    """The first line of a build's log in which a compiler complains; its last one if none does."""
+    lines = log_tail(log, 10**6).splitlines()
+    complaint = re.compile(r"^%Error|:\d+: (syntax |fatal )?error\b")
+    said = [line for line in lines[1:] if complaint.search(line)]
+    return " ".join((said or lines[-1:] or ["(empty log)"])[0].split())
 
 
 # ------------------------------------------------------------------------------ command line

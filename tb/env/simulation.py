@@ -19,6 +19,8 @@ from golden.integer import IntegerGru, encode_delta
 from golden.model_file import Model
 from tb.env.build import SimulationError, build, run, run_folder, run_top_sources
 from tb.env.compare import MismatchError, step_difference
+from tb.env.divergence import environment
+from tb.env.divergence.record import Recorder
 from tb.env.dram import Dram, load_dram
 from tb.env.driver import Counters
 from tb.env.image import DramImage
@@ -136,9 +138,9 @@ def simulate(
         sim,
         "run_top",
         bench_parameters(image, outstanding),
-        sources=run_top_sources(),
-        waves=waves_file is not None,
+        **{"waves": waves_file is not None} | environment.build_options(run_top_sources()),
     )
+    replay = environment.wanted()
     folder = run_folder("simulate")
     plusargs = write_inputs(folder, model, stimulus, image, seed)
     plusargs += [
@@ -150,6 +152,9 @@ def simulate(
         f"HANG={hang_cycles(memory)}",
         *memory.plusargs(seed),
     ]
+    if replay:
+        plusargs += replay.plusargs
+        Recorder(replay.folder).place(0.0, model, image)
     timeline = folder / "timeline.txt"
     if timeline_file is not None:
         plusargs.append(f"TIMELINE={timeline}")
@@ -157,6 +162,8 @@ def simulate(
     comparison = _Comparison(folder, model, stimulus, check, progress)
     outcome = folder / "result.json"
     waves = folder / f"waves{built.wave_suffix}"
+    if replay:
+        waves = replay.folder / f"{environment.DUMP}{built.wave_suffix}"
     try:
         run(
             built,
@@ -165,7 +172,8 @@ def simulate(
             extra_env={"RUN_MODEL": str(folder / "job.json")},
             seed=seed,
             work_dir=folder,
-            waves_file=waves if waves_file else None,
+            waves_file=waves if built.waves else None,
+            log=replay.folder / "sim.log" if replay else None,
             timeout_s=float("inf"),
             poll=comparison.poll,
             reproduce=reproduce,
@@ -175,7 +183,7 @@ def simulate(
         result = comparison.result(measured, image, built.seconds)
     finally:
         comparison.close()
-        if waves_file is not None and waves.exists():
+        if waves_file is not None and not replay and waves.exists():
             shutil.move(waves, waves_file.with_suffix(built.wave_suffix))
         if timeline_file is not None and timeline.exists():
             shutil.move(timeline, timeline_file)

@@ -25,6 +25,7 @@
 //   0 ... c                                gate_pipeline and its lanes, by stage; see below
 //   h data last user                       h_egress -> bus
 //   Z hard                                 a fault, a soft reset or (1) a hard one
+//   H streams gates quiet                  handshakes that have not changed for StillLimit cycles; see below
 //
 // A run that hangs is ended once there has been no event for QuietLimit cycles, and with +REPLAY_END_NS=N at that time.
 module deep_monitor
@@ -91,6 +92,33 @@ module deep_monitor
       $display("REPLAY %m: %s", (end_ns != 0 && $time > end_ns) ? "the end of the window" : "HANG nothing moves");
       $fflush(file);
       $finish;
+    end
+  end
+
+  // Who waits for whom once nothing moves. Streams from x to h, {valid, ready} each, the first highest; then what the
+  // gates and the input's door look at, then which modules say that they hold nothing. A bench with pauses toggles its
+  // readys for ever: they count where something is offered.
+  localparam int StillLimit = 64;
+  wire [25:0] streams = {
+    u_dut.s_axis_x_tvalid, u_dut.s_axis_x_tready, u_dut.x_valid, u_dut.x_ready, u_dut.pass_valid, u_dut.pass_ready,
+    u_dut.entry_valid, u_dut.entry_ready, u_dut.burst_valid, u_dut.burst_ready, u_dut.push_valid, u_dut.push_ready,
+    u_dut.m_axi_arvalid, u_dut.m_axi_arvalid && u_dut.m_axi_arready, u_dut.m_axi_rvalid, u_dut.m_axi_rready,
+    u_dut.beat_valid, u_dut.beat_ready,
+    u_dut.work_valid, u_dut.work_ready, u_dut.gate_start, u_dut.gate_ready, u_dut.bank_re[BankR], u_dut.bank_grant,
+    u_dut.m_axis_h_tvalid, u_dut.m_axis_h_tvalid && u_dut.m_axis_h_tready
+  };
+  wire [4:0] gates = {u_dut.gate_busy, u_dut.u_gate_pipeline.issuing_q, u_dut.u_gate_pipeline.final_units, u_dut.out_room,
+                      u_dut.u_x_ingress.open_i};
+  wire [3:0] quiet = {u_dut.encoder_idle, u_dut.fetch_idle, u_dut.reader_idle, u_dut.pe_idle};
+  logic [34:0] handshakes_q;
+  int          still;
+  initial still = 0;
+  always @(posedge clk_i) begin
+    handshakes_q <= {streams, gates, quiet};
+    still        <= (rst_ni && handshakes_q === {streams, gates, quiet}) ? still + 1 : 0;
+    if (file != 0 && still == StillLimit) begin
+      $fwrite(file, "%0d %0d H %b %b %b\n", u_trace.cycle_q, $time, streams, gates, quiet);
+      $fflush(file);
     end
   end
 

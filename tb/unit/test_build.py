@@ -24,6 +24,7 @@ from tb.env.build import (
     read_filelist,
     run,
 )
+from tb.env.wave_query import Wave
 
 COUNTER = """
 module counter #(parameter int Width = 4) (output logic [Width-1:0] count_o);
@@ -213,7 +214,64 @@ def test_waves_are_written(sim: str, source: Path, tmp_path) -> None:
     assert (tmp_path / "w" / f"counter{built.wave_suffix}").stat().st_size > 0
 
 
+STEPPING = """
+module trace_monitor (input logic clk_i);
+  logic [31:0] step_q = 0;
+  logic [5:0]  cycle_q = 0;
+  always @(posedge clk_i) begin
+    cycle_q <= cycle_q + 1;
+    if (cycle_q == 63) step_q <= step_q + 1;
+  end
+endmodule
+module core (input logic clk_i, output logic [31:0] count_o);
+  initial count_o = 0;
+  always @(posedge clk_i) count_o <= count_o + 1;
+endmodule
+module stepping;
+  logic clk;
+  initial clk = 0;
+  always #5 clk = ~clk;
+  core u_dut (.clk_i(clk), .count_o());
+  trace_monitor u_trace (.clk_i(clk));
+endmodule
+"""
+
+
+@pytest.mark.parametrize("sim", SIMULATORS)
+def test_waves_of_a_step_are_bounded(sim: str, tmp_path, monkeypatch, capfd) -> None:
+    """Could break: gigabytes from a window of one long step; a dump that is cut without a word; a
+    step that is cut although it is short.
+    """
+    source = tmp_path / "trace_monitor.sv"
+    source.write_text(STEPPING)
+    built = build(sim, "stepping", sources=[source], filelist=None, waves=True)
+    monkeypatch.setenv("WAVES_STEPS", "1")
+
+    def dumped(most: str) -> tuple[int, bool]:
+        """Clock cycles in the dump that still counts, and whether its end was announced."""
+        if most:
+            monkeypatch.setenv("WAVES_MOST_NS", most)
+        folder = tmp_path / f"most{most}"
+        dump = folder / f"stepping{built.wave_suffix}"
+        run(built, __name__, "waits$", work_dir=folder, waves_file=dump)
+        return len(Wave(dump).edges), "holds only the begin of its steps" in capfd.readouterr().err
+
+    whole = dumped("")
+    assert whole[0] in range(64, 72) and not whole[1]
+    assert dumped("0") == whole
+    short = dumped("200")
+    assert short[0] in range(19, 23) and short[1]
+    monkeypatch.setenv("WAVES_MOST_NS", "soon")
+    with pytest.raises(ValueError, match="WAVES_MOST_NS: found 'soon', expected a time in ns"):
+        run(built, __name__, "waits$", work_dir=tmp_path / "bad")
+
+
 # ------------------------------------------------------------------------------ cocotb side
+
+
+@cocotb.test()
+async def waits(_dut) -> None:
+    await Timer(2500, "ns")
 
 
 @cocotb.test()

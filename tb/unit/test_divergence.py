@@ -7,6 +7,8 @@ named. `make localise` does the same with real faults in the RTL.
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import cocotb
+import numpy as np
 import pytest
 
+from golden.model_file import save_model
 from golden.stimulus import random_inputs, random_model
-from tb.env.build import REPO, build, run
+from tb.env.build import REPO, build, first_error, run
 from tb.env.divergence import environment, first_divergence, planted
-from tb.env.divergence.deep import Event, History, read_events, read_history
-from tb.env.divergence.search import awaited, search
+from tb.env.divergence.deep import DeepTraceError, Event, History, read_events, read_history
+from tb.env.divergence.hanging import awaited
+from tb.env.divergence.search import search
 from tb.env.tb import TB
 from tb.system import bench
 
@@ -137,6 +142,40 @@ def test_spoiled_value_is_laid_at_the_right_door(good, code: str, word: int, mod
     assert report["schema"] == 1 and report["module"] == module and report["cycle"] == at.cycle
 
 
+@pytest.mark.parametrize(
+    ("code", "times", "module", "what"),
+    [
+        ("Q", 0, "column_fetch", "request for what is queued"),
+        ("Q", 2, "column_fetch", "a request made twice"),
+        ("g", 0, "pe_array", "start of the gates at the end of a pass"),
+    ],
+)
+def test_a_handover_lost_or_made_twice(good, code: str, times: int, module: str, what: str) -> None:
+    """Could break: a column that nobody fetches, found only where the wrong sums are read."""
+    events, history, _ = good
+    at = [i for i, event in enumerate(events) if event.code == code][-1]
+    wrong = [*events[:at], *times * [events[at]], *events[at + 1 :]]
+    found = first_divergence(wrong, history)
+    assert found is not None and (found.module, found.what) == (module, what), found
+
+
+def test_gates_that_start_twice(good) -> None:
+    """Could break: a start that nothing asked for walks past the steps that there are."""
+    events, history, _ = good
+    at = [i for i, event in enumerate(events) if event.code == "g"][-1]
+    found = first_divergence([*events[: at + 1], events[at], *events[at + 1 :]], history)
+    assert found is not None and found.module == "pe_array", found
+    assert (found.signal, found.time_ns) == ("u_pe_array.gate_start_o", events[at].time)
+
+
+def test_a_trace_that_makes_no_sense_is_named(good) -> None:
+    """Could break: a traceback, when a line lacks what the search needs."""
+    events, history, _ = good
+    at = next(i for i, event in enumerate(events) if event.code == "E")
+    with pytest.raises(DeepTraceError, match=rf"'E' at {events[at].time} ns makes no sense"):
+        first_divergence([*events[:at], events[at]._replace(words=[])], history)
+
+
 def test_wrong_threshold_is_the_registers(good) -> None:
     """Could break: a threshold that the registers hold wrongly blamed on the encoder."""
     events, history, _ = good
@@ -176,6 +215,71 @@ def test_planted_faults_fit_the_rtl() -> None:
     assert len({case.module for case in cases}) >= 10
     with pytest.raises(ValueError, match="'nonsense' is not in"):
         planted.load(["nonsense"])
+
+
+def test_rtl_that_does_not_compile_is_said_so(tmp_path: Path) -> None:
+    """Could break: the compiler's complaint hidden behind a trace that is missing."""
+    case = next(case for case in planted.load() if case.name == "closing end stays at the head")
+    planted.plant(replace(case, new="assign work_ready_o = item_last || nobody;"), tmp_path)
+    done = subprocess.run(
+        [sys.executable, "scripts/localise.py", case.test, "--seed", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and done.stdout == "" and len(done.stderr.splitlines()) == 1
+    said = done.stderr.strip()
+    assert re.search(r"the build failed: \S*pe_array\.sv:\d+: error: .*nobody", said), said
+    assert Path(said.split("whole log: ")[1]).is_file()
+
+
+def test_a_mismatch_of_simulate_is_localised(tmp_path: Path) -> None:
+    """Could break: a run of a model that only says which value of h is wrong."""
+    case = next(case for case in planted.load() if case.name == "address of every odd column")
+    planted.plant(case, tmp_path)
+    rng = np.random.default_rng(3)
+    save_model(tmp_path / "m.npz", random_model(rng, 9, [16, 8], 6, 0.5))
+    np.save(tmp_path / "x.npy", random_inputs(rng, 3, 9))
+    words = "scripts/simulate.py --model m.npz --stimulus x.npy --output o.npz --sim icarus"
+
+    def simulate(localise: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, *words.split()],
+            cwd=tmp_path,
+            env=os.environ | {"LOCALISE": localise},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stderr
+
+    again = f"LOCALISE=1 python {words}"
+    status, said = simulate("0")
+    assert status == 1 and "mismatch: step 0" in said and said.endswith(f"LOCALISE: {again}\n")
+    status, said = simulate("1")
+    assert status == 1 and "first divergence: address of a request\n" in said, said
+    assert "  module    column_fetch\n" in said and said.endswith(f"  again     {again}\n")
+    (dump,) = (tmp_path / "reports" / "localise" / "simulate").glob("replay.*")
+    assert dump.stat().st_size > 0 and f"  waves     {dump}, " in said
+
+
+@pytest.mark.parametrize(
+    ("log", "first"),
+    [
+        ("iverilog a.sv\na.sv:3: warning: x\na.sv:7: syntax error\nb.sv:1: error: y\n",
+         "a.sv:7: syntax error"),
+        ("verilator error.sv\n%Warning-WIDTH: a.sv:2:1: x\n%Error: a.sv:9:4: y\n%Error: exit\n",
+         "%Error: a.sv:9:4: y"),
+        ("g++ -c a.cpp\na.cpp: In function 'f':\na.cpp:5:1: fatal error: no x.h\nmake: *** [a]\n",
+         "a.cpp:5:1: fatal error: no x.h"),
+        ("make\nkilled\n", "killed"),
+    ],
+)  # fmt: skip
+def test_first_complaint_of_a_compiler(tmp_path: Path, log: str, first: str) -> None:
+    """Could break: a warning, the command or what follows from an error shown instead of it."""
+    (tmp_path / "build.log").write_text(log)
+    assert first_error(tmp_path / "build.log") == first
 
 
 @pytest.mark.parametrize(

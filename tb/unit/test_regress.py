@@ -20,13 +20,16 @@ import junitparser
 import pytest
 
 from tb.env.build import REPO
-from tb.env.regress import pools
+from tb.env.divergence import Divergence
+from tb.env.divergence.deep import DEEP_FILE
+from tb.env.divergence.replay import Localised, LocaliseError, UnknownTestError
+from tb.env.regress import diagnosis, pools
 from tb.env.regress.cuts import CutError, load_cut, matches
 from tb.env.regress.jobs import Job, chunks_of, jobs_of
 from tb.env.regress.pools import DaskPool, PoolError
 from tb.env.regress.results import OWN, history_line
 from tb.env.regress.run import Request, RunReport, regress
-from tb.env.regress.session import ATTEMPTS
+from tb.env.regress.session import ATTEMPTS, Done
 from tb.env.regress.tree import tree_hash
 
 CUT = """
@@ -194,6 +197,76 @@ def test_nothing_of_an_earlier_run_is_left(toy: Path) -> None:
     assert history_line(ran.report, reports, set())["mutants"] == 0.5
     (reports / "mutants.json").write_text(json.dumps(mutants | {"tree": "f" * 16}))
     assert history_line(ran.report, reports, set())["mutants"] is None
+
+
+# ------------------------------------------------------------- where failures went wrong
+
+
+def failed_in(folder: Path, node: str, seed: int = 1, log: str = "REPRODUCE: SEED=1") -> Done:
+    path = folder / f"{node}-{seed}.log"
+    path.write_text(log)
+    return Done(Job(node, seed), "failed", 1.0, "no", path)
+
+
+def test_the_first_failures_of_simulations_are_localised(tmp_path) -> None:
+    """Could break: one test with five seeds keeps others out; a test without a simulation replayed;
+    time without a bound."""
+    asked = []
+
+    def by(node: str, seed: int, folder: Path, *, root: Path, timeout_s: float) -> Localised:
+        asked.append((node, seed, folder, root))
+        assert 0 < timeout_s <= diagnosis.EACH_S
+        found = Divergence("gate z", "gate_lane", "edgedrnn_tb.u_dut.z8", 3545, 349)
+        return Localised(found, folder, {"rerun": "again!", "dump": None}, "no")
+
+    failed = [failed_in(tmp_path, "a", log="no simulation"), failed_in(tmp_path, "b")]
+    failed += [failed_in(tmp_path, "b", 2), *(failed_in(tmp_path, node) for node in "cde")]
+    out = diagnosis.with_diagnoses(failed, tmp_path, tmp_path / "reports", 2, by=by)
+    assert [replace(one, diagnosis=None) for one in out] == failed
+    assert sorted(a[:2] for a in asked) == [("b", 1), ("c", 1), ("d", 1)]
+    assert all(root == tmp_path and tmp_path / "reports" in f.parents for _, _, f, root in asked)
+    told = [one.diagnosis for one in out]
+    assert [bool(one) for one in told] == [False, True, False, True, True, False]
+    assert "module    gate_lane" in told[1].text and "again!" in told[1].text
+    assert told[1].picture is None and "picture   none: " in told[1].text
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (
+            LocaliseError("deep.txt: the test left\nno deep trace"),
+            "deep.txt: the test left no deep",
+        ),
+        (UnknownTestError("x: expected a test node"), "x: expected a test node"),
+        (ZeroDivisionError("oh"), "localise.py failed: ZeroDivisionError('oh')"),
+    ],
+)
+def test_a_failure_that_cannot_be_localised_says_so(tmp_path, raised: Exception, said: str) -> None:
+    """Could break: the page of a regression that is not made, or says nothing."""
+
+    def by(*_: object, **__: object) -> Localised:
+        raise raised
+
+    one = failed_in(tmp_path, "a")
+    text = diagnosis.diagnose(one, tmp_path, tmp_path, 1.0, by).text
+    assert text.startswith("not localised") and said in text and "\n" not in text
+    assert "no time" in diagnosis.diagnose(one, tmp_path, tmp_path, 0.0, by).text
+
+
+def test_a_diagnosis_is_in_the_report(tmp_path) -> None:
+    """Could break: a regression that localises, and keeps it to itself."""
+    tests = "def test_bad():\n    print('REPRODUCE: SEED=1')\n    assert 0\n"
+    root = make_toy(tmp_path / "toy", tests)
+    (job,) = go(root).report["jobs"]
+    assert job["diagnosis"] == {
+        "text": f"not localised: {DEEP_FILE}: the test left no deep trace; only simulations of "
+        "the whole core make one",
+        "picture": None,
+        "waves": None,
+    }
+    (job,) = go(root, localise=False).report["jobs"]
+    assert job["diagnosis"] is None
 
 
 # ------------------------------------------------------------------------- budget, resume

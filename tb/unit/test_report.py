@@ -5,6 +5,7 @@ How it looks in a browser is asked by `make page-check`.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import copy
 import io
@@ -279,6 +280,7 @@ def test_text_is_escaped(tmp_path: Path) -> None:
     def change(content: sample.Sample) -> None:
         job = content["jobs"]["jobs"][0]
         job.update(status="failed", node=evil, message=evil, config=evil, log=evil, rerun=evil)
+        job["diagnosis"] = {"text": evil, "picture": evil, "waves": evil}
         content["plan"]["intents"][0].update(title=evil, breaks=evil, tests=[evil])
         content["plan"]["orphans"]["tests"] = [evil]
         content["functional"]["groups"][1].update(title=evil, axes=[evil, "b"])
@@ -300,7 +302,8 @@ def test_page_needs_nothing_else(tmp_path: Path) -> None:
     _, page, _ = run(made(tmp_path, lambda content: content.update(sample.red())))
     for tag, attributes in Elements(page).found:
         assert tag not in ("iframe", "object", "embed", "base")
-        assert "srcset" not in attributes and "src" not in attributes
+        assert "srcset" not in attributes
+        assert (attributes.get("src") or "data:").startswith("data:")
         href = attributes.get("href") or ""
         assert tag in ("a", "link") or not href
         if tag == "a":
@@ -323,6 +326,29 @@ def test_failures_lead_to_rerun_log_and_waves(tmp_path: Path) -> None:
     hrefs = [attributes.get("href") or "" for _, attributes in Elements(page).found]
     assert any(href.endswith("/build/a%20b/100%25%231.txt") for href in hrefs)
     assert any(href.endswith("/build/x.fst") for href in hrefs)
+
+
+def test_a_failure_shows_where_it_went_wrong(tmp_path: Path) -> None:
+    """Could break: a picture that is a link to a file that the reader lacks; text without it."""
+    drawing = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+    (tmp_path / "drawn.svg").write_bytes(drawing)
+    found = {"text": "first divergence: gate z\n  module    gate_lane", "waves": "reports/x.fst"}
+
+    def change(content: sample.Sample) -> None:
+        jobs = content["jobs"]["jobs"]
+        drawn, lost, helpless = str(tmp_path / "drawn.svg"), str(tmp_path / "lost.svg"), None
+        for job, picture in zip(jobs, (drawn, lost, helpless), strict=False):
+            job.update(status="failed", diagnosis=found | {"picture": picture})
+        jobs[2]["diagnosis"] = {"text": "not localised: no trace", "picture": None, "waves": None}
+
+    _, page, _ = run(made(tmp_path / "reports", change))
+    images = [attributes for tag, attributes in Elements(page).found if tag == "img"]
+    assert [image["alt"] for image in images] == ["Timing diagram: first divergence: gate z"]
+    kind, content = images[0]["src"].split(",")
+    assert (kind, base64.b64decode(content)) == ("data:image/svg+xml;base64", drawing)
+    assert page.count(found["text"]) == 2 and "waves.py reports/x.fst" in page
+    assert f"The timing diagram {tmp_path}/lost.svg is not there any more" in page
+    assert '<pre class="diagnosis">not localised: no trace</pre>' in page
 
 
 def test_links_within_the_page_have_targets(tmp_path: Path) -> None:

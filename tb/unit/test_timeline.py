@@ -6,10 +6,12 @@ tb/system/test_run_timeline.py holds the monitor against the core's counters.
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.util
 import io
 import itertools
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import jsonschema
@@ -227,6 +229,37 @@ def test_the_trace_is_of_the_documented_format(story: Timeline) -> None:
     assert stream["args"] == {"cycle": 66, "cycles": 8, "beats": 6, "rests": 2, "columns": 2}
 
 
+def nested(trace: dict) -> bool:
+    """Whether slices of one thread lie beside or inside each other, in whole ns, as viewers ask."""
+    threads: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for event in trace["traceEvents"]:
+        if event["ph"] == "X":
+            begin, length = (Decimal(str(event[name])) * 1000 for name in ("ts", "dur"))
+            assert begin == int(begin) and length == int(length) > 0, event
+            spans = threads.setdefault((event["pid"], event["tid"]), [])
+            spans.append((int(begin), int(begin + length)))
+    for spans in threads.values():
+        open_until: list[int] = []
+        for begin, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+            while open_until and open_until[-1] <= begin:
+                open_until.pop()
+            if open_until and end > open_until[-1]:
+                return False
+            open_until.append(end)
+    return True
+
+
+def test_slices_of_a_thread_do_not_overlap(story: Timeline) -> None:
+    """Could break: times that overlap once they are microseconds, which viewers draw wrongly."""
+    trace = chrome_trace(story)
+    assert nested(trace) and nested(chrome_trace(story, story.steps[1:]))
+    longer = copy.deepcopy(trace)
+    slices = [event for event in longer["traceEvents"] if event["ph"] == "X"]
+    first, second = [event for event in slices if event["tid"] == slices[0]["tid"]][:2]
+    first["dur"] = round(second["ts"] + 0.004 - first["ts"], 3)
+    assert not nested(longer)
+
+
 def test_a_trace_of_some_steps_holds_no_others(story: Timeline) -> None:
     trace = chrome_trace(story, story.steps[1:])
     slices = [event for event in trace["traceEvents"] if event["ph"] == "X"]
@@ -253,7 +286,9 @@ def test_a_run_ends_in_sums_that_equal_the_counters(tmp_path: Path, sim: str) ->
     assert status == 0, err
     assert "sums equal the core's 10 performance counters" in out
     assert "bottleneck: x, " in out and "longest rest: step " in out
-    jsonschema.validate(json.loads((tmp_path / "t.json").read_text()), TRACE)
+    trace = json.loads((tmp_path / "t.json").read_text())
+    jsonschema.validate(trace, TRACE)
+    assert nested(trace)
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
     again = type_(tmp_path, "--trace", "t.txt", "--steps", "1:5", "--json", "u.json",
                   "--plot", "u.svg")  # fmt: skip

@@ -42,6 +42,10 @@ class Fetching:
         if not flow.to_fetch or flow.to_fetch[0].type == END:
             flow.fail("a request that no entry asked for", (FETCH, "u_column_fetch.burst_valid_o"))
             return
+        if flow.asked:
+            flow.fail("a request made twice", (FETCH, "u_column_fetch.burst_valid_o"))
+            return
+        flow.asked = True
         entry = flow.to_fetch[0]
         address, beats = self._place(entry)
         where = _where(entry)
@@ -74,6 +78,15 @@ class Fetching:
             flow.fail("work that no entry asked for", (FETCH, "u_column_fetch.work_valid_o"))
             return
         entry = flow.to_fetch.popleft()
+        asks = entry.type != END
+        if flow.asked != asks:
+            at = FETCH, "u_column_fetch.burst_valid_o"
+            names = ("no request", "a request")
+            sides = names[asks], names[flow.asked]
+            flow.fail(
+                "request for what is queued", at, *sides, (("entry", entry),), **_where(entry)
+            )
+        flow.asked = False
         self._check_work(FETCH, "u_column_fetch.work_", entry, event)
         if entry.type == COLUMN:
             word = entry.layer << 27 | entry.kind << 26 | entry.index << 16 | entry.delta & 0xFFFF
@@ -267,7 +280,12 @@ class Fetching:
                 kind=event.number(2),
             )
             return
-        self._check_work(QUEUE, "u_work_queue.out_", flow.work.popleft(), event)
+        entry = flow.work.popleft()
+        self._check_work(QUEUE, "u_work_queue.out_", entry, event)
+        if entry.closes and flow.layers[entry.layer].gates == entry.step:
+            at = PES, "u_pe_array.gate_start_o"
+            sides = "a start", "none"
+            flow.fail("start of the gates at the end of a pass", at, *sides, **_where(entry))
 
     def on_M(self, event: Event) -> None:
         """A partial sum is written."""

@@ -101,6 +101,7 @@ class Flow:
         self.history = history
         self.found: Divergence | None = None
         self.event = Event(0, 0, "", [])
+        self.still: Event | None = None  # handshakes, where nothing has moved since
         self.last_right = ""
         self.golden: list[str] = []  # lines for golden_probe
         self.sequence: Sequence | None = None
@@ -115,6 +116,7 @@ class Flow:
         self.alive = False
         self.current: Pass | None = None
         self.to_fetch: deque[Entry] = deque()
+        self.asked = False  # the head of `to_fetch` is requested, and not yet queued
         self.requests: deque[Burst] = deque()
         for burst in self.on_bus:
             burst.void = True

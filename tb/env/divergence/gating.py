@@ -65,6 +65,16 @@ class Gating:
             return
         flow.same("layer of the gates", (PES, "u_pe_array.gate_layer_o"), head.layer, layer)
         state = flow.layers[head.layer]
+        if not flow.same(
+            "step of the sums that the gates start on",
+            (PES, "u_pe_array.gate_start_o"),
+            state.gates,
+            head.step,
+            inputs=(("head of the queue", head), ("behind it", behind)),
+            step=state.gates,
+            layer=head.layer,
+        ):
+            return
         units = flow.sequence.model.hidden_sizes[head.layer]
         flow.gates = Gates(head.layer, state.gates, units // QUAD)
         state.gates += 1
@@ -74,7 +84,7 @@ class Gating:
         gates = self.flow.gates
         return self.flow.sequence.steps[gates.step].layers[gates.layer]
 
-    def _final_units(self) -> int:
+    def final_units(self) -> int:
         """Units of the gates' layer that have all their columns."""
         flow, gates = self.flow, self.flow.gates
         if not flow.work:
@@ -101,13 +111,13 @@ class Gating:
             **where,
         )
         flow.same("layer of the gates", (PIPE, "u_gate_pipeline.layer_o"), gates.layer, layer)
-        if QUAD * gates.entered >= self._final_units():
+        if QUAD * gates.entered >= self.final_units():
             told = all_ready or group < ready
             at = (PES, "u_pe_array.groups_ready_o") if told else (PIPE, "u_gate_pipeline.go")
             flow.fail(
                 "sums read before they are final",
                 at,
-                Value(self._final_units() // flow.pes, INTEGER),
+                Value(self.final_units() // flow.pes, INTEGER),
                 Value(group + 1, INTEGER),
                 unit=QUAD * quad,
                 **where,
@@ -200,6 +210,35 @@ class Gating:
             **where,
         )
 
+    def _argument(
+        self,
+        event: Event,
+        word: int,
+        gate: str,
+        signals: tuple[str, str],
+        argument: np.ndarray,
+        quad: int,
+        where: dict,
+        inputs: tuple,
+    ) -> None:
+        """A gate's pre-activation in a word, and in the next where it stands in the table."""
+        where = where | {"gate": gate}
+        value, address = (IN_LANE + signal for signal in signals)
+        self._lane(
+            event, word, "pre-activation", value, argument, ACTIVATION, quad, where, inputs=inputs
+        )
+        self._lane(
+            event,
+            word + 1,
+            "place in the table",
+            address,
+            place(argument, gate == "n"),
+            INTEGER,
+            quad,
+            where,
+            inputs=(("pre-activation", argument, ACTIVATION),),
+        )
+
     def on_1(self, event: Event) -> None:
         found = self._quad(event)
         if found:
@@ -224,30 +263,8 @@ class Gating:
         self._captured(event, 2, 1, quad, where)
         self._read(event, 3, 2, quad, where)
         self._read(event, 4, 3, quad, where)
-        where["gate"] = "r"
         memory = (("M_r", trace.memory[0], ACCUMULATOR),)
-        self._lane(
-            event,
-            5,
-            "pre-activation",
-            IN_LANE + "q3_r",
-            trace.q_r,
-            ACTIVATION,
-            quad,
-            where,
-            inputs=memory,
-        )
-        self._lane(
-            event,
-            6,
-            "place in the table",
-            IN_LANE + "addr3_r",
-            place(trace.q_r, False),
-            INTEGER,
-            quad,
-            where,
-            inputs=(("q(M_r)", trace.q_r, ACTIVATION),),
-        )
+        self._argument(event, 5, "r", ("q3_r", "addr3_r"), trace.q_r, quad, where, memory)
 
     def on_4(self, event: Event) -> None:
         found = self._quad(event)
@@ -259,30 +276,8 @@ class Gating:
         self._captured(event, 3, 3, quad, where)
         units = slice(QUAD * quad, QUAD * quad + QUAD)
         self.flow.expect("M", sum(pack(trace.memory[b][units], 32) << 128 * b for b in range(4)))
-        where["gate"] = "z"
         memory = (("M_z", trace.memory[1], ACCUMULATOR),)
-        self._lane(
-            event,
-            4,
-            "pre-activation",
-            IN_LANE + "q4_z",
-            trace.q_z,
-            ACTIVATION,
-            quad,
-            where,
-            inputs=memory,
-        )
-        self._lane(
-            event,
-            5,
-            "place in the table",
-            IN_LANE + "addr4_z",
-            place(trace.q_z, False),
-            INTEGER,
-            quad,
-            where,
-            inputs=(("q(M_z)", trace.q_z, ACTIVATION),),
-        )
+        self._argument(event, 4, "z", ("q4_z", "addr4_z"), trace.q_z, quad, where, memory)
         self._entry(event, 6, "a", trace.q_r, quad, where | {"gate": "r"})
 
     def _entry(
@@ -364,34 +359,12 @@ class Gating:
             where | {"gate": "z"},
             inputs=entry,
         )
-        where["gate"] = "n"
         inputs = (
             ("M_nx", trace.memory[2], ACCUMULATOR),
             ("q(M_nh)", trace.q_nh, ACTIVATION),
             ("r", trace.r, GATE),
         )
-        self._lane(
-            event,
-            3,
-            "pre-activation",
-            IN_LANE + "pre8",
-            trace.pre_n,
-            ACTIVATION,
-            quad,
-            where,
-            inputs=inputs,
-        )
-        self._lane(
-            event,
-            4,
-            "place in the table",
-            IN_LANE + "tanh_addr_o",
-            place(trace.pre_n, True),
-            INTEGER,
-            quad,
-            where,
-            inputs=(("pre-activation", trace.pre_n, ACTIVATION),),
-        )
+        self._argument(event, 3, "n", ("pre8", "tanh_addr_o"), trace.pre_n, quad, where, inputs)
 
     def on_9(self, event: Event) -> None:
         found = self._quad(event)

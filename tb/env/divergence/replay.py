@@ -9,14 +9,16 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tb.env.build import REPO
+from tb.env.build import REPO, first_error
 from tb.env.divergence.deep import (
     DEEP_FILE,
     HISTORY_FILE,
@@ -25,7 +27,8 @@ from tb.env.divergence.deep import (
     read_history,
 )
 from tb.env.divergence.environment import DUMP, wanted
-from tb.env.divergence.search import Search, awaited, search
+from tb.env.divergence.hanging import awaited
+from tb.env.divergence.search import Search, search
 from tb.env.divergence.verdict import Divergence
 
 NEVER_NS = 10**12
@@ -34,6 +37,9 @@ BEFORE_NS, AFTER_NS = 1000, 1000
 MOST_CYCLES = {".fst": 100_000, ".vcd": 5_000}
 """The longest window before the divergence: some 50 MB of waves of a 64-bit core."""
 EXPECTED_FILE, REPORT_FILE = "expected.txt", "divergence.json"
+BUILD_LOG = "build.log"
+NOT_IN_A_REPLAY = {"LOCALISE", "WAVES", "WAVES_STEPS", "COVERAGE", "COVER_CODE", "COVER_DIR"}
+LOGS = ("trace.txt", "sim.log", BUILD_LOG)
 CLOCK_NS = {"edgedrnn_tb": 10, "run_top": 8}
 
 
@@ -83,20 +89,58 @@ def localise(
 
     `seed`: of the failing run; by default `SEED` in the environment, else a fresh one. `folder`:
     where all files go (default: below reports/localise). `root`: the repository, or a copy with
-    another RTL. `waves=False` leaves the second run out. Raises LocaliseError when the test passes
-    or runs no simulation of the whole core, UnknownTestError when there is no such test.
+    another RTL. `waves=False` leaves the second run out. Raises LocaliseError when the test passes,
+    its build fails or it runs no simulation of the whole core, UnknownTestError when there is none.
     """
     if seed is None:
         seed = int(os.environ.get("SEED") or secrets.randbelow(2**31))
     folder = (folder or root / "reports" / "localise" / _name(node)).resolve()
+    deadline = time.monotonic() + timeout_s
+    rerun = f"python scripts/localise.py {shlex.quote(node)} --seed {seed}"
+
+    def run(more: dict[str, str]) -> str | None:
+        return _run(node, seed, folder, root, deadline, more)
+
+    return _localise(node, seed, folder, run, rerun, waves)
+
+
+def localise_command(
+    command: Sequence[str], seed: int, folder: Path, *, rerun: str, timeout_s: float = 1800
+) -> Localised:
+    """As `localise`, for a program that ends in `tb.env.simulation.simulate`, given as its words.
+
+    It runs in the current folder, with its simulator's files in folders of its own.
+    `rerun`: what to type to do this again. The program must run to the end of the simulation: it
+    is not to compare, nor to stop at a difference. Raises LocaliseError.
+    """
+    name = Path(command[0] if len(command) == 1 else command[1]).name
+    deadline = time.monotonic() + timeout_s
+    folder = folder.resolve()
+
+    def run(more: dict[str, str]) -> str | None:
+        done = _replay(command, name, seed, folder, Path.cwd(), deadline, more)
+        return None if done.returncode == 0 else (done.stderr.strip() or "failed").splitlines()[0]
+
+    return _localise(name, seed, folder, run, rerun, waves=True)
+
+
+def _localise(
+    node: str,
+    seed: int,
+    folder: Path,
+    run: Callable[[dict[str, str]], str | None],
+    rerun: str,
+    waves: bool,
+) -> Localised:
+    """`run` replays with more environment and returns what failed, None when it passed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (DEEP_FILE, HISTORY_FILE, EXPECTED_FILE, REPORT_FILE, "trace.txt", "sim.log"):
+    for stale in (DEEP_FILE, HISTORY_FILE, EXPECTED_FILE, REPORT_FILE, *LOGS):
         (folder / stale).unlink(missing_ok=True)
     for stale in folder.glob(f"{DUMP}.*"):
         stale.unlink()
-    deadline = time.monotonic() + timeout_s
 
-    message = _run(node, seed, folder, root, deadline, {"WAVES_FROM_NS": str(NEVER_NS)})
+    message = run({"WAVES_FROM_NS": str(NEVER_NS)})
+    _refuse_unbuilt(node, message or "", folder)
     outcome = _search(folder)
     if message is None and outcome.divergence is None:
         raise LocaliseError(f"{node}: passes with seed {seed}, and every value is right")
@@ -117,12 +161,12 @@ def localise(
         }
         for empty in folder.glob(f"{DUMP}.*"):
             empty.unlink()  # of the first run
-        _run(node, seed, folder, root, deadline, more)
+        run(more)
         dump = next((path.name for path in sorted(folder.glob(f"{DUMP}.*"))), None)
     report = found.json() | {
         "seed": seed,
         "node": node,
-        "rerun": f"python scripts/localise.py {shlex.quote(node)} --seed {seed}",
+        "rerun": rerun,
         "dump": dump,
         "window_ns": list(window),
         "clock_ns": CLOCK_NS[top],
@@ -160,23 +204,35 @@ def _run(
     """Run the test; None when it passes, else the first line of what it says."""
     junit = folder / "junit.xml"
     junit.unlink(missing_ok=True)
-    env = {k: v for k, v in os.environ.items() if k not in ("LOCALISE", "WAVES", "WAVES_STEPS")}
-    env |= {"SEED": str(seed), "REPLAY_DIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **more}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += [f"--junitxml={junit}", node]
-    left = max(1.0, deadline - time.monotonic())
-    try:
-        done = subprocess.run(
-            command, cwd=root, env=env, capture_output=True, text=True, timeout=left, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise LocaliseError(f"{node}: no end after {left:.0f} s of replay") from None
+    done = _replay(command, node, seed, folder, root, deadline, more)
     if done.returncode not in (0, 1):
         said = [x for x in (done.stdout + done.stderr).splitlines() if x.startswith("ERROR")]
         raise UnknownTestError(
             f"{node}: {said[0] if said else 'pytest found no such test'}, expected a test node"
         )
     return None if done.returncode == 0 else _message(junit)
+
+
+def _replay(
+    command: Sequence[str],
+    name: str,
+    seed: int,
+    folder: Path,
+    root: Path,
+    deadline: float,
+    more: dict[str, str],
+) -> subprocess.CompletedProcess:
+    env = {k: v for k, v in os.environ.items() if k not in NOT_IN_A_REPLAY}
+    env |= {"SEED": str(seed), "REPLAY_DIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **more}
+    left = max(1.0, deadline - time.monotonic())
+    try:
+        return subprocess.run(
+            command, cwd=root, env=env, capture_output=True, text=True, timeout=left, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise LocaliseError(f"{name}: no end after {left:.0f} s of replay") from None
 
 
 def _message(junit: Path) -> str:
@@ -186,6 +242,16 @@ def _message(junit: Path) -> str:
                 text = (failure.get("message") or "").strip()
                 return text.splitlines()[0] if text else "failed without a message"
     return "failed without a message"
+
+
+def _refuse_unbuilt(node: str, message: str, folder: Path) -> None:
+    """Raise LocaliseError when the message says that a build failed; its log goes to `folder`."""
+    found = re.search(r"whole log: (\S+\.failed\.log)", message)
+    if found is None:
+        return
+    log = folder / BUILD_LOG
+    shutil.copy(found[1], log)
+    raise LocaliseError(f"{node}: the build failed: {first_error(log)}; whole log: {log}")
 
 
 def _search(folder: Path) -> Search:

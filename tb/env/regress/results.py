@@ -35,6 +35,12 @@ def jobs_report(
             return None
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
+    def diagnosis(one: Done) -> dict[str, Any] | None:
+        if (found := one.diagnosis) is None:
+            return None
+        files = {"picture": below_root(found.picture), "waves": below_root(found.waves)}
+        return {"text": found.text, **files}
+
     return {
         "schema": SCHEMA,
         **run,
@@ -54,6 +60,7 @@ def jobs_report(
                 "rerun": one.job.rerun,
                 "log": below_root(one.log),
                 "waves": below_root(one.waves),
+                "diagnosis": diagnosis(one),
             }
             for one in sorted(done, key=lambda d: (d.job.node, d.job.seed))
         ],

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tb.env.regress.cuts import Cut, CutError, load_cut, matches
+from tb.env.regress.diagnosis import with_diagnoses
 from tb.env.regress.jobs import Job, collect, jobs_of
 from tb.env.regress.pools import DaskPool, LocalPool, Pool
 from tb.env.regress.results import (
@@ -55,6 +56,7 @@ class Request:
     simulator: str | None = None
     resume: bool = True
     waves: bool = True
+    localise: bool = True
     dry: bool = False
     patience_s: float = 60.0
 
@@ -124,6 +126,8 @@ def regress(request: Request) -> RunReport:
     failed = [d for d in session.done.values() if not d.passed]
     if request.waves and failed:
         failed = with_waves(failed, session, request.workers, WAVES_LIMIT_S)
+    if request.localise and failed:
+        failed = with_diagnoses(failed, request.root, request.reports, request.workers)
     done += failed
     report = jobs_report(
         done,
@@ -234,6 +238,8 @@ def _summary(done: list[Done], left_out: list[Job], missed: list[Job], seconds: 
     for one in done:
         if one.waves:
             print(f"waves: {one.waves}  of  {one.job.rerun}")
+        if one.diagnosis:
+            print(f"{one.job.node}, seed {one.job.seed}\n{one.diagnosis.text}")
     if missed:
         print(f"red: {len(missed)} mandatory jobs left out, such as {missed[0].node}")
 

@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tb.env.regress.jobs import CHUNK_S, Job, chunks_of, seconds_of
 from tb.env.regress.pools import Pool
 from tb.env.regress.store import read_json, unpack
 from tb.env.regress.worker import order_of
+
+if TYPE_CHECKING:
+    from tb.env.regress.diagnosis import Diagnosis
 
 ATTEMPTS = 3
 """How often a job is started whose worker dies, before it counts as lost."""
@@ -41,6 +44,7 @@ class Done:
     skipped: bool = False
     waves: Path | None = None
     resumed: bool = False
+    diagnosis: Diagnosis | None = None
 
     @property
     def passed(self) -> bool:

@@ -22,7 +22,7 @@ def with_waves(
 
     Waves go to reports/waves of the session's checkout. At most LIMIT jobs, within ``limit_s``.
     """
-    wanted = [d for d in failed if d.log and d.log.exists() and _simulated(d.log)][:LIMIT]
+    wanted = [d for d in failed if simulated(d)][:LIMIT]
     again = {
         d.job.id: replace(d.job, waves=True, functional=False, code=False, mandatory=False)
         for d in wanted
@@ -48,8 +48,11 @@ def with_waves(
     return [replace(d, waves=files.get(d.job.id)) for d in failed]
 
 
-def _simulated(log: Path) -> bool:
-    return "REPRODUCE:" in log.read_text(errors="replace")
+def simulated(done: Done) -> bool:
+    """Whether a simulation said in its log how to run it again."""
+    return bool(
+        done.log and done.log.exists() and "REPRODUCE:" in done.log.read_text(errors="replace")
+    )
 
 
 def _keep(done: Done) -> Path | None:

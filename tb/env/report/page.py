@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -38,6 +39,7 @@ def render(results: Results, judged: Verdict, *, root: Path, reports: Path, outp
         .get_template("index.html")
         .render(
             href=partial(link, root, output.parent),
+            picture=partial(picture, root),
             verdict=judged,
             part={part.name: part for part in judged.parts},
             results=results,
@@ -81,6 +83,15 @@ def _environment() -> Environment:
 def link(root: Path, base: Path, path: str) -> str:
     """A relative URL from the folder `base` to `path` below `root`."""
     return "./" + quote(Path(os.path.relpath((root / path).resolve(), base.resolve())).as_posix())
+
+
+def picture(root: Path, path: str) -> str | None:
+    """An SVG file below `root` as a URL that holds it; None if it is not there."""
+    try:
+        content = (root / path).read_bytes()
+    except OSError:
+        return None
+    return "data:image/svg+xml;base64," + b64encode(content).decode("ascii")
 
 
 def clock(seconds: float) -> str:

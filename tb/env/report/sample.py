@@ -40,6 +40,11 @@ def red() -> Sample:
         message="AssertionError: h[17] of step 4: RTL 0x01f3, golden <0x01f2> & more\n"
         "  firing (17, -12) of layer 2, Δh\n" + "  at a very long line " * 12,
         waves="build/regress/waves/a b#1.fst",
+        diagnosis={
+            "text": "first divergence: gate z\n  module    gate_lane\n  expected  <0.98828125>",
+            "picture": "docs/waveforms_z.svg",
+            "waves": "reports/localise/a b#1/replay.fst",
+        },
     )
     sample["jobs"]["left_out"].append({"id": "long random networks, seed 9", "mandatory": False})
     return sample
