@@ -49,13 +49,13 @@ ifdef SEED
 export SEED
 endif
 
-# All tests with seed 1, the same stimulus each time, must close the key groups of functional coverage.
+# All tests with seed 1, the same stimulus each time, must close all functional coverage.
 # With another seed, or a part of the tests, coverage is printed and nothing required.
 COVER := build/cover/test
 test: tools  ## Everything, on both simulators, with functional coverage; JUnit XML in reports/ (TESTS='files' for some)
 	@rm -rf $(COVER)
 	COVERAGE=1 COVER_DIR=$(COVER) SEED=$(or $(SEED),1) $(PYTEST) $(TESTS) --junitxml=reports/junit.xml
-	$(if $(TESTS),,$(PY) scripts/coverage.py --cover-dir $(COVER) $(if $(filter-out 1,$(SEED)),,--require key))
+	$(if $(TESTS),,$(PY) scripts/coverage.py --cover-dir $(COVER) $(if $(filter-out 1,$(SEED)),,--require all))
 
 regress: tools  ## Tests x builds x seeds within a budget (CUT=full BUDGET=25m DASK=tcp://host:port)
 	$(PY) scripts/regress.py --cut $(CUT) --time $(BUDGET) --workers $(JOBS) $(if $(DASK),--dask $(DASK))
