@@ -87,8 +87,17 @@ class Tuned:
         return {"tuning": np.array(json.dumps(said))}
 
 
-def tune(model, items, budget, platform, trials=80, seed=1, largest=256, progress=lambda p: None,
-         reference=None):  # fmt: skip
+def tune(
+    model,
+    items,
+    budget,
+    platform,
+    trials=80,
+    seed=1,
+    largest=256,
+    progress=lambda p: None,
+    reference=None,
+):
     """Search thresholds of `model` on Items of a data set for a Budget; a `Tuned`.
 
     `largest`: highest threshold tried, Q8.8. `progress(point)` is called after each trial.

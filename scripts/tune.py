@@ -81,6 +81,9 @@ def tune_file(args: argparse.Namespace) -> None:
     check_output(args.output, "--output")
     budget = Budget(args.latency_us, args.max_loss)
     asked = study.load(args)
+    reference = None  # its own at Θ = 0, which the search measures anyway
+    if asked.reference is not asked.model:
+        reference = measure(asked.reference, asked.items, 0, 0, asked.platform)
     with tqdm(total=trials, unit="trial", desc="integer model", leave=False) as bar:
         tuned = tune(
             asked.model,
@@ -91,7 +94,7 @@ def tune_file(args: argparse.Namespace) -> None:
             asked.seed,
             largest,
             lambda _: bar.update(),
-            measure(asked.reference, asked.items, 0, 0, asked.platform),
+            reference,
         )
     best, zero = tuned.best, tuned.reference
     print(f"{len(tuned.tried)} choices of thresholds tried; budget: {budget}")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import cocotb
+import numpy as np
 import pytest
 
-from golden.model_file import Model
 from golden.stimulus import random_inputs, random_model
 from tb.env.coverage.collector import collector_of
 from tb.env.stream import Packet
@@ -21,9 +21,18 @@ STANDS = (0, 1, 2, 8, 32, 80)
 INPUTS, UNITS = 16, 64
 
 
-def silent_model(tb: TB) -> Model:
-    """A model in which nothing fires, so that all its steps take the same time."""
-    return random_model(tb.rng, INPUTS, [UNITS], theta_x=32767, theta_h=32767)
+async def begun(dut: Any, stream: str) -> tuple[TB, list[Packet], Iterator[np.ndarray]]:
+    """A bench with a model in which nothing fires, so that all its steps take the same time; the
+    packets of a stream ("x" or "h") as they come, and inputs to send.
+    """
+    tb = TB(dut)
+    await tb.reset()
+    collector_of(tb)
+    packets: list[Packet] = []
+    getattr(tb, f"{stream}_monitor").add_callback(packets.append)
+    inputs = iter(random_inputs(tb.rng, 40, INPUTS, "walk"))
+    await tb.open(random_model(tb.rng, INPUTS, [UNITS], theta_x=32767, theta_h=32767))
+    return tb, packets, inputs
 
 
 def still_open(tb: TB, stream: str) -> list[Any]:
@@ -36,13 +45,7 @@ async def x_stands(dut: Any) -> None:
     """Could break: an x beat lost or taken twice where the core is not ready, or where the source
     is not. x is offered that many cycles too early, halts inside, or waits for the biases.
     """
-    tb = TB(dut)
-    await tb.reset()
-    collector_of(tb)
-    packets: list[Packet] = []
-    tb.x_monitor.add_callback(packets.append)
-    inputs = iter(random_inputs(tb.rng, 40, INPUTS, "walk"))
-    await tb.open(silent_model(tb))
+    tb, packets, inputs = await begun(dut, "x")
 
     async def stood_after(late: int) -> int:
         """How long the second of two packets stood that was offered that much after the first."""
@@ -92,13 +95,7 @@ async def h_stands(dut: Any) -> None:
     """Could break: an h beat lost, doubled or changed where the sink is not ready, at the first
     beat of a packet, which may pass its queue, and behind it.
     """
-    tb = TB(dut)
-    await tb.reset()
-    collector_of(tb)
-    packets: list[Packet] = []
-    tb.h_monitor.add_callback(packets.append)
-    inputs = iter(random_inputs(tb.rng, 40, INPUTS, "walk"))
-    await tb.open(silent_model(tb))
+    tb, packets, inputs = await begun(dut, "h")
     for cycles in STANDS:
         tb.sink.pause = stand(dut, cycles, 0)
         await tb.send(next(inputs)[None])
