@@ -28,14 +28,17 @@ $(VENV)/.ready: requirements.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-tools: setup  ## Icarus Verilog too (apt-get when root)
-	@command -v iverilog >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "installing iverilog with apt-get"; \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq iverilog >/dev/null; \
-	  else \
-	    echo "error: iverilog is missing; on Debian or Ubuntu: sudo apt-get install iverilog" >&2; exit 1; \
-	  fi; }
+tools: setup  ## Icarus Verilog and espeak-ng too (apt-get when root)
+	@missing=; command -v iverilog >/dev/null || missing="iverilog"; \
+	command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing" $$missing "with apt-get"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	elif [ "$${missing#iverilog}" != "$$missing" ]; then \
+	  echo "error: iverilog is missing; on Debian or Ubuntu: sudo apt-get install iverilog" >&2; exit 1; \
+	elif [ -n "$$missing" ]; then \
+	  echo "note: espeak-ng is missing, its test will be skipped; on Debian or Ubuntu: sudo apt-get install espeak-ng" >&2; \
+	fi
 
 demo: setup  ## Spoken digits through the RTL, checked, with a picture (FSDD=folder: real recordings)
 	$(PY) scripts/demo.py $(if $(FSDD),--fsdd $(FSDD))
