@@ -10,6 +10,7 @@ import copy
 import json
 import math
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -166,6 +167,7 @@ class Training:
         self.net = self._float_network().to(self.device)
         self.settings = settings(args)
         self.dense = None  # integer model of the quantised stage: what thresholds are judged by
+        self.seconds = {}  # wall clock of each stage that this process ran
 
     def _fit_features(self):
         # The scale of the features comes from real recordings alone.
@@ -208,7 +210,9 @@ class Training:
             for stage in STAGES[STAGES.index(first) :]:
                 if stage != "float":
                     self._quantise()
+                began = time.monotonic()
                 self._stage(stage, log, checkpoint, saved)
+                self.seconds[stage] = time.monotonic() - began
                 saved = None
                 if stage == "quantised":
                     save_network(quantised, self.net)
@@ -383,6 +387,12 @@ def validate(net, items, device, size=256):
     return score.value
 
 
+def times(seconds):
+    """One line on how long the stages took."""
+    parts = ", ".join(f"{stage} {spent / 60:.1f}" for stage, spent in seconds.items())
+    return f"trained in {sum(seconds.values()) / 60:.1f} min: {parts}"
+
+
 def report(model, dense, dataset):
     """Print the integer models' figures: a sweep on validation, then the test split.
 
@@ -420,6 +430,7 @@ def main(arguments=None):
     except (ValueError, OSError) as error:
         print(f"golden.train: {error}", file=sys.stderr)
         return 2
+    print(times(training.seconds))
     print(quantisation.table())
     report(load_model(args.out), training.dense, training.dataset)
     return 0

@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -59,6 +60,7 @@ def test_a_tiny_training_learns_and_reports(beeps, tmp_path, capsys):
 
     printed = capsys.readouterr().out
     assert result.row("x 64, h 64 (shipped)") in printed
+    assert re.search(r"^trained in [\d.]+ min: float [\d.]+, quantised .*, delta ", printed, re.M)
     assert "clipped" in printed
     assert str(beeps) not in str(model.extras["training"])
 
