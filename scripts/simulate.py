@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from dataclasses import replace
@@ -30,7 +29,7 @@ from scripts.command_line import (
     thresholds,
     whole_number,
 )
-from tb.env.build import REPO, SIMULATORS, BuildError, SimulationError
+from tb.env.build import REPO, SIMULATORS, BuildError, SimulationError, switched_on
 from tb.env.compare import MismatchError
 from tb.env.divergence.replay import LocaliseError, localise_command
 from tb.env.dram import DramError, load_dram
@@ -133,7 +132,7 @@ def summary(result: Result, checked: bool) -> str:
 def localised(words: list[str], mismatch: MismatchError, seed: int) -> str:
     """How to localise a mismatch; with LOCALISE=1 in the environment, the first wrong value."""
     again = f"LOCALISE=1 {shlex.join(words)}"
-    if os.environ.get("LOCALISE", "0") in ("", "0"):
+    if not switched_on("LOCALISE"):
         return f"LOCALISE: {again}"
     folder = REPO / "reports" / "localise" / "simulate"
     folder.mkdir(parents=True, exist_ok=True)

@@ -61,8 +61,8 @@ VERILATED_MK_FIXES = (
     f"PYTHON3={sys.executable}",
 )
 
-# Of steps, so much is dumped: 50 MB of a 64-bit core at 125 MHz. docs/waveforms.md has figures.
-STEPS_MOST_NS = {".fst": 1_000_000, ".vcd": 40_000}
+# A window is at most so long: 50 MB of a 64-bit core at 125 MHz. docs/waveforms.md has figures.
+WINDOW_MOST_NS = {".fst": 1_000_000, ".vcd": 40_000}
 CUT = "WAVES: cut"  # what a simulator says that stops there
 
 LOG_TAIL_LINES = 40
@@ -688,9 +688,14 @@ def _prune(root: Path, age_s: float) -> None:
                     path.unlink()
 
 
+def switched_on(name: str) -> bool:
+    """Whether an environment variable such as ``WAVES`` is set to anything but 0."""
+    return os.environ.get(name, "0") not in ("", "0")
+
+
 def _waves_wanted() -> bool:
     """Whether the environment asks for waves of every test, whole or in a window."""
-    return os.environ.get("WAVES", "0") not in ("", "0") or bool(_wave_window())
+    return switched_on("WAVES") or bool(_wave_window())
 
 
 def _wave_window(suffix: str = ".fst") -> list[str]:
@@ -713,7 +718,7 @@ def _wave_window(suffix: str = ".fst") -> list[str]:
         if not found or int(found[2] or found[1]) < int(found[1]):
             raise ValueError(f"WAVES_STEPS: found {text!r}, expected a step as 3, or steps as 3:5")
         window += [f"WAVES_FROM_STEP={found[1]}", f"WAVES_TO_STEP={found[2] or found[1]}"]
-        window.append(f"WAVES_MOST_NS={given['WAVES_MOST_NS'] or STEPS_MOST_NS[suffix]}")
+        window.append(f"WAVES_MOST_NS={given['WAVES_MOST_NS'] or WINDOW_MOST_NS[suffix]}")
     return window
 
 
@@ -727,7 +732,7 @@ def _cover_wanted(sim: str, top: str, sources: Iterable[Path]) -> bool:
     Only Verilator counts, only our RTL is counted, and not in the tops for long runs: their speed
     matters, and the bench of short ones holds the same core.
     """
-    if os.environ.get("COVER_CODE", "0") in ("", "0") or sim != "verilator":
+    if not switched_on("COVER_CODE") or sim != "verilator":
         return False
     return top not in _VerilatorRecipe.fast_tops and any(map(_is_rtl, sources))
 
@@ -787,8 +792,6 @@ def _simulation_env(
         env["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
     # COVERAGE=1 asks us for functional coverage, but cocotb would take it for coverage of Python.
     env["FUNCTIONAL_COVERAGE"] = env.pop("COVERAGE", "0")
-    if env.get("COVER_DIR"):
-        env["COVER_DIR"] = str(Path(env["COVER_DIR"]).resolve())
     if test_filter:
         env["COCOTB_TEST_FILTER"] = test_filter
     return env

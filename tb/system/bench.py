@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tb.env.build import SV_DIR, SimulationError, build, run
+from tb.env.build import SV_DIR, SimulationError, build, run, switched_on
 from tb.env.divergence import environment
 from tb.env.divergence.replay import explain
 
@@ -52,7 +52,7 @@ def simulate(file: str, test: str, config: str, *, timeline: bool = False, **cas
 
 def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str, Any]) -> None:
     module = f"tb.system.{Path(file).stem}"
-    timeline = timeline or os.environ.get("TIMELINE", "0") not in ("", "0")
+    timeline = timeline or switched_on("TIMELINE")
     chosen = configs()[config.removesuffix(STRANGERS)]
     agents = "strangers" if config.endswith(STRANGERS) else "ours"
     replay = environment.wanted()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tb.env.build import REPO, first_error
+from tb.env.build import REPO, WINDOW_MOST_NS, first_error, switched_on
 from tb.env.divergence.deep import (
     DEEP_FILE,
     HISTORY_FILE,
@@ -34,8 +34,6 @@ from tb.env.divergence.verdict import Divergence
 NEVER_NS = 10**12
 """A time that no simulation reaches: waves of the first run."""
 BEFORE_NS, AFTER_NS = 1000, 1000
-MOST_CYCLES = {".fst": 100_000, ".vcd": 5_000}
-"""The longest window before the divergence: some 50 MB of waves of a 64-bit core."""
 EXPECTED_FILE, REPORT_FILE = "expected.txt", "divergence.json"
 BUILD_LOG = "build.log"
 NOT_IN_A_REPLAY = {"LOCALISE", "WAVES", "WAVES_STEPS", "COVERAGE", "COVER_CODE", "COVER_DIR"}
@@ -150,7 +148,7 @@ def _localise(
     found.signal = _path(top, found)
     (folder / EXPECTED_FILE).write_text("".join(f"{line}\n" for line in outcome.golden))
     suffix = next((p.suffix for p in folder.glob(f"{DUMP}.*")), ".fst")
-    window = _window(found, MOST_CYCLES[suffix] * CLOCK_NS[top])
+    window = _window(found, WINDOW_MOST_NS[suffix])
     dump = None
     if waves:
         more = {
@@ -186,7 +184,7 @@ def explain(message: str) -> str:
     if not node or seed is None or wanted() is not None:
         return message
     message += f"\nLOCALISE: python scripts/localise.py {shlex.quote(node)} --seed {seed[1]}"
-    if os.environ.get("LOCALISE", "0") in ("", "0"):
+    if not switched_on("LOCALISE"):
         return message
     try:
         return f"{message}\n---\n{localise(node, int(seed[1])).text()}"
