@@ -28,16 +28,20 @@ $(VENV)/.ready: requirements.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-tools: setup  ## Icarus Verilog and espeak-ng too (apt-get when root)
-	@missing=; command -v iverilog >/dev/null || missing="iverilog"; \
+# Of these only Icarus is a must: espeak-ng speaks training data, the headers let Verilator write FST.
+tools: setup  ## Icarus Verilog too, and what is optional (apt-get when root)
+	@missing=; \
+	command -v iverilog >/dev/null || missing="iverilog"; \
 	command -v espeak-ng >/dev/null || missing="$$missing espeak-ng"; \
-	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	g++ -E -x c++ -include lz4.h -include zlib.h /dev/null >/dev/null 2>&1 || missing="$$missing liblz4-dev zlib1g-dev"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "installing" $$missing "with apt-get"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
-	elif [ "$${missing#iverilog}" != "$$missing" ]; then \
-	  echo "error: iverilog is missing; on Debian or Ubuntu: sudo apt-get install iverilog" >&2; exit 1; \
-	elif [ -n "$$missing" ]; then \
-	  echo "note: espeak-ng is missing, its test will be skipped; on Debian or Ubuntu: sudo apt-get install espeak-ng" >&2; \
+	elif command -v iverilog >/dev/null; then \
+	  echo "note: optional packages are missing; on Debian or Ubuntu: sudo apt-get install" $$missing >&2; \
+	else \
+	  echo "error: iverilog is missing; on Debian or Ubuntu: sudo apt-get install" $$missing >&2; exit 1; \
 	fi
 
 demo: setup  ## Spoken digits through the RTL, checked, with a picture (FSDD=folder: real recordings)
