@@ -11,6 +11,7 @@ import importlib.util
 import io
 import itertools
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from golden.stimulus import random_inputs, random_model
 from tb.env.build import REPO, SIMULATORS
 from tb.env.timeline.account import by_cause, counters, summarise
 from tb.env.timeline.causes import ALL
-from tb.env.timeline.chrome import CLOCK_MHZ, chrome_trace
+from tb.env.timeline.chrome import CLOCK_MHZ, PROCESS, chrome_trace, plain
 from tb.env.timeline.reader import Timeline, TimelineError, read_timeline
 
 # Two steps of a layer, made up: 4 columns of 3 beats, rests of each kind, counters frozen at 95.
@@ -215,8 +216,8 @@ def test_the_trace_is_of_the_documented_format(story: Timeline) -> None:
         if event["name"] == "thread_name"
     }
     assert [*names.values()] == [
-        *("steps", "x", "encoder", "biases", "layer 0 Δx", "layer 0 Δh", "port", "gates"),
-        *("gates held by h", "h"),
+        *("steps", "x", "encoder", "biases", "layer 0 delta x", "layer 0 delta h"),
+        *("port", "gates", "gates held by h", "h"),
     ]
     slices = [event for event in trace["traceEvents"] if event["ph"] == "X"]
     for thread in names:
@@ -225,8 +226,33 @@ def test_the_trace_is_of_the_documented_format(story: Timeline) -> None:
     port = [event for event in slices if names[event["tid"]] == "port"]
     assert sum(event["args"]["cycles"] for event in port) == story.end
     assert all(e["ts"] == round(e["args"]["cycle"] / CLOCK_MHZ, 3) for e in slices)
-    (stream,) = [event for event in slices if names[event["tid"]] == "layer 0 Δh"]
+    (stream,) = [event for event in slices if names[event["tid"]] == "layer 0 delta h"]
     assert stream["args"] == {"cycle": 66, "cycles": 8, "beats": 6, "rests": 2, "columns": 2}
+
+
+def strings(part: object) -> Iterator[str]:
+    """All names, keys and texts of a trace."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            yield from (key, *strings(value))
+    elif isinstance(part, list):
+        for value in part:
+            yield from strings(value)
+    elif isinstance(part, str):
+        yield part
+
+
+def test_names_are_shown_as_they_are_written(story: Timeline) -> None:
+    """Could break: a Δ, which json writes as an escape that Perfetto does not take back; a track
+    that Perfetto calls the main thread since its number is the process's.
+    """
+    trace = chrome_trace(story)
+    written = {*strings(trace)}
+    assert {"beats of delta x", "beats of delta h, layer 0", "delta x of layer 0"} <= written
+    assert all(text.isascii() for text in written)
+    assert all(plain(text).isascii() for cause in ALL for text in (cause.name, cause.why))
+    threads = {event["tid"] for event in trace["traceEvents"] if event["name"] == "thread_name"}
+    assert len(threads) == 10 and PROCESS not in threads
 
 
 def nested(trace: dict) -> bool:

@@ -15,6 +15,7 @@ from vcd import VCDWriter
 from scripts import waves as command
 from tb.env.build import REPO
 from tb.env.wave_query import Wave, WaveError
+from tb.env.waves import outputs
 from tb.env.waves.catalog import Row, catalog
 from tb.env.waves.enums import enum_types
 from tb.env.waves.formats import Format
@@ -292,8 +293,47 @@ def test_surfer_layout(dump: Path) -> None:
     assert lines[at + 1 : at + 4] == [
         "item_set_format Signed", "item_set_format Q2.8_10", "item_set_color Red"]  # fmt: skip
     table = (dump.parent / ".surfer" / "mnemonic" / "Q2.8_10.txt").read_text().splitlines()
-    assert table[:2] == ["Name: Q2.8_10", "Bits: 10"] and "1111100000 -0.125" in table
+    assert table[:2] == ["Name: Q2.8_10", "Bits: 10"] and "0x3e0 -0.125" in table
     assert f"marker_set divergence {WRONG_NS}" in lines and f"cursor_set {WRONG_NS}" in lines
+
+
+SURFER = {  # what Surfer takes behind each command that is written
+    "divider_add": r"\w+",  # a second word is an error, and the divider is not made
+    "variable_add": r"[\w.\[\]]+",
+    "item_focus": r"[a-p]+_[\w.\[\]]+",
+    "item_set_format": r"Binary|Hexadecimal|Unsigned|Signed|[\w.]+_\d+",
+    "item_set_color": r"Red|Yellow",
+    "item_unfocus": r"",
+    "marker_set": r"[\w']+ \d+",
+    "zoom_fit": r"",
+    "cursor_set": r"\d+",
+    "zoom_in": r"",
+    "goto_cursor": r"",
+}
+MNEMONIC = r"0x[0-9a-f]+ [^\s/#\"\[\]]+"  # bare digits are binary in one Surfer, decimal in another
+
+
+def test_surfer_takes_every_line(dump: Path, monkeypatch) -> None:
+    """Could break: a line that Surfer drops, and so every place behind it is another's."""
+    monkeypatch.setattr(outputs, "LAYOUT_BEFORE", 2)  # so that there is something to zoom into
+    write_divergence(dump.parent)
+    out = dump.parent / "view.sucl"
+    open_scene(dump).surfer(out)
+    used = set()
+    for line in out.read_text().splitlines():
+        name, _, rest = line.partition(" ")
+        assert name in SURFER and re.fullmatch(SURFER[name], rest), line
+        assert not set("#;") & set(line), line  # the rest is a comment; the next command
+        used.add(name)
+    assert used == set(SURFER)
+    tables = list((dump.parent / ".surfer" / "mnemonic").iterdir())
+    assert {table.name for table in tables} >= {"Q2.8_10.txt", "seq_state_e_3.txt"}
+    for table in tables:
+        name, bits, *values = table.read_text().splitlines()
+        assert name == f"Name: {table.stem}" and bits == f"Bits: {table.stem.rpartition('_')[2]}"
+        for value in values:
+            assert re.fullmatch(MNEMONIC, value), value
+            assert int(value.split()[0], 16) < 1 << int(bits.split()[1]), value
 
 
 def test_the_command_writes_what_it_is_asked_for(dump: Path, capsys) -> None:

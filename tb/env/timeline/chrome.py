@@ -2,6 +2,8 @@
 
 One process, a thread for each track. Times are microseconds at ``CLOCK_MHZ``, and every slice says
 its cycles too.
+
+Names are ASCII: Perfetto's trace processor (v52) shows the escapes of JSON as they are written.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from tb.env.timeline.reader import Step, Timeline
 
 CLOCK_MHZ = 125.0  # of run_top, and of Gao et al. 2020
 PROCESS = 1
-KINDS = {"x": "Δx", "h": "Δh"}
+FIRST_THREAD = PROCESS + 1  # Perfetto calls the thread of the process's number the main thread
+LETTERS = str.maketrans({"Δ": "delta ", "Θ": "theta "})
+KINDS = {"x": "delta x", "h": "delta h"}
 # Names of colours that chrome://tracing knows; ui.perfetto.dev has colours of its own.
 COLOURS = {"x": "good", "h": "good", "b": "grey", "m": "terrible", "g": "bad", "o": "bad"}
 
@@ -54,7 +58,7 @@ def chrome_trace(timeline: Timeline, steps: Sequence[Step] | None = None) -> dic
         ]),
     ]  # fmt: skip
     events: list[Event] = [_name("process_name", 0, "EdgeDRNN")]
-    for thread, (name, of_track) in enumerate(tracks, 1):
+    for thread, (name, of_track) in enumerate(tracks, FIRST_THREAD):
         events.append(_name("thread_name", thread, name))
         order = {"name": "thread_sort_index", "ph": "M", "pid": PROCESS, "tid": thread}
         events.append({**order, "args": {"sort_index": thread}})
@@ -81,8 +85,9 @@ def _us(cycle: int) -> float:
 def _slice(name: str, start: int, end: int, **args: Any) -> Event:
     """Cycles start to before end."""
     start, end = int(start), int(end)
+    args = {plain(key): plain(v) if isinstance(v, str) else v for key, v in args.items()}
     return {
-        "name": name,
+        "name": plain(name),
         "ph": "X",
         "pid": PROCESS,
         "ts": _us(start),
@@ -93,6 +98,11 @@ def _slice(name: str, start: int, end: int, **args: Any) -> Event:
 
 def _name(kind: str, thread: int, name: str) -> Event:
     return {"name": kind, "ph": "M", "pid": PROCESS, "tid": thread, "args": {"name": name}}
+
+
+def plain(text: str) -> str:
+    """A text in ASCII."""
+    return text.translate(LETTERS)
 
 
 def _within(spans: Iterable, start: int, end: int) -> list:

@@ -5,6 +5,11 @@ Ours say nothing, so names of enums and fixed-point numbers both come from mnemo
 for each value that occurs in this dump. They are written to ``.surfer/mnemonic``, Surfer's folder
 for things of a project; where a Surfer reads only ``~/.config/surfer/mnemonic``, copy them there. A
 Surfer without mnemonics shows the signals as integers, in units of the last place.
+
+Surfer reports a line that it does not take in its log alone and goes on, and then every place
+behind it is another's. Layouts were opened in a web build of Surfer (June 2026, near 0.7.0), which
+takes every line. It has no mnemonics: their files were held against the source of three states of
+their reader.
 """
 
 from __future__ import annotations
@@ -41,7 +46,7 @@ def write_surfer(
     dress: list[str] = []
     item = 0
     for group in [*first, *groups]:
-        out.write(f"divider_add {group.name}\n")
+        out.write(f"divider_add {_word(group.name)}\n")
         item += 1
         for row in group.rows:
             full = wave.top + row.path
@@ -59,7 +64,7 @@ def write_surfer(
     out.write("item_unfocus\n")
     used: set[str] = set()
     for marker in view.markers[:MARKERS]:
-        name = marker.name.replace(" ", "_")
+        name = _word(marker.name)
         while name in used:
             name += "'"
         used.add(name)
@@ -68,6 +73,11 @@ def write_surfer(
     doublings = max(0, round(math.log2(max(1.0, wave.end / max(1, times[1] - times[0])))))
     out.write(f"zoom_fit\ncursor_set {int(wave.edges[view.centre] / unit)}\n")
     out.write("zoom_in\ngoto_cursor\n" * doublings)
+
+
+def _word(name: str) -> str:
+    """A name as one word: a divider whose name has two is not made at all."""
+    return name.replace(" ", "_")
 
 
 def _letters(item: int) -> str:
@@ -88,10 +98,10 @@ class _Mnemonics:
         return f"{name}_{width}"
 
     def write(self) -> None:
-        """Write the files. Values in binary: digits of another base could be taken for it."""
+        """Write the files. Values in hex: Surfers take bare digits for binary, or for decimal."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for (name, width), texts in self.tables.items():
-            lines = [f"{value:0{width}b} {text}" for value, text in sorted(texts.items())]
+            lines = [f"{value:#x} {text}" for value, text in sorted(texts.items())]
             head = f"Name: {name}_{width}\nBits: {width}\n"
             (self.folder / f"{name}_{width}.txt").write_text(head + "\n".join(lines) + "\n")
 
