@@ -9,12 +9,13 @@ module perf_counters #(
   input  logic [Counters-1:0]    event_i,
   output logic [Counters*64-1:0] count_o
 );
+  logic [Counters*64-1:0] count_q;
+  assign count_o = count_q;
+
   for (genvar i = 0; i < Counters; i++) begin : gen_counter
-    logic [63:0] count_q;
     always_ff @(posedge clk_i) begin
-      if (!rst_ni || clear_i)           count_q <= '0;
-      else if (event_i[i] && !freeze_i) count_q <= count_q + 1'b1;
+      if (!rst_ni || clear_i)           count_q[i*64 +: 64] <= '0;
+      else if (event_i[i] && !freeze_i) count_q[i*64 +: 64] <= count_q[i*64 +: 64] + 1'b1;
     end
-    assign count_o[i*64 +: 64] = count_q;
   end
 endmodule

@@ -172,7 +172,7 @@ async def size_limits(dut: Any) -> None:
         ("every_kind_of_input", "w64 tiny i64 w64+strangers"),
         ("dense_at_zero_silent_at_most", "w32 w64 w256 i64 i256 w64+strangers"),
         ("long_sequence", "w64 w128 i128 w64+strangers"),
-        ("size_limits", "w256 w64 tiny i64 w64+strangers"),
+        ("size_limits", "w256 w64 w32 tiny i64 w64+strangers"),
     ),
 )
 def test_networks(test: str, config: str) -> None:

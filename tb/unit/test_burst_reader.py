@@ -397,6 +397,32 @@ async def timeout(dut: Any) -> None:
 
 
 @cocotb.test()
+async def timeout_of_any_length(dut: Any) -> None:
+    """Could break: a count of silent cycles narrower than the register that holds the limit, which
+    would never reach the long limits that people set. The count is put just below each power of
+    two while an address is held, and must raise one fault in the cycle of that limit.
+    """
+    Clock(dut.clk_i, 10, "ns").start()
+    bench = Bench(dut, "long")
+    await bench.start()
+    bench.requests.append((0x1000, 3))
+    bench.ar_pause = always()
+    while bench.offered is None:
+        await bench.cycle()
+    for bit in range(2, 32):
+        dut.timeout_i.value = 1 << bit
+        dut.silent_q.value = (1 << bit) - 1
+        begin = bench.cycles
+        for _ in range(6):
+            await bench.cycle()
+        assert bench.events["timeout"] == [begin + 2], f"limit 2^{bit}"
+        bench.events["timeout"].clear()
+    bench.ar_pause = never()
+    await bench.settle()
+    assert len(bench.beats) == 3
+
+
+@cocotb.test()
 async def cycle_of_an_error(dut: Any) -> None:
     """Could break: an error that is told late, twice, before its beat is taken, or for EXOKAY. One
     beat of eight answers SLVERR, DECERR or EXOKAY, the sink stalls so that the beat has to wait; a

@@ -24,7 +24,7 @@ BANKS = 4
 COLUMN, BIAS, END = 0, 1, 2
 SIZE_BITS = 11
 ALL_PASSED = (1 << SIZE_BITS) - 1
-TESTS = ("random_work", "a_beat_every_cycle")
+TESTS = ("random_work", "a_beat_every_cycle", "gates_behind_the_last_beat")
 # What random work must have met, and how often.
 WANTED = {"held": 20, "early": 10, "denied": 5, "yields": 1, "gates": 24}
 ROUNDS, MOST_ROUNDS = 3, 20
@@ -124,14 +124,22 @@ class Array:
     def idle(self) -> bool:
         return not self.queue and self.gate_layer is None
 
-    async def cycle(self, beat_rate: float = 1.0, read_rate: float = 1.0) -> None:
-        """One clock cycle: drive, look, compare."""
+    async def cycle(
+        self, beat_rate: float = 1.0, read_rate: float = 1.0, absent: int | None = None
+    ) -> None:
+        """One clock cycle: drive, look, compare. `absent`: the type at the head of an empty queue,
+        random by default.
+        """
         dut, rng, queue = self.dut, self.rng, self.queue
         head = queue[0] if queue else None
         data = head is not None and head.type != END
         self.offered = data and (self.offered or rng.random() < beat_rate)
         dut.work_valid_i.value = int(head is not None)
-        if head is not None:
+        if head is None:  # what an entry that is not there would say is nobody's concern
+            dut.work_type_i.value = int(rng.integers(3)) if absent is None else absent
+            for name, values in (("layer", LAYERS), ("kind", 2), ("last", 2)):
+                getattr(dut, f"work_{name}_i").value = int(rng.integers(values))
+        else:
             for name in ("type", "layer", "kind", "last"):
                 getattr(dut, f"work_{name}_i").value = getattr(head, name)
             dut.work_last_group_i.value = self.network.groups[head.layer] - 1
@@ -355,3 +363,27 @@ async def a_beat_every_cycle(dut: Any) -> None:
     assert array.counts["fired"] == beats
     assert cycles == beats + ends + array.counts["held"]
     assert array.counts["gates"] == 12 and not network.closed
+
+
+@cocotb.test()
+async def gates_behind_the_last_beat(dut: Any) -> None:
+    """Could break: a read of the gates that is denied, or granted, for what an empty queue happens
+    to show. The gates of a layer wait until a column of another has gone, and read in the cycle
+    after its last beat, whatever type stands where nothing is.
+    """
+    rng = rng_for("behind")
+    pes = len(dut.beat_data_i) // 8
+    await setup(dut)
+    network = Network(rng, pes, (-(-8 // pes),) * LAYERS)
+    array = Array(dut, network)
+    array.queue += [network.bias(0), network.bias(1)]
+    for absent in (COLUMN, BIAS, END):
+        array.queue += [network.column(0), network.end(0, 1), network.column(1)]
+        while array.queue:
+            await array.cycle(read_rate=0.0)
+        group = array.group
+        await array.cycle(absent=absent)
+        assert array.group == group + 1
+        while not array.idle or array.owed:
+            await array.cycle()
+    assert array.counts["gates"] == 3 and not network.closed
