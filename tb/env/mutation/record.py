@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,14 @@ from tb.env import build as env
 _found: list[dict[str, Any]] = []
 
 
-def _build(sim: str, top: str, parameters: Any = None, **options: Any) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Wanted(env.Build):
+    """A build that was asked for and never made: to tests it looks like any other."""
+
+    plan: dict[str, Any] = field(default_factory=dict)
+
+
+def _build(sim: str, top: str, parameters: Any = None, **options: Any) -> _Wanted:
     sources = [str(s) for s in options.pop("sources", ())]
     filelist = options.pop("filelist", env.RTL_FILELIST)
     if filelist is not None:
@@ -28,12 +36,14 @@ def _build(sim: str, top: str, parameters: Any = None, **options: Any) -> dict[s
         sources = [*map(str, listed), *(s for s in sources if Path(s) not in listed)]
         options["include_dirs"] = [*options.get("include_dirs", ()), *folders]
     options["include_dirs"] = [str(d) for d in options.get("include_dirs", ())]
-    return {"sim": sim, "top": top, "parameters": dict(parameters or {}), "sources": sources,
+    parameters = dict(parameters or {})
+    plan = {"sim": sim, "top": top, "parameters": parameters, "sources": sources,
             "options": options}  # fmt: skip
+    return _Wanted(sim, top, Path(), Path(), parameters, plan=plan)
 
 
 def _run(
-    built: dict[str, Any],
+    built: _Wanted,
     test_module: str,
     test_filter: str | None = None,
     *,
@@ -44,7 +54,7 @@ def _run(
     _found.append(
         {
             "node": os.environ["PYTEST_CURRENT_TEST"].rsplit(" ", 1)[0],
-            "build": built,
+            "build": built.plan,
             "module": test_module,
             "filter": test_filter,
             "plusargs": list(plusargs),
