@@ -158,8 +158,8 @@ def test_every_file_has_its_share() -> None:
 
 
 def test_what_kills_our_mutants_can_be_written_down() -> None:
-    """Could break: a test of tb/mutants.toml that is gone, renamed, on Icarus, or that wants more of
-    a build than a mutation run gives before anything is built.
+    """Could break: a test of tb/mutants.toml that is gone, renamed, runs on Icarus, or asks more of
+    a build than it is given where nothing is built.
     """
     plan = tomllib.loads((REPO / "tb" / "mutants.toml").read_text(encoding="utf-8"))
     nodes = sorted({node for some in [plan["system"], *plan["tests"].values()] for node in some})
