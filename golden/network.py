@@ -42,6 +42,7 @@ class SequenceNet(nn.Module):
         self.recurrent = recurrent
         self.dropout = nn.Dropout(dropout)
         self.readout = nn.Linear(hidden_size, len(self.labels))
+        self.shares = None  # a `golden.shares.Shares` of `recurrent` to run in its place
         # A regression is trained on targets of mean 0 and deviation 1.
         self.register_buffer("target_mean", torch.zeros(len(labels)))
         self.register_buffer("target_std", torch.ones(len(labels)))
@@ -57,7 +58,7 @@ class SequenceNet(nn.Module):
 
         (B, outputs) if pooled, else (T, B, outputs).
         """
-        h, _ = self.recurrent(x)
+        h, _ = (self.recurrent if self.shares is None else self.shares)(x)
         if self.pooling == "last":
             h = h[lengths - 1, torch.arange(len(lengths), device=h.device)]
         elif self.pooling == "mean":

@@ -6,6 +6,7 @@ h if asked for. The test split is read once, at the end, by the integer model th
 """
 
 import argparse
+import contextlib
 import copy
 import json
 import math
@@ -30,6 +31,7 @@ from golden.model_file import load_model, save_model
 from golden.network import SequenceNet, batches, orthogonal_gru
 from golden.pools import pools_of
 from golden.readout import METRICS, POOLINGS, Score, decode
+from golden.shares import Shares
 from golden.training_files import (
     TrainingLog,
     load_checkpoint,
@@ -112,7 +114,8 @@ def parser():
         add(f"--rate-{stage}", type=float, default=rate, help="peak learning rate of that stage")
     add("--patience", type=int, default=0, metavar="N", help="end a stage after N epochs without "
         "a better validation (default: 0, never); the best epoch is kept")  # fmt: skip
-    add("--threads", type=int, default=1, help="of torch; part of what a seed repeats")
+    add("--threads", type=int, default=1, metavar="N", help="share each batch of the float stage "
+        "among N threads; part of what a seed repeats (default: 1)")  # fmt: skip
     add("--device", default="auto", help="torch device; auto takes a GPU if there is one")
     return made
 
@@ -140,6 +143,8 @@ def parse_arguments(arguments=None):
             option = "--" + name.replace("_", "-")
             made.error(f"{option}: found {values}, expected 1 or {layers} of 0...{fixed.THETA_MAX}")
         setattr(args, name, values * layers if len(values) == 1 else values)
+    if args.threads < 1:
+        made.error(f"--threads: found {args.threads}, expected 1 or more")
     if not args.out.parent.is_dir():
         made.error(f"--out: found no folder {args.out.parent}, expected one to write to")
     if args.synthetic and not synthesis.available():
@@ -153,7 +158,7 @@ class Training:
     def __init__(self, args):
         self.args = args
         torch.manual_seed(args.seed)
-        torch.set_num_threads(args.threads)
+        torch.set_num_threads(1)  # more are slower: the products of one step are small
         self.device = _device(args.device)
         self.dataset = datasets.load_as_typed(args.set, args.data, args.target)
         self.task = self.dataset.task
@@ -257,9 +262,10 @@ class Training:
                     break
                 settled = self._set_thresholds(stage, epoch)
                 last = average if epoch >= epochs - self.args.average else None
-                loss, moves = self._epoch(
-                    stage, epoch / epochs, 1 / epochs, optimizer, last, teacher
-                )
+                with self._shares(stage):
+                    loss, moves = self._epoch(
+                        stage, epoch / epochs, 1 / epochs, optimizer, last, teacher
+                    )
                 wrong = validate(net, self.validation, self.device)
                 log.row(stage, epoch + 1, loss, wrong, moves)
                 bar.set_postfix(loss=f"{loss:.4f}", validation=f"{wrong:.2f}")
@@ -289,6 +295,18 @@ class Training:
             net.load_state_dict(average.module.state_dict())
         elif best_state is not None:
             net.load_state_dict(best_state)
+
+    @contextlib.contextmanager
+    def _shares(self, stage):
+        """The threads of an epoch, if more than one was asked for and they bring anything."""
+        if self.args.threads == 1 or stage != "float":
+            yield
+            return
+        with Shares(self.net.recurrent, self.args.threads) as self.net.shares:
+            try:
+                yield
+            finally:
+                self.net.shares = None
 
     def _set_thresholds(self, stage, epoch):
         """Thresholds of an epoch; whether they are those of the stage already."""
