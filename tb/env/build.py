@@ -62,7 +62,7 @@ VERILATED_MK_FIXES = (
 )
 
 # A window is at most so long: 50 MB of a 64-bit core at 125 MHz. docs/waveforms.md has figures.
-WINDOW_MOST_NS = {".fst": 1_000_000, ".vcd": 40_000}
+WINDOW_MOST_NS = {".fst": 700_000, ".vcd": 40_000}
 CUT = "WAVES: cut"  # what a simulator says that stops there
 
 LOG_TAIL_LINES = 40
