@@ -14,6 +14,7 @@ from cocotb.triggers import RisingEdge
 
 from golden.integer import StepTrace
 from tb.env.axil import OKAY, Access
+from tb.env.build import switched_on
 from tb.env.coverage import bins
 from tb.env.coverage.groups import Hits
 from tb.env.coverage.network import Context, NetworkSampler, state_of
@@ -32,7 +33,7 @@ DEFAULT_UNITS = 1024
 
 def wanted() -> bool:
     """Whether the run was asked for functional coverage: COVERAGE=1, as `tb.env.build` hands on."""
-    return os.environ.get("FUNCTIONAL_COVERAGE", "0") not in ("", "0")
+    return switched_on("FUNCTIONAL_COVERAGE")
 
 
 def folder() -> Path | None:
