@@ -106,8 +106,8 @@ bench-sim: setup  ## Simulated clock cycles per second: bare C++ loop, our cocot
 	@mkdir -p reports
 	$(PY) scripts/bench_sim.py --json reports/bench_sim.json
 
-train: setup  ## Train a committed model again (RECIPE=har-2l128h DATA=folder THREADS=1; the digits need espeak-ng)
-	$(PY) -m golden.train --recipe $(RECIPE) --data $(DATA) $(if $(THREADS),--threads $(THREADS)) --out golden/models/$(RECIPE).npz
+train: setup  ## Train a committed model again (RECIPE=har-2l128h DATA=folder WORKERS=2; the digits need espeak-ng)
+	$(PY) -m golden.train --recipe $(RECIPE) --data $(DATA) $(if $(WORKERS),--workers $(WORKERS)) --out golden/models/$(RECIPE).npz
 
 results: setup  ## Measure the trained models from the recordings to the RTL: docs/results.md (FSDD= HAR= SKAB= folders)
 	$(PY) scripts/results.py $(if $(FSDD),--fsdd $(FSDD)) $(if $(HAR),--har $(HAR)) $(if $(SKAB),--skab $(SKAB))

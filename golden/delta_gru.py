@@ -17,6 +17,7 @@ from torch import nn
 
 from golden import fixed
 
+_STEPS_AT_ONCE = 8  # of a backward pass: some 100 KB a value
 _X_ONE = float(1 << fixed.X_FRAC)
 _X_LOW, _X_HIGH = fixed.X_MIN / _X_ONE, fixed.X_MAX / _X_ONE
 
@@ -53,20 +54,20 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, from_x, weight, bias_nh, net, theta):
-        """h (T, B, H) from `from_x` (T, B, 3H), W_hh (3H, H), the bias of M_nh (H,)."""
+        """h (T, B, H) from `from_x` (T, B, 3H: n, r, z), W_hh (3H, H), the bias of M_nh (H,)."""
         hidden = weight.shape[1]
         hold = theta > 0 or net.quantised
         fired = net.firing(theta, from_x.dtype)
         to_x, to_gate, to_product = net.roundings(from_x.dtype)
-        gates = torch.empty_like(from_x)  # r, z, n
+        gates = torch.empty_like(from_x)  # n, r, z
         m_nh = from_x.new_empty(*from_x.shape[:2], hidden)
         h = from_x.new_zeros(len(from_x) + 1, *m_nh.shape[1:])  # h[t]: the state before step t
         held = torch.empty_like(m_nh) if hold else h[:-1]
         reference, weight_t = h[0], weight.T
         # Views of all steps at once: a view costs as much as a small product.
-        for x_rz, x_n, g_rz, g_r, g_z, g_n, m, h_t, h_next, held_t in zip(
-            *(part.unbind() for part in from_x.split((2 * hidden, hidden), dim=2)),
-            gates[:, :, : 2 * hidden].unbind(),
+        for x_n, x_rz, g_rz, g_n, g_r, g_z, m, h_t, h_next, held_t in zip(
+            *(part.unbind() for part in from_x.split((hidden, 2 * hidden), dim=2)),
+            gates[:, :, hidden:].unbind(),
             *(part.unbind() for part in gates.split(hidden, dim=2)),
             m_nh.unbind(),
             h[:-1].unbind(),
@@ -90,32 +91,38 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_h):
         weight, gates, m_nh, h, held = ctx.saved_tensors
-        hidden = m_nh.shape[2]
-        r, z, n = gates.split(hidden, dim=2)
-        # What does not depend on later steps, for all steps at once.
-        keep_n = (1 - z) * (1 - n * n)
-        keep_z = (h[:-1] - n) * z * (1 - z)
-        keep_r = m_nh * r * (1 - r)
-        grad_from_h = torch.empty_like(gates)
-        grad_n = torch.empty_like(m_nh)  # that of the argument of tanh
+        steps, batch, hidden = m_nh.shape
+        # Gradients of the arguments of tanh and sigmoid, and of M_nh: n, r, z, nh. So those from
+        # x (n, r, z) and from h (r, z, nh) are views of the same memory.
+        grads = grad_h.new_empty(steps, batch, 4 * hidden)
+        grad_x, grad_from_h = grads[:, :, : 3 * hidden], grads[:, :, hidden:]
         carried = torch.zeros_like(grad_h[0])
-        steps = zip(
-            grad_h.unbind(),
-            grad_from_h.unbind(),
-            *(part.unbind() for part in grad_from_h.split(hidden, dim=2)),
-            *(part.unbind() for part in (grad_n, keep_n, keep_z, keep_r, r, z)),
-            strict=True,
-        )
-        for g_h, g_all, g_r, g_z, g_nh, g_n, k_n, k_z, k_r, r_t, z_t in reversed(list(steps)):
-            grad = carried.add_(g_h)
-            torch.mul(grad, k_n, out=g_n)
-            torch.mul(grad, k_z, out=g_z)
-            torch.mul(g_n, k_r, out=g_r)
-            torch.mul(g_n, r_t, out=g_nh)
-            carried = torch.addcmul(g_all @ weight, grad, z_t)
+        # What does not depend on later steps, for as many steps at once as a cache holds.
+        kept = grad_h.new_empty(4, _STEPS_AT_ONCE, batch, hidden)
+        for start in reversed(range(0, steps, _STEPS_AT_ONCE)):
+            part = slice(start, min(start + _STEPS_AT_ONCE, steps))
+            n, r, z = gates[part].split(hidden, dim=2)
+            keep_n, keep_r, keep_z, left = kept[:, : len(n)].unbind()
+            torch.sub(1, z, out=left)
+            torch.addcmul(left, left * n, n, value=-1, out=keep_n)  # (1 - z)(1 - n^2)
+            torch.sub(h[part], n, out=keep_z).mul_(z).mul_(left)  # (h - n) z (1 - z)
+            torch.sub(1, r, out=keep_r).mul_(r).mul_(m_nh[part])
+            views = zip(
+                grad_h[part].unbind(),
+                grad_from_h[part].unbind(),
+                *(gate.unbind() for gate in grads[part].split(hidden, dim=2)),
+                *(values.unbind() for values in (keep_n, keep_r, keep_z, r, z)),
+                strict=True,
+            )
+            for g_h, g_all, g_n, g_r, g_z, g_nh, k_n, k_r, k_z, r_t, z_t in reversed(list(views)):
+                grad = carried.add_(g_h)
+                torch.mul(grad, k_n, out=g_n)
+                torch.mul(grad, k_z, out=g_z)
+                torch.mul(g_n, k_r, out=g_r)
+                torch.mul(g_n, r_t, out=g_nh)
+                carried = torch.addcmul(g_all @ weight, grad, z_t)
         grad_weight = grad_from_h.flatten(0, 1).T @ held.flatten(0, 1)
-        grad_bias = grad_from_h[:, :, 2 * hidden :].sum(dim=(0, 1))
-        grad_x = torch.cat([grad_from_h[:, :, : 2 * hidden], grad_n], dim=2)
+        grad_bias = grads[:, :, 3 * hidden :].sum(dim=(0, 1))
         return grad_x, grad_weight, grad_bias, None, None
 
 
@@ -193,6 +200,10 @@ class DeltaGRU(nn.Module):
                 (self.bias, (4, hidden)),
             ):
                 group.append(nn.Parameter(torch.empty(shape).uniform_(-bound, bound)))
+
+    def __getstate__(self):
+        # A copy of a network is none of its last pass.
+        return {**self.__dict__, "moves": []}
 
     def set_theta(self, theta_x, theta_h):
         """Set the thresholds (float units, one or one per layer). ValueError if negative."""
@@ -276,7 +287,9 @@ class DeltaGRU(nn.Module):
             weight_hh = _round_to(weight_hh, fixed.W_FRAC, fixed.W_BITS)
             bias = _round_to(bias, fixed.ACC_FRAC, fixed.ACC_BITS)
         held = self._held_sequence(x, self.theta_x[i])
-        from_x = held @ weight_ih.T + bias[:3].reshape(-1)
+        # Rows in the order n, r, z: see `_Recurrence`.
+        hidden = self.hidden_sizes[i]
+        from_x = nn.functional.linear(held, weight_ih.roll(hidden, 0), bias[:3].roll(1, 0).ravel())
         h = _Recurrence.apply(from_x, weight_hh, bias[3], self, self.theta_h[i])
         if self.track_moves:
             self.moves.append(_mean_move(h))

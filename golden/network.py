@@ -47,6 +47,11 @@ class SequenceNet(nn.Module):
         self.register_buffer("target_mean", torch.zeros(len(labels)))
         self.register_buffer("target_std", torch.ones(len(labels)))
 
+    @property
+    def stack(self):
+        """What runs sequences: `recurrent`, or its shares."""
+        return self.recurrent if self.shares is None else self.shares
+
     def scale_targets(self, targets):
         """Fit the scale of a regression to `targets`, arrays (T, targets)."""
         rows = np.concatenate(targets)
@@ -58,7 +63,7 @@ class SequenceNet(nn.Module):
 
         (B, outputs) if pooled, else (T, B, outputs).
         """
-        h, _ = (self.recurrent if self.shares is None else self.shares)(x)
+        h, _ = self.stack(x)
         if self.pooling == "last":
             h = h[lengths - 1, torch.arange(len(lengths), device=h.device)]
         elif self.pooling == "mean":

@@ -13,6 +13,7 @@ import math
 import sys
 import time
 import tomllib
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -114,8 +115,8 @@ def parser():
         add(f"--rate-{stage}", type=float, default=rate, help="peak learning rate of that stage")
     add("--patience", type=int, default=0, metavar="N", help="end a stage after N epochs without "
         "a better validation (default: 0, never); the best epoch is kept")  # fmt: skip
-    add("--threads", type=int, default=1, metavar="N", help="share each batch of the float stage "
-        "among N threads; part of what a seed repeats (default: 1)")  # fmt: skip
+    add("--workers", type=int, default=1, metavar="N", help="share each batch among N processes; "
+        "part of what a seed repeats (default: 1)")  # fmt: skip
     add("--device", default="auto", help="torch device; auto takes a GPU if there is one")
     return made
 
@@ -143,8 +144,8 @@ def parse_arguments(arguments=None):
             option = "--" + name.replace("_", "-")
             made.error(f"{option}: found {values}, expected 1 or {layers} of 0...{fixed.THETA_MAX}")
         setattr(args, name, values * layers if len(values) == 1 else values)
-    if args.threads < 1:
-        made.error(f"--threads: found {args.threads}, expected 1 or more")
+    if args.workers < 1:
+        made.error(f"--workers: found {args.workers}, expected 1 or more")
     if not args.out.parent.is_dir():
         made.error(f"--out: found no folder {args.out.parent}, expected one to write to")
     if args.synthetic and not synthesis.available():
@@ -256,16 +257,16 @@ class Training:
             )
             if average:
                 average.load_state_dict(saved["average"])
-        with tqdm(range(done, epochs), desc=stage, unit="epoch", mininterval=1) as bar:
+        bar = tqdm(range(done, epochs), desc=stage, unit="epoch", mininterval=1)
+        with bar, self._shares():
             for epoch in bar:
                 if waited > patience > 0:
                     break
                 settled = self._set_thresholds(stage, epoch)
                 last = average if epoch >= epochs - self.args.average else None
-                with self._shares(stage):
-                    loss, moves = self._epoch(
-                        stage, epoch / epochs, 1 / epochs, optimizer, last, teacher
-                    )
+                loss, moves = self._epoch(
+                    stage, epoch / epochs, 1 / epochs, optimizer, last, teacher
+                )
                 wrong = validate(net, self.validation, self.device)
                 log.row(stage, epoch + 1, loss, wrong, moves)
                 bar.set_postfix(loss=f"{loss:.4f}", validation=f"{wrong:.2f}")
@@ -297,12 +298,12 @@ class Training:
             net.load_state_dict(best_state)
 
     @contextlib.contextmanager
-    def _shares(self, stage):
-        """The threads of an epoch, if more than one was asked for and they bring anything."""
-        if self.args.threads == 1 or stage != "float":
+    def _shares(self):
+        """The processes of a stage, if more than one was asked for and it runs on the processor."""
+        if self.args.workers == 1 or self.device.type != "cpu":
             yield
             return
-        with Shares(self.net.recurrent, self.args.threads) as self.net.shares:
+        with Shares(self.net.recurrent, self.args.workers) as self.net.shares:
             try:
                 yield
             finally:
@@ -346,7 +347,7 @@ class Training:
                     wanted = teacher(x, lengths)
                 loss = loss + self.args.distill * net.distance(logits, wanted, lengths)
             if delta:
-                move = sum(net.recurrent.moves)
+                move = sum(net.stack.moves)
                 moves.append(move.item())
                 if stage == "delta":
                     loss = loss + self.args.move_cost * move
@@ -445,7 +446,7 @@ def main(arguments=None):
         model, quantisation = training.model()
         save_model(args.out.with_suffix(".dense.npz"), training.dense.with_theta(0, 0))
         save_model(args.out, model)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, BrokenProcessPool) as error:
         print(f"golden.train: {error}", file=sys.stderr)
         return 2
     print(times(training.seconds))
