@@ -28,8 +28,9 @@ from tqdm import tqdm  # noqa: E402
 from scripts.command_line import FAILED, OK, Parser  # noqa: E402
 from scripts.fpga import revision, table, write_whole  # noqa: E402
 from tb.env.benchmark import CLOCK_MHZ, LONG_GAP, MODEL_LIMIT, Case, Row, measure_all  # noqa: E402
-from tb.env.build import BuildError, SimulationError  # noqa: E402
 from tb.env.compare import MismatchError  # noqa: E402
+from tb.env.run import SimulationError  # noqa: E402
+from tb.env.toolchain import BuildError  # noqa: E402
 
 PUBLISHED_US = 500  # 2L-768H, Gao et al. 2020 (JETCAS), mean of a step
 AUTHORS, BARS = "#b0b0b0", {"ideal": "#2a6f97", "ddr3l": "#e07a2f"}

@@ -32,8 +32,8 @@ from scripts.command_line import (
     check_output,
     whole_number,
 )
-from tb.env.build import BuildError, SimulationError
 from tb.env.compare import MismatchError
+from tb.env.run import SimulationError
 from tb.env.speed import (
     STOCK,
     UNITS,
@@ -49,6 +49,7 @@ from tb.env.speed import (
     text_table,
     workload,
 )
+from tb.env.toolchain import BuildError
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 

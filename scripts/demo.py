@@ -27,7 +27,6 @@ sys.path.insert(0, str(ROOT))
 from golden.datasets.fsdd import DatasetError, load_folder, of_split  # noqa: E402
 from golden.features import features_from_model  # noqa: E402
 from golden.model_file import ModelFileError, load_model  # noqa: E402
-from tb.env.build import BuildError, SimulationError  # noqa: E402
 from tb.env.compare import MismatchError  # noqa: E402
 from tb.env.digits import (  # noqa: E402
     Setting,
@@ -39,6 +38,8 @@ from tb.env.digits import (  # noqa: E402
     summarise,
     table,
 )
+from tb.env.run import SimulationError  # noqa: E402
+from tb.env.toolchain import BuildError  # noqa: E402
 
 FORECAST_THETAS = (16, 32, 64, 96, 128)  # Q8.8
 

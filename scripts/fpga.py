@@ -30,7 +30,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from scripts.command_line import FAILED, INTERRUPTED  # noqa: E402
-from tb.env.build import RTL_FILELIST, BuildError, read_filelist  # noqa: E402
+from tb.env.build import read_filelist  # noqa: E402
+from tb.env.paths import RTL_FILELIST  # noqa: E402
+from tb.env.toolchain import BuildError  # noqa: E402
 
 TOP = "edgedrnn"
 SOURCES = "sources"  # below the work folder

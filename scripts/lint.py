@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tb.env.build import verilator_env  # noqa: E402
+from tb.env.toolchain import verilator_env  # noqa: E402
 
 RTL = ROOT / "rtl"
 CONFIGURATIONS: tuple[dict[str, int], ...] = (

@@ -24,9 +24,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.command_line import BAD_INPUT, FAILED, OK, Parser, status_of
-from tb.env.build import REPO
 from tb.env.divergence import planted
 from tb.env.divergence.replay import LocaliseError, UnknownTestError, localise
+from tb.env.paths import REPO
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:

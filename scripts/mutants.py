@@ -168,8 +168,8 @@ def run(args, plan, mutants, planted, reasons, *, seed, jobs, possible) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status of the command."""
     args = parse_arguments(argv)
-    from tb.env.build import BuildError
     from tb.env.mutation.bench import BenchError
+    from tb.env.toolchain import BuildError
 
     return status_of("mutants.py", lambda: work(args), (RedError, BuildError), (
         ValueError, OSError, BenchError))  # fmt: skip

@@ -22,7 +22,7 @@ from scripts.command_line import (
     Parser,
     whole_number,
 )
-from tb.env.build import REPO, SIMULATORS
+from tb.env.paths import REPO, SIMULATORS
 from tb.env.regress.cuts import CutError
 from tb.env.regress.jobs import CollectError
 from tb.env.regress.run import Request, RunReport, regress

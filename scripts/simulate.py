@@ -29,11 +29,14 @@ from scripts.command_line import (
     thresholds,
     whole_number,
 )
-from tb.env.build import REPO, SIMULATORS, BuildError, SimulationError, switched_on
 from tb.env.compare import MismatchError
 from tb.env.divergence.replay import LocaliseError, localise_command
 from tb.env.dram import DramError, load_dram
+from tb.env.paths import REPO, SIMULATORS
+from tb.env.run import SimulationError
 from tb.env.simulation import Result, simulate
+from tb.env.switches import switched_on
+from tb.env.toolchain import BuildError
 from tb.env.trace import TraceError
 
 CLOCK_MHZ = 125

@@ -35,10 +35,11 @@ from scripts.command_line import (
     thresholds,
     whole_number,
 )
-from tb.env.build import SIMULATORS, BuildError, SimulationError
 from tb.env.compare import MismatchError
 from tb.env.dram import DramError, load_dram
 from tb.env.driver import Counters
+from tb.env.paths import SIMULATORS
+from tb.env.run import SimulationError
 from tb.env.simulation import simulate
 from tb.env.timeline.account import counters, summarise
 from tb.env.timeline.causes import ALL
@@ -46,6 +47,7 @@ from tb.env.timeline.chrome import chrome_trace
 from tb.env.timeline.plot import SUFFIXES, draw, neighbours
 from tb.env.timeline.reader import Step, Timeline, TimelineError, read_timeline
 from tb.env.timeline.table import cause_table, verdict
+from tb.env.toolchain import BuildError
 from tb.env.trace import TraceError
 
 ROOT = Path(__file__).resolve().parents[1]

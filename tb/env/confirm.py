@@ -12,10 +12,11 @@ from golden import timing
 from golden.batch import run_batch
 from golden.model_file import Model
 from golden.operating_point import pause
-from tb.env.build import BuildError, SimulationError
 from tb.env.compare import MismatchError
 from tb.env.dram import load_dram
+from tb.env.run import SimulationError
 from tb.env.simulation import simulate
+from tb.env.toolchain import BuildError
 
 PORT_BITS = 64
 RTL_FAILURES = (MismatchError, SimulationError, BuildError)  # what a run on the RTL can end in

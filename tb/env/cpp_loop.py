@@ -17,11 +17,14 @@ import numpy as np
 
 from golden.model_file import Model
 from tb.env import registers as regs
-from tb.env.build import SimulationError, build, log_tail, loop_top_sources, run_folder, supervise
+from tb.env.build import build, loop_top_sources
 from tb.env.dram import Dram, load_dram
 from tb.env.driver import OKAY, BuildParameters, EdgeDrnnDriver
+from tb.env.folders import log_tail, run_folder
 from tb.env.image import DramImage
+from tb.env.process import supervise
 from tb.env.registers import IrqEnable, Reg, Status
+from tb.env.run import SimulationError
 from tb.env.simulation import BenchLog, bench_parameters, hang_cycles, write_inputs
 
 SLOWEST = 100  # cycles a step may take, in beats of all weights together

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tb.env.build import REPO
+from tb.env.paths import REPO
 
 PLAN_FILE = REPO / "tb" / "plan.toml"
 TEST_FOLDERS = ("golden/tests", "tb/unit", "tb/system")

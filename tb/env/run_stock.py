@@ -35,23 +35,17 @@ from cocotbext.axi import (
 )
 
 from golden.model_file import Model
-from tb.env.build import (
-    REPO,
-    RTL_FILELIST,
-    VERILATED_MK_FIXES,
-    BuildError,
-    SimulationError,
-    log_tail,
-    read_filelist,
-    run_folder,
-    supervise,
-    verilator_env,
-)
+from tb.env.build import read_filelist
 from tb.env.driver import EdgeDrnnDriver
+from tb.env.folders import log_tail, run_folder
 from tb.env.image import DramImage
+from tb.env.paths import REPO, RTL_FILELIST
+from tb.env.process import supervise
+from tb.env.run import SimulationError
 from tb.env.simulation import BEAT_BYTES, BenchLog, job_of
 from tb.env.stranger import StrangersPort
 from tb.env.stream import pack
+from tb.env.toolchain import VERILATED_MK_FIXES, BuildError, verilator_env
 
 TOP = "edgedrnn"
 PORT_BITS = 64  # the RTL's default

@@ -17,13 +17,15 @@ import numpy as np
 
 from golden.integer import IntegerGru, encode_delta
 from golden.model_file import Model
-from tb.env.build import SimulationError, build, run, run_folder, run_top_sources
+from tb.env.build import build, run_top_sources
 from tb.env.compare import MismatchError, step_difference
 from tb.env.divergence import environment
 from tb.env.divergence.record import Recorder
 from tb.env.dram import Dram, load_dram
 from tb.env.driver import Counters
+from tb.env.folders import run_folder
 from tb.env.image import DramImage
+from tb.env.run import SimulationError, run
 from tb.env.trace import StepRecord, TraceReader
 
 LANES = 8  # elements of a stream beat

@@ -21,9 +21,9 @@ import numpy as np
 from golden.integer import IntegerGru
 from golden.model_file import Model
 from golden.stimulus import random_model
-from tb.env.build import REPO
 from tb.env.compare import ACTIVATION, MismatchError, vector_difference
 from tb.env.cpp_loop import LoopResult, run_cpp_loop
+from tb.env.paths import REPO
 from tb.env.run_stock import StockResult, run_stock
 from tb.env.simulation import Result, simulate
 

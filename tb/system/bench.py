@@ -13,9 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tb.env.build import SV_DIR, SimulationError, build, run, switched_on
+from tb.env.build import build
 from tb.env.divergence import environment
 from tb.env.divergence.replay import explain
+from tb.env.paths import SV_DIR
+from tb.env.run import SimulationError, run
+from tb.env.switches import switched_on
 
 STRANGERS = "+strangers"
 """Behind a configuration's name, as in `w64+strangers`: cocotbext-axi's agents drive its buses."""

@@ -23,7 +23,7 @@ from golden.golden_trace import read_trace, replay
 from golden.model_file import Model, load_model, save_model
 from golden.stimulus import KINDS, random_inputs, random_model
 from tb.env import simulation
-from tb.env.build import REPO, SIMULATORS
+from tb.env.paths import REPO, SIMULATORS
 from tb.env.tb import TB
 from tb.env.trace import StepRecord
 from tb.system import bench

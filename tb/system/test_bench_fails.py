@@ -11,8 +11,8 @@ import pytest
 
 from golden.stimulus import random_inputs, random_model
 from tb.env.axil import AxiLiteTimeoutError
-from tb.env.build import SimulationError
 from tb.env.image import DramImage
+from tb.env.run import SimulationError
 from tb.env.tb import TB
 from tb.system import bench
 

@@ -15,7 +15,7 @@ import torch
 from golden import fixed
 from golden.convert import convert_layers
 from golden.importing import read_network
-from tb.env.build import REPO, SIMULATORS
+from tb.env.paths import REPO, SIMULATORS
 from tb.env.simulation import simulate
 
 INPUTS, UNITS, STEPS = 8, 16, 24

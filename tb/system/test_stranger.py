@@ -12,7 +12,7 @@ import pytest
 
 from golden.integer import IntegerGru
 from golden.stimulus import random_inputs, random_model
-from tb.env.build import SimulationError
+from tb.env.run import SimulationError
 from tb.env.tb import TB
 from tb.system import bench, test_bench_fails
 

@@ -11,7 +11,8 @@ import cocotb
 import pytest
 
 from golden.stimulus import random_inputs, random_model
-from tb.env.build import build, run
+from tb.env.build import build
+from tb.env.run import run
 from tb.env.tb import TB
 from tb.env.wave_query import Wave
 from tb.env.waves.catalog import catalog, in_dump

@@ -12,7 +12,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
 from golden import fixed
-from tb.env.build import REPO, SIMULATORS, build, run
+from tb.env.build import build
+from tb.env.paths import REPO, SIMULATORS
+from tb.env.run import run
 
 SOURCES = [REPO / "rtl" / "activation_rom.sv"]
 DEPTH = {"sigmoid": 2048, "tanh": 1024}

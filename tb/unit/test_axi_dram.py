@@ -17,9 +17,11 @@ from cocotb.triggers import RisingEdge
 from cocotb.utils import get_sim_time
 
 from golden.model_file import Model
-from tb.env.build import SIMULATORS, SV_DIR, SimulationError, build, run
+from tb.env.build import build
 from tb.env.dram import DRAM_DIR, DramError, load_dram, parse_dram
 from tb.env.image import WH, WX, DramImage
+from tb.env.paths import SIMULATORS, SV_DIR
+from tb.env.run import SimulationError, run
 
 SOURCES = [
     SV_DIR / "channel_checker.sv",

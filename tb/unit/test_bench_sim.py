@@ -19,10 +19,11 @@ import pytest
 from golden.integer import IntegerGru
 from golden.stimulus import random_inputs, random_model
 from tb.env import cpp_loop, speed
-from tb.env.build import REPO, SimulationError
 from tb.env.cpp_loop import run_cpp_loop
 from tb.env.dram import parse_dram
 from tb.env.image import DramImage
+from tb.env.paths import REPO
+from tb.env.run import SimulationError
 from tb.env.simulation import simulate
 
 STEPS = 6

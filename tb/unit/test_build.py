@@ -15,15 +15,10 @@ import cocotb
 import pytest
 from cocotb.triggers import Timer
 
-from tb.env.build import (
-    REPO,
-    SIMULATORS,
-    BuildError,
-    SimulationError,
-    build,
-    read_filelist,
-    run,
-)
+from tb.env.build import build, read_filelist
+from tb.env.paths import REPO, SIMULATORS
+from tb.env.run import SimulationError, run
+from tb.env.toolchain import BuildError
 from tb.env.wave_query import Wave
 
 COUNTER = """

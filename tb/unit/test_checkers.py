@@ -17,7 +17,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from cocotb.types import LogicArray
 
-from tb.env.build import SIMULATORS, SV_DIR, build, run
+from tb.env.build import build
+from tb.env.paths import SIMULATORS, SV_DIR
+from tb.env.run import run
 
 MESSAGES = 1000
 FAMILIES = {

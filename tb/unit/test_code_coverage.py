@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tb.env import code_coverage, coverage_dat
-from tb.env.build import BuildError, build
+from tb.env.build import build
 from tb.env.code_coverage import Exclusion, HolesFileError, load_exclusions, measure
 from tb.env.coverage_dat import REPO, CoverageFileError, Point, keep, read, rtl_digest
+from tb.env.toolchain import BuildError
 
 SOURCE = """module thing (input logic clk_i);
   always @(posedge clk_i) begin

@@ -12,8 +12,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.env.axil import OKAY, SLVERR, AxiLiteMaster
-from tb.env.build import REPO, SIMULATORS, build, run
+from tb.env.build import build
+from tb.env.paths import REPO, SIMULATORS
 from tb.env.registers import LAYER_COUNT, LayerReg, Reg, columns_reg, layer_reg
+from tb.env.run import run
 from tb.env.tb import rng_for
 
 NAMES = ("edgedrnn_pkg", "edgedrnn_reg_pkg", "control_registers")

@@ -18,7 +18,7 @@ import torch
 
 from golden.convert import convert_gru
 from golden.model_file import load_model
-from tb.env.build import REPO
+from tb.env.paths import REPO
 
 
 @functools.cache

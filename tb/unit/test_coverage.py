@@ -14,13 +14,13 @@ import pytest
 
 from golden.integer import IntegerGru
 from golden.stimulus import random_model
-from tb.env.build import REPO
 from tb.env.coverage import bins
 from tb.env.coverage.collector import write_hits
 from tb.env.coverage.groups import GROUPS, Group, Hits
 from tb.env.coverage.merge import CoverageError, Exclusion, Merged, merge, read_exclusions
 from tb.env.coverage.network import Context, NetworkSampler, state_of
 from tb.env.coverage.port import PortSampler
+from tb.env.paths import REPO
 
 SCRIPT = REPO / "scripts" / "coverage.py"
 

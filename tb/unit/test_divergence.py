@@ -21,11 +21,13 @@ import pytest
 
 from golden.model_file import save_model
 from golden.stimulus import random_inputs, random_model
-from tb.env.build import REPO, build, first_error, run
+from tb.env.build import build, first_error
 from tb.env.divergence import environment, first_divergence, planted
 from tb.env.divergence.deep import DeepTraceError, Event, History, read_events, read_history
 from tb.env.divergence.hanging import awaited
 from tb.env.divergence.search import search
+from tb.env.paths import REPO
+from tb.env.run import run
 from tb.env.tb import TB
 from tb.system import bench
 

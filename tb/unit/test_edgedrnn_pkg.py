@@ -7,7 +7,7 @@ import re
 import pytest
 
 from golden import fixed
-from tb.env.build import REPO
+from tb.env.paths import REPO
 from tb.env.registers import State
 from tb.env.stream import LANES
 

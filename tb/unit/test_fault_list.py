@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from tb.env.build import REPO
+from tb.env.paths import REPO
 
 FAULTS = tomllib.loads((REPO / "tb" / "faults.toml").read_text())["fault"]
 GENERATED = {"edgedrnn_reg_pkg.sv"}

@@ -12,7 +12,9 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
 from golden import fixed
-from tb.env.build import REPO, SIMULATORS, build, run
+from tb.env.build import build
+from tb.env.paths import REPO, SIMULATORS
+from tb.env.run import run
 from tb.env.tb import rng_for
 
 RTL = [REPO / "rtl" / f"{name}.sv" for name in ("edgedrnn_pkg", "activation_rom", "gate_lane")]

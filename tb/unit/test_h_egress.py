@@ -13,7 +13,9 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from tb.env.build import REPO, SIMULATORS, build, run
+from tb.env.build import build
+from tb.env.paths import REPO, SIMULATORS
+from tb.env.run import run
 from tb.env.stream import pack
 from tb.env.tb import never, pause_of, rng_for
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tb.env.build import REPO
 from tb.env.mutation.bench import record
 from tb.env.mutation.mutant import Edit, Mutant, name_edits
 from tb.env.mutation.operators import SyntaxNotUnderstoodError, find_edits
 from tb.env.mutation.plan import possible_mutants, sample
 from tb.env.mutation.schemata import mutated_text
+from tb.env.paths import REPO
 
 TOY = """\
 // A counter that stops at its limit: a + b, in a comment.
@@ -42,7 +42,8 @@ import cocotb, pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from pathlib import Path
-from tb.env.build import build, run
+from tb.env.build import build
+from tb.env.run import run
 
 def test_toy(tmp_path):
     source = Path(__file__).with_name("toy.sv")

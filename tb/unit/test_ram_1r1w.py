@@ -10,7 +10,9 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
-from tb.env.build import REPO, SIMULATORS, build, run
+from tb.env.build import build
+from tb.env.paths import REPO, SIMULATORS
+from tb.env.run import run
 from tb.env.tb import rng_for
 
 SOURCES = [REPO / "rtl" / "ram_1r1w.sv"]

@@ -19,10 +19,10 @@ from threading import Thread
 import junitparser
 import pytest
 
-from tb.env.build import REPO
 from tb.env.divergence import Divergence
 from tb.env.divergence.deep import DEEP_FILE
 from tb.env.divergence.replay import Localised, LocaliseError, UnknownTestError
+from tb.env.paths import REPO
 from tb.env.regress import diagnosis, pools
 from tb.env.regress.cuts import CutError, load_cut, matches
 from tb.env.regress.jobs import Job, chunks_of, jobs_of

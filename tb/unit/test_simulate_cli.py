@@ -17,10 +17,11 @@ import pytest
 from golden.integer import IntegerGru
 from golden.model_file import Model, save_model
 from tb.env import image, simulation
-from tb.env.build import REPO, SIMULATORS, SimulationError
 from tb.env.compare import MismatchError
 from tb.env.dram import parse_dram
 from tb.env.image import WX, DramImage
+from tb.env.paths import REPO, SIMULATORS
+from tb.env.run import SimulationError
 from tb.env.simulation import simulate
 
 

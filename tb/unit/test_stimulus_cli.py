@@ -12,7 +12,7 @@ from golden.edges import distances, edge_hits
 from golden.golden_trace import read_trace, record
 from golden.model_file import Model, load_model, save_model
 from golden.stimulus import DESCRIPTIONS, KINDS, random_inputs, random_model
-from tb.env.build import REPO
+from tb.env.paths import REPO
 
 
 @pytest.fixture

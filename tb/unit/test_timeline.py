@@ -21,7 +21,7 @@ import pytest
 
 from golden.model_file import save_model
 from golden.stimulus import random_inputs, random_model
-from tb.env.build import REPO, SIMULATORS
+from tb.env.paths import REPO, SIMULATORS
 from tb.env.timeline.account import by_cause, counters, summarise
 from tb.env.timeline.causes import ALL
 from tb.env.timeline.chrome import CLOCK_MHZ, PROCESS, chrome_trace, plain

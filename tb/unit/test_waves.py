@@ -13,7 +13,7 @@ import pytest
 from vcd import VCDWriter
 
 from scripts import waves as command
-from tb.env.build import REPO
+from tb.env.paths import REPO
 from tb.env.wave_query import Wave, WaveError
 from tb.env.waves import outputs
 from tb.env.waves.catalog import Row, catalog

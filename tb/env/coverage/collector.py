@@ -14,13 +14,13 @@ from cocotb.triggers import RisingEdge
 
 from golden.integer import StepTrace
 from tb.env.axil import OKAY, Access
-from tb.env.build import switched_on
 from tb.env.coverage import bins
 from tb.env.coverage.groups import Hits
 from tb.env.coverage.network import Context, NetworkSampler, state_of
 from tb.env.coverage.port import PortSampler, watch
 from tb.env.registers import Cause, ErrorField, Reg
 from tb.env.stream import Packet
+from tb.env.switches import switched_on
 from tb.env.trace import StepRecord
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ DEFAULT_UNITS = 1024
 
 
 def wanted() -> bool:
-    """Whether the run was asked for functional coverage: COVERAGE=1, as `tb.env.build` hands on."""
+    """Whether the run was asked for functional coverage: COVERAGE=1, as `tb.env.run` hands on."""
     return switched_on("FUNCTIONAL_COVERAGE")
 
 

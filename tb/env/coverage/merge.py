@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tb.env.build import REPO
 from tb.env.coverage.collector import SCHEMA
 from tb.env.coverage.groups import GROUPS, Bin, Group, Hits
+from tb.env.paths import REPO
 
 EXCLUDED_FILE = REPO / "tb" / "coverage_excluded.toml"
 ANY = "*"

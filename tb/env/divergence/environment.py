@@ -55,7 +55,7 @@ def build_options(sources: Sequence[Path]) -> dict[str, Any]:
 
 
 def run_options(wave_suffix: str) -> dict[str, Any]:
-    """Options of `tb.env.build.run`: where a replay runs and leaves its waves."""
+    """Options of `tb.env.run.run`: where a replay runs and leaves its waves."""
     replay = wanted()
     if replay is None:
         return {}

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tb.env.build import REPO
 from tb.env.divergence.replay import Localised, LocaliseError, localise
+from tb.env.paths import REPO
 
 CASES = REPO / "tb" / "localise.toml"
 FAULTS = REPO / "tb" / "faults.toml"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tb.env.build import REPO, WINDOW_MOST_NS, first_error, switched_on
+from tb.env.build import first_error
 from tb.env.divergence.deep import (
     DEEP_FILE,
     HISTORY_FILE,
@@ -30,6 +30,8 @@ from tb.env.divergence.environment import DUMP, wanted
 from tb.env.divergence.hanging import awaited
 from tb.env.divergence.search import Search, search
 from tb.env.divergence.verdict import Divergence
+from tb.env.paths import REPO
+from tb.env.switches import WINDOW_MOST_NS, switched_on
 
 NEVER_NS = 10**12
 """A time that no simulation reaches: waves of the first run."""

@@ -19,17 +19,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tb.env.build import (
-    BUILD_ROOT,
-    REPO,
-    Build,
-    _simulation_command,
-    _simulation_env,
-    build,
-    log_tail,
-)
+from tb.env.build import Build, build
+from tb.env.folders import log_tail
 from tb.env.mutation.mutant import Mutant
 from tb.env.mutation.schemata import PACKAGE, PACKAGE_TEXT, mutated_text
+from tb.env.paths import BUILD_ROOT, REPO
+from tb.env.run import simulation_command, simulation_env
 
 HERE = "tb.env.mutation"
 WORK = BUILD_ROOT / "mutation"
@@ -179,14 +174,14 @@ def run_batch(
     folder = Path(tempfile.mkdtemp(prefix="batch-", dir=WORK))
     report, log = folder / "report.jsonl", folder / "sim.log"
     batch = {"numbers": list(numbers), "cpu_s": cpu_s, "wall_s": wall_s, "report": str(report)}
-    env = _simulation_env(built, bench.module, bench.filter, seed, folder / "results.xml")
+    env = simulation_env(built, bench.module, bench.filter, seed, folder / "results.xml")
     env |= dict(bench.env)
     env["PYTHONPATH"] = os.pathsep.join([str(REPO), *bench.path])
     env["COCOTB_TEST_MODULES"] = f"{bench.module},{HERE}.fork"
     env["COCOTB_MAX_FAILURES"] = "1"
     env["MUTATION_BATCH"] = json.dumps(batch)
     env["SEED"] = str(seed)
-    command = _simulation_command(built, bench.plusargs, seed, None)
+    command = simulation_command(built, bench.plusargs, seed, None)
     seen = 0
 
     def look() -> None:

@@ -20,8 +20,9 @@ import sys
 import time
 from pathlib import Path
 
-from tb.env.build import _die_with_parent, _read_results
 from tb.env.mutation.schemata import NUMBER_FILE
+from tb.env.process import die_with_parent
+from tb.env.run import read_results
 
 LARGEST_FILE = 1 << 29  # a mutant may print for ever
 RESULTS = "results.xml"
@@ -30,7 +31,7 @@ ASLEEP_S = 2.0
 
 def _become(number: int, folder: Path, cpu_s: float) -> None:
     """In the child: a folder of its own, limits, its number where the simulation reads it."""
-    _die_with_parent()
+    die_with_parent()
     folder.mkdir(parents=True)
     os.chdir(folder)
     Path(NUMBER_FILE).write_text(f"{number}\n", encoding="ascii")
@@ -90,13 +91,13 @@ def _sleeps(pid: int) -> bool:
 
 
 def _outcome(word: str, folder: Path) -> dict:
-    passed, _, failed = _read_results(folder / RESULTS) if word == "ended" else (None, [], [])
+    passed, _, failed = read_results(folder / RESULTS) if word == "ended" else (None, [], [])
     return {"status": word, "passed": len(passed or ()), "failed": failed[:1]}
 
 
 def _serve(batch: dict) -> None:
     """Returns in each child, never in the parent."""
-    _die_with_parent()
+    die_with_parent()
     here = Path.cwd()
     for number in batch["numbers"]:
         folder = here / f"m{number}"

@@ -1,8 +1,8 @@
 """Pytest plugin: writes down what tests would build and run, and runs nothing.
 
 ``python -m pytest -p tb.env.mutation.record NODES`` with the environment's MUTATION_RECORD=file
-writes a JSON list there, an entry a simulation. It replaces ``build`` and ``run`` of tb.env.build
-before any test is imported.
+writes a JSON list there, an entry a simulation. It replaces ``tb.env.build.build`` and
+``tb.env.run.run`` before any test is imported.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from typing import Any
 
 import pytest
 
-from tb.env import build as env
+import tb.env.build
+import tb.env.run
+from tb.env.build import Build, read_filelist
+from tb.env.paths import RTL_FILELIST
 
 _found: list[dict[str, Any]] = []
 
 
 @dataclass(frozen=True)
-class _Wanted(env.Build):
+class _Wanted(Build):
     """A build that was asked for and never made: to tests it looks like any other."""
 
     plan: dict[str, Any] = field(default_factory=dict)
@@ -30,9 +33,9 @@ class _Wanted(env.Build):
 
 def _build(sim: str, top: str, parameters: Any = None, **options: Any) -> _Wanted:
     sources = [str(s) for s in options.pop("sources", ())]
-    filelist = options.pop("filelist", env.RTL_FILELIST)
+    filelist = options.pop("filelist", RTL_FILELIST)
     if filelist is not None:
-        listed, folders = env.read_filelist(filelist)
+        listed, folders = read_filelist(filelist)
         sources = [*map(str, listed), *(s for s in sources if Path(s) not in listed)]
         options["include_dirs"] = [*options.get("include_dirs", ()), *folders]
     options["include_dirs"] = [str(d) for d in options.get("include_dirs", ())]
@@ -65,7 +68,7 @@ def _run(
     pytest.skip("written down")
 
 
-env.build, env.run = _build, _run
+tb.env.build.build, tb.env.run.run = _build, _run
 
 
 def pytest_sessionfinish() -> None:

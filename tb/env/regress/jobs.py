@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tb.env.build import REPO, SIMULATORS
+from tb.env.paths import REPO, SIMULATORS
 from tb.env.regress.cuts import Cut, CutError
 
 CHUNK_S = 60.0

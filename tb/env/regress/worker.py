@@ -13,7 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tb.env.build import REPO, log_tail, supervise
+from tb.env.folders import log_tail
+from tb.env.paths import REPO
+from tb.env.process import supervise
 from tb.env.regress.jobs import pytest_command, pytest_env
 from tb.env.regress.store import pack, results_folder
 from tb.env.regress.tree import tree_hash

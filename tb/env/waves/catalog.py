@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from tb.env.build import REPO
+from tb.env.paths import REPO
 from tb.env.wave_query import DUT, Wave, WaveError
 from tb.env.waves.enums import enum_variables
 from tb.env.waves.formats import Format

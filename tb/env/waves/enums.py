@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from tb.env.build import RTL_FILELIST, read_filelist
+from tb.env.build import read_filelist
+from tb.env.paths import RTL_FILELIST
 
 
 @cache
