@@ -5,6 +5,7 @@
 //   AR_BURST         arburst is not reserved; OnlyIncr asks for INCR
 //   AR_LEN           WRAP has 2, 4, 8 or 16 beats, FIXED at most 16
 //   AR_SIZE          arsize is not wider than the bus; FullWidth asks for exactly its width
+//   AR_LOCK          no exclusive access, which nothing here answers
 //   AR_ALIGN         with FullWidth, the address is aligned to the bus
 //   AR_OUTSTANDING   no more than MaxOutstanding bursts are under way
 //   R_WITHOUT_AR     no read beat without a burst accepted in an earlier cycle
@@ -189,6 +190,11 @@ module axi_checker #(
           if (errors <= MaxMessages)
             $display("CHECKER %m: AR_SIZE arsize %0d on a bus of size %0d at %0t",
                      arsize_i, BusSize, $time);
+        end
+        if (arlock_i !== 1'b0) begin
+          errors = errors + 1;
+          if (errors <= MaxMessages)
+            $display("CHECKER %m: AR_LOCK exclusive access to %h at %0t", araddr_i, $time);
         end
         if (FullWidth && (araddr_i & (BusBytes - 1)) != 0) begin
           errors = errors + 1;

@@ -75,6 +75,7 @@ X1 = LogicArray("X")
 ALSO_X = {
     "arlen": "self R_LAST",
     "arburst": "self AR_BURST",
+    "arlock": "self AR_LOCK",
     "arid": "self R_ID",
     "rlast": "self R_LAST",
     "rid": "self R_ID",
@@ -132,7 +133,7 @@ def axi_scenarios() -> list[Scenario]:
         "arcache": (3, 2),
         "arprot": (0, 2),
         "arqos": (0, 5),
-        "arlock": (0, 1),
+        "arlock": (0, 0),
         "arid": (0, 0),
     }
     r_payload = {"rdata": (5, 7), "rresp": (0, 2), "rlast": (1, 1), "rid": (0, 0)}
@@ -152,6 +153,7 @@ def axi_scenarios() -> list[Scenario]:
         Scenario("FIXED", [{**AR, "arburst": 0}, R], ["self AR_BURST"]),
         Scenario("WRAP", [{**AR, "arburst": 2, "arlen": 1}, mid, R], ["self AR_BURST"]),
         Scenario("narrow", [{**AR, "arsize": 2}, R], ["self AR_SIZE"]),
+        Scenario("exclusive", [{**AR, "arlock": 1}, R], ["self AR_LOCK"]),
         Scenario("unaligned", [{**AR, "araddr": 0x1004}, R], ["self AR_ALIGN"]),
         Scenario("three bursts under way", [AR, AR, AR, R, R, R], ["self AR_OUTSTANDING"]),
         Scenario("data without address", [R], ["self R_WITHOUT_AR"]),
