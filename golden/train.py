@@ -446,9 +446,12 @@ def main(arguments=None):
         model, quantisation = training.model()
         save_model(args.out.with_suffix(".dense.npz"), training.dense.with_theta(0, 0))
         save_model(args.out, model)
-    except (ValueError, OSError, BrokenProcessPool) as error:
+    except (ValueError, OSError) as error:
         print(f"golden.train: {error}", file=sys.stderr)
         return 2
+    except BrokenProcessPool as error:  # nothing that was typed is wrong
+        print(f"golden.train: {error}", file=sys.stderr)
+        return 1
     print(times(training.seconds))
     print(quantisation.table())
     report(load_model(args.out), training.dense, training.dataset)

@@ -2,7 +2,9 @@
 
 import copy
 import csv
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -105,6 +107,19 @@ def test_two_workers_learn_and_give_equal_files_too(beeps, tmp_path, monkeypatch
     assert float(rows[2].split(",")[2]) < float(rows[1].split(",")[2])
     epochs = 2 * 5  # of all stages
     assert len(dealt) > epochs and len(dealt) % epochs == 0
+
+
+def test_a_killed_worker_ends_the_command_in_one_line(beeps, tmp_path, monkeypatch, capsys):
+    whole_call = Shares.__call__
+
+    def call(self, x):
+        os.kill(self.workers[0].submit(os.getpid).result(), signal.SIGKILL)
+        return whole_call(self, x)
+
+    monkeypatch.setattr(Shares, "__call__", call)
+    assert train.main(arguments(beeps, tmp_path / "m.npz", *SHORT, "--workers", "2")) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("golden.train: ")
+    assert not (tmp_path / "m.npz").exists()
 
 
 @pytest.mark.parametrize("epochs_before", [1, 2, 3, 4])

@@ -163,6 +163,7 @@ def _waves_file_of_test(built: Build) -> Path | None:
 def simulation_command(
     built: Build, plusargs: Sequence[str], seed: int, waves_file: Path | None
 ) -> list[str]:
+    """The words that start a build, with its seed, its plusargs and where its waves go."""
     plus = [f"+{arg.removeprefix('+')}" for arg in plusargs]
     if built.waves:
         plus += [f"+{arg}" for arg in (*wave_window(built.wave_suffix), f"WAVES_TOP={built.top}")]
@@ -179,6 +180,7 @@ def simulation_command(
 def simulation_env(
     built: Build, test_module: str, test_filter: str | None, seed: int, results_xml: Path
 ) -> dict[str, str]:
+    """The environment in which cocotb finds Python, the tests, and where their results go."""
     import find_libpython
 
     env = dict(os.environ)
