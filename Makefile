@@ -10,7 +10,7 @@ BUDGET ?= 25m
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo timeline test regress unit system golden lint registers synth pnr faults mutants \
+.PHONY: help setup tools demo timeline test regress rtl tool-tests system golden lint registers synth pnr faults mutants \
         localise bench bench-sim train results report page-check clean distclean
 
 help:  ## This list
@@ -67,14 +67,17 @@ test: tools  ## Everything, on both simulators, with functional coverage; JUnit 
 regress: tools  ## Tests x builds x seeds within a budget (CUT=full BUDGET=25m DASK=tcp://host:port)
 	$(PY) scripts/regress.py --cut $(CUT) --time $(BUDGET) --workers $(JOBS) $(if $(DASK),--dask $(DASK))
 
-golden: setup  ## Tests of the golden model alone
+golden: setup  ## Tests of the golden model, training, importers and data sets
 	$(PYTEST) golden/tests
 
-unit: tools  ## One test file a module
-	$(PYTEST) tb/unit
+rtl: tools  ## Tests of RTL modules, one file a module
+	$(PYTEST) tb/tests/rtl
+
+tool-tests: tools  ## Tests of builds, checkers, coverage, debugging, regression, scripts
+	$(PYTEST) tb/tests/tools
 
 system: tools  ## The whole core
-	$(PYTEST) tb/system
+	$(PYTEST) tb/tests/system
 
 lint: setup  ## Verilator -Wall, generated files fresh, ruff
 	$(PY) scripts/lint.py

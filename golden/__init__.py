@@ -1,6 +1,6 @@
-"""What the accelerator must equal.
+"""What the accelerator must equal, bit for bit; numpy alone.
 
-``fixed``, ``model_file`` and ``integer`` define the arithmetic bit for bit and need numpy alone;
-``delta_gru``, ``convert`` and ``train`` make models for it with torch; ``features`` and ``fsdd``
-turn recordings into its inputs. Import the module you need: this package imports none of them.
+At the top: formats (``fixed``), the integer model (``integer``, ``batch``), the model file, traces,
+stimulus and timing. Sub-packages need torch or data: ``importers``, ``datasets``, ``train``,
+``tuning``. Import the module you need: this package imports none of them.
 """

@@ -7,8 +7,8 @@ recurrence): when a column is asked for, when the port has finished the one befo
 comes when is decided as the sequencer decides it. Cycles of the pipelines are those of
 docs/architecture.md.
 
-`golden/tests/test_timing.py` checks the recurrence by hand, `tb/system/test_cycles.py` holds it
-within 2 % of the RTL on the benchmark set.
+`golden/tests/test_timing.py` checks the recurrence by hand, `tb/tests/system/test_cycles.py`
+that it is within 2 % of the RTL on the benchmark set.
 """
 
 from dataclasses import dataclass

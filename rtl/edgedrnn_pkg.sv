@@ -1,5 +1,5 @@
 // Formats and limits of the accelerator: the one place where a width is a number.
-// golden/fixed.py states the same facts for Python; tb/unit holds the two against each other.
+// golden/fixed.py states the same facts for Python; tb/tests/rtl holds the two against each other.
 package edgedrnn_pkg;
 
   // Q8.8: inputs, hidden states, references, deltas, thresholds.

@@ -1,115 +1,12 @@
-"""Proves that the tests can fail: breaks the RTL on purpose, one fault at a time, and expects the
-test named in tb/faults.toml to go red.
+#!/usr/bin/env python
+"""Entry point of `edgedrnn faults`; the command is tb/cli/faults.py."""
 
-Each fault is planted in a copy of the repository, so the working tree is never touched. A fault
-whose test stays green is an error, and so is a test that is red without any fault.
-
-Exit status: 0 every fault was seen, 1 one was not, 2 tb/faults.toml does not fit the RTL.
-"""
-
-from __future__ import annotations
-
-import argparse
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
-import tomllib
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-FAULTS = ROOT / "tb" / "faults.toml"
-COPIED = ("rtl", "tb", "golden", "scripts", "pyproject.toml", "docs")
-LIMIT_S = 600
-FAILED, PASSED = 1, 0  # exit statuses of pytest
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-
-@dataclass(frozen=True)
-class Fault:
-    """`old` in rtl/`file` becomes `new`; `test` is the pytest node that must fail."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    test: str
-
-
-def load() -> list[Fault]:
-    """The faults of tb/faults.toml; ValueError names one that does not fit the RTL."""
-    entries = tomllib.loads(FAULTS.read_text(encoding="utf-8"))["fault"]
-    faults = [Fault(**entry) for entry in entries]
-    for fault in faults:
-        found = (ROOT / "rtl" / fault.file).read_text(encoding="utf-8").count(fault.old)
-        if found != 1:
-            raise ValueError(
-                f"{FAULTS.name}: {fault.name}: {fault.old!r} stands {found} times in "
-                f"rtl/{fault.file}, expected once"
-            )
-    return faults
-
-
-def outcome(tests: list[str], fault: Fault | None) -> tuple[int, str]:
-    """Run tests on a copy of the repository with `fault` planted: exit status and output."""
-    with tempfile.TemporaryDirectory(prefix="edgedrnn-fault-") as folder:
-        copy = Path(folder)
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy2(source, copy / name)
-        if fault is not None:
-            path = copy / "rtl" / fault.file
-            text = path.read_text(encoding="utf-8")
-            path.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
-            cwd=copy,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
-    return done.returncode, done.stdout + done.stderr
-
-
-def main() -> int:
-    """Run all faults; the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("names", nargs="*", help="faults to plant (default: all)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    args = parser.parse_args()
-    from tqdm import tqdm
-
-    try:
-        faults = [f for f in load() if not args.names or f.name in args.names]
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    status, text = outcome(sorted({fault.test for fault in faults}), None)
-    if status != PASSED:
-        print(f"{text}\nerror: the named tests must pass without a fault", file=sys.stderr)
-        return 1
-    with ThreadPoolExecutor(max_workers=args.jobs) as pool:
-        runs = pool.map(lambda fault: outcome([fault.test], fault), faults)
-        results = list(tqdm(runs, total=len(faults), unit="fault", desc="planting"))
-    missed = 0
-    for fault, (status, text) in zip(faults, results, strict=True):
-        seen = status == FAILED
-        missed += not seen
-        print(f"{'red  ' if seen else 'GREEN'}  {fault.name:<28} rtl/{fault.file:<22} {fault.test}")
-        if not seen:
-            print(text[-2000:], file=sys.stderr)
-    print(f"{len(faults) - missed} of {len(faults)} faults turned their test red")
-    return 1 if missed else 0
-
+from tb.cli.faults import main
 
 if __name__ == "__main__":
     sys.exit(main())

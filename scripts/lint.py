@@ -1,53 +1,12 @@
-"""Lints the RTL with `verilator -Wall` in every port width and size class, and checks that
-generated files are fresh. Exit status 1 on the first finding.
-"""
+#!/usr/bin/env python
+"""Entry point of `edgedrnn lint`; the command is tb/cli/lint.py."""
 
-from __future__ import annotations
-
-import argparse
-import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tb.env.toolchain import verilator_env  # noqa: E402
-
-RTL = ROOT / "rtl"
-CONFIGURATIONS: tuple[dict[str, int], ...] = (
-    {},
-    {"AxiDataWidth": 32},
-    {"AxiDataWidth": 128},
-    {"AxiDataWidth": 256},
-    {"MaxLayers": 1, "MaxUnits": 64, "Outstanding": 2},
-    {"MaxLayers": 8, "AxiAddrWidth": 24},
-)
-
-
-def main() -> int:
-    """Run all checks; 0 when nothing was found."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    generated = subprocess.run(
-        [sys.executable, str(ROOT / "scripts/gen_registers.py"), "--check"], check=False
-    )
-    if generated.returncode:
-        return 1
-    environment = verilator_env()
-    for parameters in CONFIGURATIONS:
-        command = [
-            *("verilator", "--lint-only", "-Wall", "--quiet", "--top-module", "edgedrnn"),
-            *(f"-G{name}={value}" for name, value in parameters.items()),
-            "lint.vlt",
-            *(RTL / "edgedrnn.f").read_text(encoding="utf-8").split(),
-        ]
-        name = ", ".join(f"{k} {v}" for k, v in parameters.items()) or "defaults"
-        if subprocess.run(command, cwd=RTL, env=environment, check=False).returncode:
-            print(f"lint: edgedrnn with {name}: see above", file=sys.stderr)
-            return 1
-        print(f"lint: edgedrnn with {name}: clean")
-    return 0
-
+from tb.cli.lint import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from golden import synthesis
-from golden.features import write_wav
+from golden.datasets import speech_synthesis as synthesis
+from golden.datasets.features import write_wav
 
 
 def main():

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from golden.augment import levelled
 from golden.datasets import fsdd
+from golden.datasets.augment import levelled
 from golden.datasets.base import SPLITS, Dataset, DatasetError, Example, written_splits
 
 MAX_DIGITS = 7

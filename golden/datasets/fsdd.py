@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from golden.datasets.base import Dataset, DatasetError, Example, written_splits
-from golden.features import read_wav
+from golden.datasets.features import read_wav
 
 SOURCE = "github.com/Jakobovski/free-spoken-digit-dataset (CC BY-SA 4.0)"
 _NAME = re.compile(r"(\d)_([^_]+)_(\d+)\.wav")

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from golden.datasets.base import DatasetError
-from golden.features import SAMPLE_RATE
+from golden.datasets.features import SAMPLE_RATE
 
 MAGIC = b"NIST_1A"
 HEADER = 1024  # bytes; what is after them is sound

@@ -19,8 +19,8 @@ from golden.datasets.base import (
     existing_folder,
     written_splits,
 )
+from golden.datasets.features import SAMPLE_RATE, read_wav
 from golden.datasets.sphere import is_sphere, read_sphere
-from golden.features import SAMPLE_RATE, read_wav
 
 SOURCE = "Linguistic Data Consortium, catalog.ldc.upenn.edu/LDC93S10 (licence of the LDC)"
 GROUPS = ("man", "woman", "boy", "girl")

@@ -5,7 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from golden import ablate, train
+from golden.train import training as train
+from golden.tuning import ablate
 
 RECIPE = {
     "set": "csv",
@@ -35,7 +36,9 @@ def series(tmp_path, monkeypatch):
     for i in range(8):
         state = np.repeat(rng.integers(0, 2, 10), 30)
         values = np.cumsum(rng.normal(0, 0.05, 300)) + state * np.sin(np.arange(300))
-        rows = "\n".join(f"{v:.4f},{'on' if s else 'off'}" for v, s in zip(values, state))  # noqa: B905
+        rows = "\n".join(
+            f"{v:.4f},{'on' if s else 'off'}" for v, s in zip(values, state, strict=True)
+        )
         (folder / f"{i}.csv").write_text(f"v,state\n{rows}\n")
     monkeypatch.setattr(train, "recipes", lambda: {"tiny": RECIPE})
     return folder

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from golden.activity import activities, input_activity, picture, table
 from golden.integer import run
 from golden.stimulus import random_inputs, random_model
+from golden.tuning.activity import activities, input_activity, picture, table
 
 
 def test_activity_of_inputs_is_what_the_integer_model_fires():

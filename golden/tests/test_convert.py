@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from golden import fixed
-from golden.convert import ConversionError, convert_gru
+from golden.importers.convert import ConversionError, convert_gru
 from golden.integer import run
 from golden.model_file import ModelFileError, load_model, save_model
 

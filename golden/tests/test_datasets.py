@@ -10,7 +10,7 @@ import pytest
 from golden import datasets
 from golden.datasets import SPLITS, DatasetError, base, connected, har, skab
 from golden.datasets.__main__ import main
-from golden.features import write_wav
+from golden.datasets.features import write_wav
 
 RATE = 8000
 # Sound of one split is all in one of these bands, so that a spectrum tells where it is from.

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from golden import fixed
-from golden.convert import convert_delta_gru
-from golden.delta_gru import DeltaGRU
+from golden.importers.convert import convert_delta_gru
 from golden.integer import run
 from golden.stimulus import random_inputs
+from golden.train.delta_gru import DeltaGRU
 
 DTYPES = [torch.float32, torch.float64]
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from golden import synthesis
 from golden.datasets import fsdd
-from golden.evaluate import evaluate
-from golden.features import BANDS, features_from_model
+from golden.datasets import speech_synthesis as synthesis
+from golden.datasets.features import BANDS, features_from_model
 from golden.integer import run
 from golden.model_file import load_model
-from golden.readout import readout
+from golden.train.evaluate import evaluate
+from golden.train.readout import readout
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "models" / "digits-2l128h.npz"

@@ -6,8 +6,8 @@ import wave
 import numpy as np
 import pytest
 
-from golden import features
-from golden.features import (
+from golden.datasets import features
+from golden.datasets.features import (
     Channels,
     Extractor,
     features_from_model,
@@ -16,8 +16,8 @@ from golden.features import (
     write_wav,
 )
 from golden.model_file import ModelFileError, load_model, save_model
-from golden.readout import readout
 from golden.stimulus import random_model
+from golden.train.readout import readout
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_fixed_and_float_convert_there_and_back():
 
 def test_the_arithmetic_needs_no_torch():
     code = (
-        "import sys, golden.integer, golden.model_file, golden.stimulus, golden.features;"
+        "import sys, golden.integer, golden.model_file, golden.stimulus, golden.datasets.features;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from golden.datasets.features import write_wav
 from golden.datasets.fsdd import DatasetError, load_folder, of_split
-from golden.features import write_wav
 
 
 def fill(folder, *names):

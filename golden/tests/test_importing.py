@@ -13,11 +13,16 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 
-from golden.convert import ConversionError, convert_delta_gru, convert_gru, convert_layers
-from golden.delta_gru import DeltaGRU
-from golden.importing import read_network
+from golden.importers.convert import (
+    ConversionError,
+    convert_delta_gru,
+    convert_gru,
+    convert_layers,
+)
+from golden.importers.importing import read_network
 from golden.integer import run
 from golden.model_file import ModelFileError
+from golden.train.delta_gru import DeltaGRU
 
 
 class Classifier(torch.nn.Module):

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from golden import fixed
-from golden.convert import convert_delta_gru
-from golden.delta_gru import DeltaGRU
-from golden.evaluate import evaluate_items
-from golden.features import Channels
-from golden.network import Item, SequenceNet, batches
-from golden.train import validate
+from golden.datasets.features import Channels
+from golden.importers.convert import convert_delta_gru
+from golden.train.delta_gru import DeltaGRU
+from golden.train.evaluate import evaluate_items
+from golden.train.network import Item, SequenceNet, batches
+from golden.train.training import validate
 
 LABELS = ("a", "b", "c")
 
@@ -126,8 +126,8 @@ def test_features_reach_the_network_in_units_of_one():
 
 def test_a_model_without_a_task_is_of_labels():
     """Files from before there were other tasks say nothing."""
-    from golden.readout import task_of
     from golden.stimulus import random_model
+    from golden.train.readout import task_of
 
     model = random_model(np.random.default_rng(5), 3, 8)
     assert task_of(model) == "label"

@@ -6,16 +6,17 @@ import json
 import numpy as np
 import pytest
 
-from golden import operating_point, tuning
-from golden.features import Channels
+from golden.datasets.features import Channels
 from golden.integer import run
-from golden.network import Item
-from golden.operating_point import Platform, grid, measure, pareto
-from golden.readout import Score, answer
 from golden.stimulus import random_inputs, random_model
-from golden.sweep import measure_all, picture
 from golden.timing import MemoryTiming, fired_of, predict
-from golden.tuning import Budget, TuningError, loss_of, tune
+from golden.train.network import Item
+from golden.train.readout import Score, answer
+from golden.tuning import operating_point
+from golden.tuning import search as tuning
+from golden.tuning.operating_point import Platform, grid, measure, pareto
+from golden.tuning.search import Budget, TuningError, loss_of, tune
+from golden.tuning.sweep import measure_all, picture
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pytest
 
 from golden import datasets
 from golden.datasets import SPLITS, DatasetError
+from golden.datasets.features import write_wav
 from golden.datasets.sphere import read_sphere
-from golden.features import write_wav
 
 RATE = 20000
 

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from golden import datasets, synthesis, train
-from golden.augment import variant
+from golden import datasets
 from golden.datasets import connected
-from golden.delta_gru import DeltaGRU
-from golden.evaluate import evaluate
-from golden.features import write_wav
+from golden.datasets import speech_synthesis as synthesis
+from golden.datasets.augment import variant
+from golden.datasets.features import write_wav
 from golden.model_file import load_model
-from golden.network import batches
-from golden.shares import Shares
-from golden.training_files import load_network
+from golden.train import training as train
+from golden.train.data_parallel import Shares
+from golden.train.delta_gru import DeltaGRU
+from golden.train.evaluate import evaluate
+from golden.train.files import load_network
+from golden.train.network import batches
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,137 @@
+"""An ONNX file as a graph to ask: what is constant, and where a value comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnx.external_data_helper import load_external_data_for_model, uses_external_data
+from onnx.reference import ReferenceEvaluator
+
+from golden.importers.convert import refuse
+
+_MIN_OPSET = 7  # of GRU as it is read here
+_ONNX_DOMAINS = ("", "ai.onnx")
+# What torch.onnx.export leaves between the weights of a large torch.nn.GRU and the node.
+_FOLDED = {"Identity", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Slice", "Concat"}
+_MAX_FOLDED = 1 << 24  # elements; the largest W and R have 3 * 2^20
+
+
+def load(path: Path) -> OnnxGraph:
+    """The graph in the file `path`, valid by onnx's own checker, or ConversionError."""
+    # On bytes that are no model, onnx passes on whatever its parsers raise.
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception:
+        refuse(path, "something that onnx cannot read", "a whole ONNX file")
+    if any(uses_external_data(tensor) for tensor in model.graph.initializer):
+        try:
+            load_external_data_for_model(model, str(path.parent))
+        except Exception:
+            refuse(path, "no weights where it says they are", "its data file in the same folder")
+    try:
+        onnx.checker.check_model(model)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        refuse(path, f"an ONNX model that onnx refuses ({reason})", "a valid one")
+    opset = next((o.version for o in model.opset_import if o.domain in _ONNX_DOMAINS), 0)
+    if opset < _MIN_OPSET:
+        refuse(path, f"opset {opset}", f"{_MIN_OPSET} or newer")
+    return OnnxGraph(path, model.graph, opset)
+
+
+def kind(node: onnx.NodeProto) -> str:
+    """The node's operator, with the domain before it unless that is ONNX's own."""
+    return node.op_type if node.domain in _ONNX_DOMAINS else f"{node.domain}.{node.op_type}"
+
+
+def attributes(node: onnx.NodeProto) -> dict:
+    """The node's attributes by name, text as str."""
+    found = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    return {k: v.decode(errors="replace") if isinstance(v, bytes) else v for k, v in found.items()}
+
+
+def inputs(node: onnx.NodeProto, count: int) -> list[str]:
+    """The first `count` inputs of the node, '' for those that it does not have."""
+    return [*node.input, *[""] * count][:count]
+
+
+class OnnxGraph:
+    """`nodes` in an order in which each comes after what it takes (onnx's checker saw to that), so
+    that every walk towards the inputs ends. `inputs`: names of what is fed at run time.
+    """
+
+    def __init__(self, path: Path, graph: onnx.GraphProto, opset: int) -> None:
+        self.path = path
+        self.nodes = list(graph.node)
+        self._opset = opset
+        self._initializers = {tensor.name: tensor for tensor in graph.initializer}
+        self.inputs = {value.name for value in graph.input} - self._initializers.keys()
+        self._makers = {name: node for node in self.nodes for name in node.output if name}
+        self._constants = set(self._initializers)
+        for node in self.nodes:
+            known = self._constants.issuperset(filter(None, node.input))
+            if kind(node) == "Constant" or (kind(node) in _FOLDED and known):
+                self._constants.update(node.output)
+        self._values: dict[str, np.ndarray] = {}
+
+    def maker(self, name: str) -> onnx.NodeProto | None:
+        """The node whose output `name` is."""
+        return self._makers.get(name)
+
+    def origin(self, name: str) -> str:
+        """In words: the operator that makes `name`, or the name itself."""
+        return kind(self._makers[name]) if name in self._makers else repr(name)
+
+    def walk(self, name: str, through: set[str]) -> tuple[str, list[onnx.NodeProto]]:
+        """Where `name` comes from once nodes `through` are taken away, and those, first to last."""
+        passed = []
+        while (maker := self._makers.get(name)) is not None and kind(maker) in through:
+            passed.append(maker)
+            name = maker.input[0]
+        return name, passed[::-1]
+
+    def constant(self, name: str) -> np.ndarray | None:
+        """The value of an initialiser, of a Constant node, or of what is made of them by slicing,
+        joining and moving axes; None for what is computed. ConversionError if it is damaged.
+        """
+        if name not in self._constants:
+            return None
+        needed = {name}
+        for node in reversed(self.nodes):
+            if needed.intersection(node.output):
+                needed.update(filter(None, node.input))
+        for key in needed & self._initializers.keys() - self._values.keys():
+            self._values[key] = self.numbers(self._initializers[key])
+        for node in self.nodes:
+            if needed.intersection(node.output) and node.output[0] not in self._values:
+                self._values[node.output[0]] = self._folded(node)
+        return self._values[name]
+
+    def numbers(self, tensor: onnx.TensorProto) -> np.ndarray:
+        """The tensor's values, or ConversionError."""
+        try:
+            return numpy_helper.to_array(tensor)
+        except Exception:
+            refuse(f"{self.path}: {tensor.name}", "a damaged tensor", "numbers for its shape")
+
+    def _folded(self, node: onnx.NodeProto) -> np.ndarray:
+        """The output of a node whose inputs are known."""
+        place = f"{self.path}: {kind(node)} {node.name or node.output[0]}"
+        if kind(node) == "Constant":
+            (value,) = attributes(node).values() if len(node.attribute) == 1 else (None,)
+            if isinstance(value, onnx.TensorProto):
+                return self.numbers(value)
+            array = np.asarray(value)
+            if array.dtype.kind not in "if":
+                refuse(place, "no numbers", "a tensor")
+            return array
+        given = {name: self._values[name] for name in node.input if name}
+        if sum(given[name].size for name in node.input if name) > _MAX_FOLDED:
+            refuse(place, "a constant too large", f"at most {_MAX_FOLDED} values")
+        try:
+            return ReferenceEvaluator(node, opsets={"": self._opset}).run(None, given)[0]
+        except Exception:
+            refuse(place, "inputs that do not fit", "those of a valid node")

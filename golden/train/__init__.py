@@ -1,0 +1,1 @@
+"""Training of delta-GRU networks (torch)."""

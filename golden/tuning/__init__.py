@@ -1,0 +1,1 @@
+"""Thresholds: activity, operating points, sweep, search."""

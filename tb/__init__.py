@@ -1,0 +1,1 @@
+"""The verification environment: one package, cut by role; docs/architecture.md has the map."""

@@ -1,0 +1,1 @@
+"""Bus agents: AXI-Lite, AXI-Stream, AXI memory, and third-party ones behind the same interface."""

@@ -1,0 +1,1 @@
+"""The test bench of the whole core, and how a pytest case reaches it."""

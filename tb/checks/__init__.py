@@ -1,0 +1,1 @@
+"""Compares the core with the golden model: trace, comparison, scoreboard."""

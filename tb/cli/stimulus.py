@@ -1,0 +1,195 @@
+"""Make a stimulus, random or adversarial, and write what the golden model expects of it: a golden
+trace. Or replay a trace, to see whether model and golden model still agree with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from golden.edges import hidden_edges
+from golden.model_file import Model, ModelFileError, load_model
+from golden.npz_file import whole_file
+from golden.stimulus import DESCRIPTIONS, KINDS, random_inputs
+from golden.trace import GoldenTrace, TraceFileError, read_trace, record, replay, write_trace
+from tb.cli.command_line import (
+    BAD_INPUT,
+    FAILED,
+    INTERRUPTED,
+    OK,
+    BadInputError,
+    Parser,
+    add_thresholds,
+    check_output,
+    load_stimulus,
+    thresholds,
+    whole_number,
+)
+
+KIND, SEED, STEPS = "uniform", "1", "100"
+MAX_STEPS = 10**6
+MAKING = ("kind", "stimulus", "steps", "seed", "theta_x", "theta_h", "hidden_edges", "x_out",
+          "memories", "gates")  # fmt: skip
+KIND_LIST = "\n".join(f"  {kind:<12} {text}" for kind, text in DESCRIPTIONS.items())
+
+EPILOG = f"""\
+kinds of stimulus (Θ: the first layer's --theta-x)
+{KIND_LIST}
+
+the trace
+  x                    int16 (T, I)   the stimulus, Q8.8: 256 is 1.0
+  theta_x, theta_h     int16 (L,)     the thresholds it ran with, Q8.8
+  l{{i}}.dx, l{{i}}.dh     int16          deltas of layer i, 0 where silent, (T, I) and (T, H)
+  l{{i}}.fired_x, .fired_h  bool      which elements fired, the same shapes
+  l{{i}}.h               int16 (T, H)   what the layer must put out, Q8.8
+  l{{i}}.memory          int32 (T, 4, H)  delta memories, Q17.15 (--memories)
+  l{{i}}.r, .z, .n       int16 (T, H)   gates, 2^-8 units (--gates)
+  format, kind, seed, model_sha256    what it is and where it comes from
+
+exit status
+  0  written; or replayed, and every value is the same
+  1  the replay differs (the first difference is named), or writing failed
+  2  bad input: one line says what, and what was expected
+
+examples
+  stimulus.py --list
+  stimulus.py --model m.npz --kind walk --hidden-edges --output t.npz
+  stimulus.py --model m.npz --kind ramp --theta-x 64 --theta-h 32 --output t.npz --x-out x.npy
+  simulate.py --model m.npz --theta-x 64 --theta-h 32 --stimulus x.npy --output out.npz
+  stimulus.py --model m.npz --stimulus mine.npy --memories --output t.npz
+  stimulus.py --model m.npz --replay t.npz
+"""
+
+
+class ListKinds(argparse.Action):
+    """Print the kinds and leave, whatever else is missing."""
+
+    def __call__(self, parser, *_args) -> None:
+        print(KIND_LIST)
+        parser.exit(OK)
+
+
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = Parser(
+        prog="stimulus.py",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--list", action=ListKinds, nargs=0, help="list the kinds of stimulus")
+    parser.add_argument("--model", required=True, metavar="M.npz", help="the model")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--output", metavar="TRACE.npz", help="where the trace goes")
+    task.add_argument("--replay", metavar="TRACE.npz",
+                      help="run the golden model on this trace again and compare")  # fmt: skip
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--kind", choices=KINDS, metavar="KIND",
+                        help=f"what to make (default: {KIND})")  # fmt: skip
+    source.add_argument("--stimulus", metavar="X.npy",
+                        help="do not make a stimulus, take this one, int16 (T, I)")  # fmt: skip
+    parser.add_argument("--steps", metavar="N",
+                        help=f"time steps (default: {STEPS}), or the first N rows "
+                        "of X.npy")  # fmt: skip
+    parser.add_argument("--seed", metavar="S",
+                        help=f"the same seed, the same stimulus (default: {SEED})")  # fmt: skip
+    add_thresholds(parser, "the model's")
+    parser.add_argument("--hidden-edges", action="store_true",
+                        help="instead of --theta-h: look for thresholds that hidden states come "
+                        "to by Θ-1, Θ and Θ+1, either sign; every Θh, and Θx of all layers but "
+                        "the first")  # fmt: skip
+    parser.add_argument("--x-out", metavar="X.npy",
+                        help="write the stimulus for simulate.py too")  # fmt: skip
+    parser.add_argument("--memories", action="store_true", help="keep all delta memories")
+    parser.add_argument("--gates", action="store_true", help="keep all gates r, z, n")
+    return parser.parse_args(argv)
+
+
+def make(args: argparse.Namespace, model: Model) -> GoldenTrace:
+    """The trace that the arguments ask for."""
+    model = model.with_theta(
+        thresholds(args.theta_x, "--theta-x", model.num_layers),
+        thresholds(args.theta_h, "--theta-h", model.num_layers),
+    )
+    kind = args.kind or KIND
+    seed = whole_number(args.seed or SEED, "--seed", 0, 2**31 - 1)
+    if args.stimulus is not None:
+        if args.seed is not None:
+            raise BadInputError("--seed: found beside --stimulus, expected one of them")
+        x, kind, seed = load_stimulus(args.stimulus, model, args.model), "file", 0
+        if args.steps is not None:
+            x = x[: whole_number(args.steps, "--steps", 1, len(x))]
+    else:
+        steps = whole_number(args.steps or STEPS, "--steps", 1, MAX_STEPS)
+        rng = np.random.default_rng(seed)
+        x = random_inputs(rng, steps, model.input_size, kind, int(model.theta_x[0]))
+    if args.hidden_edges:
+        if args.theta_h is not None:
+            raise BadInputError("--theta-h: found beside --hidden-edges, expected one of them")
+        try:
+            model = hidden_edges(model, x)
+        except ValueError as error:
+            raise BadInputError(f"--hidden-edges: {error}") from None
+    return record(model, x, kind=kind, seed=seed, memories=args.memories, gates=args.gates)
+
+
+def summary(trace: GoldenTrace) -> str:
+    """What was made, and how often it fires."""
+    lines = [f"{len(trace.x)} steps of {trace.kind}, {trace.x.shape[1]} inputs"]
+    for i, layer in enumerate(trace.layers):
+        fired = ", ".join(
+            f"{100 * layer[f'fired_{side}'].mean():.1f} % of Δ{side} fire at Θ{side} = {theta[i]}"
+            for side, theta in (("x", trace.theta_x), ("h", trace.theta_h))
+        )
+        lines.append(f"layer {i}: {fired}")
+    return "\n".join(lines)
+
+
+def write(args: argparse.Namespace, trace: GoldenTrace) -> None:
+    """All or nothing, each file."""
+    if args.x_out is not None:
+        with whole_file(Path(args.x_out)) as file:
+            np.save(file, trace.x)
+    write_trace(args.output, trace)
+
+
+def compare(path: str, trace: GoldenTrace, model: Model) -> int:
+    """Replay a trace: the exit status."""
+    difference = replay(model, trace)
+    if difference:
+        print(f"stimulus.py: {path}: {difference}", file=sys.stderr)
+        return FAILED
+    print(f"{summary(trace)}\nreplayed: every value is the same")
+    return OK
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_arguments(argv)
+    try:
+        model = load_model(args.model)
+        if args.replay is not None:
+            for name in MAKING:
+                if getattr(args, name) not in (None, False):
+                    option = f"--{name.replace('_', '-')}"
+                    raise BadInputError(f"{option}: found beside --replay, expected --output")
+            return compare(args.replay, read_trace(args.replay), model)
+        check_output(Path(args.output), "--output")
+        if args.x_out is not None:
+            check_output(Path(args.x_out), "--x-out")
+            if Path(args.x_out).resolve() == Path(args.output).resolve():
+                raise BadInputError(f"--x-out: found {args.x_out}, expected another than --output")
+        trace = make(args, model)
+        write(args, trace)
+    except (BadInputError, ModelFileError, TraceFileError) as error:
+        print(f"stimulus.py: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_INPUT
+    except OSError as error:
+        print(f"stimulus.py: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("stimulus.py: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    print(summary(trace))
+    return OK

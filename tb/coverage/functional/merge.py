@@ -1,0 +1,155 @@
+"""Merges coverage files of many runs, applies exclusions, and says what is open.
+
+Files merge by content: the same file found twice, in whatever folders, counts once, and the order
+does not matter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tb.coverage.functional.collector import SCHEMA
+from tb.coverage.functional.groups import GROUPS, Bin, Group, Hits
+from tb.paths import TABLES
+
+EXCLUDED_FILE = TABLES / "coverage_excluded.toml"
+ANY = "*"
+
+
+class CoverageError(ValueError):
+    """A coverage file or the list of exclusions is not as expected; one line says what and why."""
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Bins of `group` that `at` matches, label by label or by '*', cannot be reached: `reason`."""
+
+    group: str
+    at: Bin
+    reason: str
+
+    def matches(self, at: Bin) -> bool:
+        """Whether a bin is one of these."""
+        return all(want in (ANY, found) for want, found in zip(self.at, at, strict=True))
+
+
+def read_exclusions(
+    path: Path = EXCLUDED_FILE, groups: Mapping[str, Group] = GROUPS
+) -> list[Exclusion]:
+    """The exclusions of a file; CoverageError for one without reason, or that matches no bin."""
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("excluded", [])
+    except OSError as error:
+        raise CoverageError(f"{path}: {error.strerror}, expected a list of exclusions") from None
+    except tomllib.TOMLDecodeError as error:
+        raise CoverageError(f"{path}: {error}, expected TOML") from None
+    found = []
+    for entry in entries:
+        if set(entry) != {"group", "at", "reason"} or not entry["reason"].strip():
+            raise CoverageError(f"{path.name}: {entry}: expected group, at and a reason")
+        exclusion = Exclusion(entry["group"], tuple(entry["at"]), entry["reason"])
+        group = groups.get(exclusion.group)
+        if group is None:
+            raise CoverageError(f"{path.name}: found group {exclusion.group!r}, which is not one")
+        if len(exclusion.at) != len(group.axes) or not any(map(exclusion.matches, group.bins)):
+            raise CoverageError(f"{path.name}: {exclusion.group}: {entry['at']} matches no bin")
+        found.append(exclusion)
+    return found
+
+
+@dataclass
+class Merged:
+    """Coverage of `runs` runs."""
+
+    hits: Hits
+    runs: int
+    exclusions: list[Exclusion] = field(default_factory=list)
+
+    def reason(self, group: str, at: Bin) -> str | None:
+        """Why a bin is excluded; None where it is not."""
+        for exclusion in self.exclusions:
+            if exclusion.group == group and exclusion.matches(at):
+                return exclusion.reason
+        return None
+
+    def open(self, group: str) -> list[Bin]:
+        """Bins neither hit nor excluded, in their order."""
+        left = self.hits.open(group)
+        return [
+            at for at in self.hits.groups[group].bins if at in left and not self._out(group, at)
+        ]
+
+    def _out(self, group: str, at: Bin) -> bool:
+        return self.reason(group, at) is not None
+
+    def refuted(self) -> list[str]:
+        """Excluded bins that were hit all the same, as text."""
+        return [
+            f"{name} {' '.join(at)}: hit {count} times, but excluded: {self.reason(name, at)}"
+            for name, counter in self.hits.counts.items()
+            for at, count in counter.items()
+            if self._out(name, at)
+        ]
+
+    def report(self) -> dict[str, Any]:
+        """What `reports/functional.json` holds."""
+        groups = []
+        for name, group in self.hits.groups.items():
+            counter = self.hits.counts[name]
+            rows = [
+                {"at": list(at), "hits": counter[at], "excluded": self.reason(name, at)}
+                for at in group.bins
+            ]
+            wanted = [row for row in rows if row["excluded"] is None]
+            groups.append(
+                {
+                    "name": name,
+                    "title": group.title,
+                    "key": group.key,
+                    "axes": list(group.axes),
+                    "goal": 1.0,
+                    "bins": rows,
+                    "covered": sum(row["hits"] > 0 for row in wanted),
+                    "total": len(wanted),
+                }
+            )
+        return {"schema": SCHEMA, "runs": self.runs, "groups": groups}
+
+
+def merge(
+    folders: Iterable[Path],
+    exclusions: list[Exclusion],
+    groups: Mapping[str, Group] = GROUPS,
+) -> Merged:
+    """All `functional-*.json` below the folders; CoverageError for one that is damaged."""
+    hits, seen = Hits(groups), set()
+    for folder in folders:
+        for path in sorted(folder.rglob("functional-*.json")):
+            data = path.read_bytes()
+            digest = hashlib.sha256(data).digest()
+            if digest not in seen:
+                seen.add(digest)
+                _add(hits, path, data)
+    return Merged(hits, len(seen), exclusions)
+
+
+def _add(hits: Hits, path: Path, data: bytes) -> None:
+    try:
+        content = json.loads(data)
+        if content["schema"] != SCHEMA:
+            raise CoverageError(f"{path}: found schema {content['schema']}, expected {SCHEMA}")
+        for name, rows in content["hits"].items():
+            for at, count in rows:
+                hits.add(name, *at, count=count)
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
+        raise CoverageError(f"{path}: {error}, expected coverage of a run") from None
+    except KeyError as error:
+        raise CoverageError(
+            f"{path}: found {error}, expected groups and bins of this version"
+        ) from None

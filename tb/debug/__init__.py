@@ -1,0 +1,1 @@
+"""Why a test is red: first divergence, waves, timeline."""

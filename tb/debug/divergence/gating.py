@@ -1,0 +1,521 @@
+"""The back: gates of a layer, stage by stage, the hidden memory they read, and the output."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from golden.integer import LayerTrace
+from tb.checks.compare import ACCUMULATOR
+from tb.debug.divergence.deep import Event
+from tb.debug.divergence.fetching import GATE_NAMES, PES, QUEUE
+from tb.debug.divergence.finding import ACTIVATION, GATE, INTEGER, Format, Value
+from tb.debug.divergence.flow import COLUMN, END, Flow, Gates, pack
+
+PIPE, LANE, ROM, EGRESS = "gate_pipeline", "gate_lane", "activation_rom", "h_egress"
+IN_LANE = "u_gate_pipeline.gen_lane[{lane}].u_lane."
+QUAD = 4
+ENTRY = Format(9, 9)
+
+
+@cache
+def half_table(is_tanh: bool) -> np.ndarray:
+    """floor(2^9 f(k / 2^8)) of the half of sigma (2048 entries) or tanh (1024), int64."""
+    k = np.arange(1024 if is_tanh else 2048) / 256
+    return np.floor(512 * (np.tanh(k) if is_tanh else 1 / (1 + np.exp(-k)))).astype(np.int64)
+
+
+def place(argument: np.ndarray, is_tanh: bool) -> np.ndarray:
+    """Where |argument|, Q8.8, stands in the half table."""
+    return np.minimum(np.abs(np.asarray(argument, np.int64)), len(half_table(is_tanh)) - 1)
+
+
+class Gating:
+    """Follows quads of four units from the delta memories to the output."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+
+    # ------------------------------------------------------------ start and reads
+
+    def on_g(self, event: Event) -> None:
+        flow = self.flow
+        if not flow.alive:
+            return
+        layer = event.number(0)
+        head = flow.work[0] if flow.work else None
+        behind = flow.work[1] if len(flow.work) > 1 else None
+        closes = head is not None and (
+            head.closes or (head.type == COLUMN and behind is not None and behind.closes)
+        )
+        if not closes:
+            early = event.number(1) == 1
+            at = (
+                (QUEUE, "u_work_queue.next_closes_o") if early else (PES, "u_pe_array.gate_start_o")
+            )
+            flow.fail(
+                "start of the gates",
+                at,
+                "columns of the layer are left",
+                "start",
+                inputs=(("head of the queue", head), ("behind it", behind)),
+                layer=layer,
+            )
+            return
+        flow.same("layer of the gates", (PES, "u_pe_array.gate_layer_o"), head.layer, layer)
+        state = flow.layers[head.layer]
+        if not flow.same(
+            "step of the sums that the gates start on",
+            (PES, "u_pe_array.gate_start_o"),
+            state.gates,
+            head.step,
+            inputs=(("head of the queue", head), ("behind it", behind)),
+            step=state.gates,
+            layer=head.layer,
+        ):
+            return
+        units = flow.sequence.model.hidden_sizes[head.layer]
+        flow.gates = Gates(head.layer, state.gates, units // QUAD)
+        state.gates += 1
+        state.written = 0
+
+    def _trace(self) -> LayerTrace:
+        gates = self.flow.gates
+        return self.flow.sequence.steps[gates.step].layers[gates.layer]
+
+    def final_units(self) -> int:
+        """Units of the gates' layer that have all their columns."""
+        flow, gates = self.flow, self.flow.gates
+        if not flow.work:
+            return QUAD * gates.quads
+        head, behind = flow.work[0], flow.work[1] if len(flow.work) > 1 else None
+        mine = behind is not None and behind.closes and behind.layer == gates.layer
+        if head.type == COLUMN and mine and behind.step == gates.step:
+            return flow.taken // 3 * flow.pes
+        return QUAD * gates.quads
+
+    def on_0(self, event: Event) -> None:
+        """A quad enters: r is read."""
+        flow, gates = self.flow, self.flow.gates
+        if gates is None:
+            return
+        layer, quad, group, all_ready, ready, out, room = (event.number(i) for i in range(7))
+        where = {"step": gates.step, "layer": gates.layer}
+        self._address(gates.entered, group, where | {"gate": "r"})
+        flow.same(
+            "quad that enters the gates",
+            (PIPE, "u_gate_pipeline.quad_q"),
+            gates.entered,
+            quad,
+            **where,
+        )
+        flow.same("layer of the gates", (PIPE, "u_gate_pipeline.layer_o"), gates.layer, layer)
+        if QUAD * gates.entered >= self.final_units():
+            told = all_ready or group < ready
+            at = (PES, "u_pe_array.groups_ready_o") if told else (PIPE, "u_gate_pipeline.go")
+            flow.fail(
+                "sums read before they are final",
+                at,
+                Value(self.final_units() // flow.pes, INTEGER),
+                Value(group + 1, INTEGER),
+                unit=QUAD * quad,
+                **where,
+            )
+        last_layer = gates.layer == flow.sequence.model.num_layers - 1
+        at = PIPE, "u_gate_pipeline.to_output_q"
+        flow.same("whether h goes out", at, int(last_layer), out, **where)
+        if out and not room:
+            flow.fail(
+                "a quad on its way to a full output",
+                (PIPE, "u_gate_pipeline.go"),
+                "waits",
+                "goes",
+                inputs=(("out_room_i", 0),),
+                unit=QUAD * quad,
+                **where,
+            )
+        gates.entered += 1
+
+    def _address(self, quad: int, group: int, where: dict) -> None:
+        at = PIPE, "u_gate_pipeline.bank_group_o"
+        self.flow.same("group read by the gates", at, QUAD * quad // self.flow.pes, group, **where)
+
+    def _read(self, event: Event, word: int, bank: int, quad: int, where: dict) -> None:
+        """A word of a delta memory as it comes to the gates."""
+        first = QUAD * quad
+        inside = first % self.flow.pes
+        got = event.lanes(word, 32)[inside : inside + QUAD]
+        want = self._trace().memory[bank][first : first + QUAD]
+        at = PES, f"u_pe_array.gen_bank[{bank}].u_delta_memory.rdata_o"
+        self.flow.same_lanes(
+            "delta memory as the gates read it",
+            at,
+            want,
+            got,
+            ACCUMULATOR,
+            first,
+            gate=GATE_NAMES[bank],
+            **where,
+        )
+
+    def _captured(self, event: Event, word: int, bank: int, quad: int, where: dict) -> None:
+        first = QUAD * quad
+        want = self._trace().memory[bank][first : first + QUAD]
+        at = PIPE, "u_gate_pipeline.m_q"
+        self.flow.same_lanes(
+            "delta memory picked for the lanes",
+            at,
+            want,
+            event.lanes(word, 32),
+            ACCUMULATOR,
+            first,
+            (("delta memory", want, ACCUMULATOR),),
+            gate=GATE_NAMES[bank],
+            **where,
+        )
+
+    def _quad(self, event: Event) -> tuple[int, dict] | None:
+        """(quad, where) of a stage's line."""
+        gates = self.flow.gates
+        if gates is None or not self.flow.alive:
+            return None
+        return event.number(1) % gates.quads, {"step": gates.step, "layer": gates.layer}
+
+    # ------------------------------------------------------------ stages
+
+    def _lane(
+        self,
+        event: Event,
+        word: int,
+        name: str,
+        signal: str,
+        wanted: np.ndarray,
+        form: Format,
+        quad: int,
+        where: dict,
+        module: str = LANE,
+        inputs: tuple = (),
+    ) -> None:
+        first = QUAD * quad
+        got = event.lanes(word, 16)
+        self.flow.same_lanes(
+            name,
+            (module, signal),
+            wanted[first : first + QUAD],
+            got,
+            form,
+            first,
+            tuple((n, v[first : first + QUAD], f) for n, v, f in inputs),
+            **where,
+        )
+
+    def _argument(
+        self,
+        event: Event,
+        word: int,
+        gate: str,
+        signals: tuple[str, str],
+        argument: np.ndarray,
+        quad: int,
+        where: dict,
+        inputs: tuple,
+    ) -> None:
+        """A gate's pre-activation in a word, and in the next where it stands in the table."""
+        where = where | {"gate": gate}
+        value, address = (IN_LANE + signal for signal in signals)
+        self._lane(
+            event, word, "pre-activation", value, argument, ACTIVATION, quad, where, inputs=inputs
+        )
+        self._lane(
+            event,
+            word + 1,
+            "place in the table",
+            address,
+            place(argument, gate == "n"),
+            INTEGER,
+            quad,
+            where,
+            inputs=(("pre-activation", argument, ACTIVATION),),
+        )
+
+    def on_1(self, event: Event) -> None:
+        found = self._quad(event)
+        if found:
+            quad, where = found
+            self._address(quad, event.number(2), where | {"gate": "z"})
+            self._read(event, 3, 0, quad, where)
+
+    def on_2(self, event: Event) -> None:
+        found = self._quad(event)
+        if found:
+            quad, where = found
+            self._address(quad, event.number(2), where | {"gate": "n"})
+            self._captured(event, 3, 0, quad, where)
+            self._read(event, 4, 1, quad, where)
+
+    def on_3(self, event: Event) -> None:
+        found = self._quad(event)
+        if not found:
+            return
+        quad, where = found
+        trace = self._trace()
+        self._captured(event, 2, 1, quad, where)
+        self._read(event, 3, 2, quad, where)
+        self._read(event, 4, 3, quad, where)
+        memory = (("M_r", trace.memory[0], ACCUMULATOR),)
+        self._argument(event, 5, "r", ("q3_r", "addr3_r"), trace.q_r, quad, where, memory)
+
+    def on_4(self, event: Event) -> None:
+        found = self._quad(event)
+        if not found:
+            return
+        quad, where = found
+        trace = self._trace()
+        self._captured(event, 2, 2, quad, where)
+        self._captured(event, 3, 3, quad, where)
+        units = slice(QUAD * quad, QUAD * quad + QUAD)
+        self.flow.expect("M", sum(pack(trace.memory[b][units], 32) << 128 * b for b in range(4)))
+        memory = (("M_z", trace.memory[1], ACCUMULATOR),)
+        self._argument(event, 4, "z", ("q4_z", "addr4_z"), trace.q_z, quad, where, memory)
+        self._entry(event, 6, "a", trace.q_r, quad, where | {"gate": "r"})
+
+    def _entry(
+        self,
+        event: Event,
+        word: int,
+        port: str,
+        argument: np.ndarray,
+        quad: int,
+        where: dict,
+        is_tanh: bool = False,
+    ) -> None:
+        at = place(argument, is_tanh)
+        signal = f"{IN_LANE}u_sigma.data_{port}_o"
+        if is_tanh:
+            signal = IN_LANE + "tanh_data_i"
+        self._lane(
+            event,
+            word,
+            "entry of the table",
+            signal,
+            half_table(is_tanh)[at],
+            ENTRY,
+            quad,
+            where,
+            ROM,
+            (("address", at, INTEGER),),
+        )
+
+    def on_5(self, event: Event) -> None:
+        found = self._quad(event)
+        if not found:
+            return
+        quad, where = found
+        trace = self._trace()
+        memory = (("M_nh", trace.memory[3], ACCUMULATOR),)
+        self._lane(
+            event,
+            2,
+            "pre-activation",
+            IN_LANE + "q5_nh",
+            trace.q_nh,
+            ACTIVATION,
+            quad,
+            where | {"gate": "nh"},
+            inputs=memory,
+        )
+        self._entry(event, 3, "b", trace.q_z, quad, where | {"gate": "z"})
+        entry = (("table entry", half_table(False)[place(trace.q_r, False)], ENTRY),)
+        self._lane(
+            event,
+            4,
+            "gate r",
+            IN_LANE + "r5",
+            trace.r,
+            GATE,
+            quad,
+            where | {"gate": "r"},
+            inputs=entry,
+        )
+
+    def on_8(self, event: Event) -> None:
+        found = self._quad(event)
+        if not found:
+            return
+        quad, where = found
+        trace = self._trace()
+        units = slice(QUAD * quad, QUAD * quad + QUAD)
+        self.flow.expect("R", pack(trace.z[units], 9) << 36 | pack(trace.r[units], 9))
+        entry = (("table entry", half_table(False)[place(trace.q_z, False)], ENTRY),)
+        self._lane(
+            event,
+            2,
+            "gate z",
+            IN_LANE + "z8",
+            trace.z,
+            GATE,
+            quad,
+            where | {"gate": "z"},
+            inputs=entry,
+        )
+        inputs = (
+            ("M_nx", trace.memory[2], ACCUMULATOR),
+            ("q(M_nh)", trace.q_nh, ACTIVATION),
+            ("r", trace.r, GATE),
+        )
+        self._argument(event, 3, "n", ("pre8", "tanh_addr_o"), trace.pre_n, quad, where, inputs)
+
+    def on_9(self, event: Event) -> None:
+        found = self._quad(event)
+        if not found:
+            return
+        quad, where = found
+        trace, gates = self._trace(), self.flow.gates
+        self._entry(event, 2, "a", trace.pre_n, quad, where | {"gate": "n"}, is_tanh=True)
+        first = QUAD * quad
+        before = self.flow.sequence.states[gates.step][gates.layer].h[first : first + QUAD]
+        half = event.lanes(3, 16)[QUAD * (quad % 2) :][:QUAD]
+        at = "hidden_memory", "u_hidden_memory.gate_rdata_o"
+        self.flow.same_lanes(
+            "h of the step before, read by the gates", at, before, half, ACTIVATION, first, **where
+        )
+
+    def on_a(self, event: Event) -> None:
+        found = self._quad(event)
+        if not found:
+            return
+        quad, where = found
+        trace, gates = self._trace(), self.flow.gates
+        units = slice(QUAD * quad, QUAD * quad + QUAD)
+        self.flow.expect("N", pack(trace.n[units], 10))
+        entry = (("table entry", half_table(True)[place(trace.pre_n, True)], ENTRY),)
+        self._lane(
+            event,
+            2,
+            "gate n",
+            IN_LANE + "n10",
+            trace.n,
+            GATE,
+            quad,
+            where | {"gate": "n"},
+            inputs=entry,
+        )
+        before = self.flow.sequence.states[gates.step][gates.layer].h
+        self._lane(
+            event,
+            3,
+            "h of the step before, picked for the lanes",
+            "u_gate_pipeline.h_prev10_q",
+            before,
+            ACTIVATION,
+            quad,
+            where,
+            PIPE,
+            (("h in the memory", before, ACTIVATION),),
+        )
+
+    def on_c(self, event: Event) -> None:
+        """h of a quad is written, and sent out by the last layer."""
+        flow, gates = self.flow, self.flow.gates
+        if gates is None or not flow.alive:
+            return
+        trace = self._trace()
+        where = {"step": gates.step, "layer": gates.layer}
+        layer, quad = event.number(0), event.number(1)
+        flow.same("layer of h", (PIPE, "u_gate_pipeline.layer_o"), gates.layer, layer, **where)
+        flow.same("quad of h", (PIPE, "u_gate_pipeline.h_quad_o"), gates.left, quad, **where)
+        first = QUAD * gates.left
+        units = slice(first, first + QUAD)
+        flow.expect("H", pack(trace.h[units], 16))
+        before = flow.sequence.states[gates.step][gates.layer].h
+        inputs = (("z", trace.z, GATE), ("n", trace.n, GATE), ("h before", before, ACTIVATION))
+        self._lane(
+            event, 2, "h", IN_LANE + "h_o", trace.h, ACTIVATION, gates.left, where, inputs=inputs
+        )
+        gates.left += 1
+        flow.layers[gates.layer].written = gates.left
+        final = gates.left == gates.quads
+        to_output = gates.layer == flow.sequence.model.num_layers - 1
+        flow.same(
+            "whether h goes out",
+            (PIPE, "u_gate_pipeline.out_valid_o"),
+            int(to_output),
+            event.number(3),
+            **where,
+        )
+        if to_output:
+            flow.same(
+                "last quad of a packet",
+                (PIPE, "u_gate_pipeline.out_last_o"),
+                int(final),
+                event.number(4),
+                **where,
+            )
+            if gates.left % 2 == 0:
+                beat = trace.h[first - QUAD : first + QUAD]
+                step = flow.sequence.steps[gates.step]
+                flow.out.append((step, first - QUAD, beat, int(final), gates.layer))
+        if final:
+            flow.gates = None
+
+    # ------------------------------------------------------------ output
+
+    def on_h(self, event: Event) -> None:
+        """A beat of h leaves."""
+        flow = self.flow
+        data, last, user = event.lanes(0, 16), event.number(1), event.number(2)
+        path = "u_h_egress.m_axis_h_"
+        if flow.must_close and not user:
+            flow.fail(
+                "closing beat of a packet that was cut",
+                (EGRESS, path + "tuser"),
+                Value(1, INTEGER),
+                Value(0, INTEGER),
+            )
+        if user:
+            if not flow.must_close:
+                flow.fail(
+                    "a closing beat out of place",
+                    (EGRESS, path + "tuser"),
+                    Value(0, INTEGER),
+                    Value(1, INTEGER),
+                )
+            flow.must_close = flow.h_open = False
+            return
+        stale = flow.stale_out and not self._is(flow.out, data, last)
+        queue = flow.stale_out if stale else flow.out
+        if not queue:
+            flow.fail("a beat of h that no gates have made", (EGRESS, path + "tvalid"))
+            return
+        step, first, beat, final, layer = queue.popleft()
+        flow.expect("Y", pack(beat, 16))
+        where = {"layer": layer}
+        sides = flow.found is None
+        inputs = (("h written by the gates", beat, ACTIVATION),)
+        flow.same_lanes(
+            "beat of h on the bus",
+            (EGRESS, path + "tdata"),
+            beat,
+            data,
+            ACTIVATION,
+            first,
+            inputs,
+            **where,
+        )
+        flow.same("last beat of a packet", (EGRESS, path + "tlast"), final, last, **where)
+        if sides and flow.found is not None:
+            flow.found.step = step.number
+        flow.h_open = not last
+        if final:
+            step.to_ns = event.time
+        if stale:
+            flow.stale_out.clear()
+            flow.must_close = flow.h_open
+
+    @staticmethod
+    def _is(queue, data: np.ndarray, last: int) -> bool:
+        return bool(queue) and np.array_equal(queue[0][2], data) and queue[0][3] == last
+
+
+__all__ = ["END", "Gating", "half_table", "place"]

@@ -1,0 +1,125 @@
+"""Walks a deep trace beside the golden model and stops at the first value that differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tb.debug.divergence.deep import DeepTraceError, Event, History
+from tb.debug.divergence.encoding import Encoding
+from tb.debug.divergence.fetching import Fetching
+from tb.debug.divergence.finding import Divergence
+from tb.debug.divergence.flow import Flow
+from tb.debug.divergence.gating import Gating
+
+AFTER_NS = 4000
+"""How long golden values are made for after the divergence, as far as they mean anything."""
+VERDICTS = "GVBxPKSEFQWARgdwM0123456789ahc"
+
+
+@dataclass
+class Search:
+    """Outcome: the `divergence` (None: all was right), lines for golden_probe, events walked."""
+
+    divergence: Divergence | None
+    golden: list[str] = field(default_factory=list)
+    events: int = 0
+    flow: Flow | None = None
+
+    @property
+    def steps(self) -> list[dict[str, int]]:
+        """When each step ran, in ns."""
+        return [
+            {"step": s.number, "from_ns": s.from_ns, "to_ns": s.to_ns or self.flow.event.time}
+            for s in self.flow.all_steps
+        ]
+
+
+def first_divergence(events: Iterable[Event], history: History) -> Divergence | None:
+    """The first wrong value of a deep trace; None where all that it holds is right."""
+    return search(events, history).divergence
+
+
+def search(events: Iterable[Event], history: History) -> Search:
+    """Walk a deep trace. Needs models and thresholds from `history`, and the buses in the trace.
+
+    Raises DeepTraceError at a line that makes no sense before a wrong value was found.
+    """
+    events = list(events)
+    flow = Flow(history)
+    stages = (Encoding(flow, _packets(events)), Fetching(flow), Gating(flow))
+    handlers = {
+        code: getattr(stage, f"on_{code}")
+        for code in VERDICTS
+        for stage in stages
+        if hasattr(stage, f"on_{code}")
+    }
+    walked = 0
+    for event in events:
+        if flow.found is not None and event.time > flow.found.time_ns + AFTER_NS:
+            break
+        walked += 1
+        if event.code == "H":
+            flow.still = event
+            continue
+        flow.event, flow.still = event, None
+        found = flow.found
+        try:
+            _one(flow, event, handlers)
+        except (ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
+            if flow.found is None:
+                raise DeepTraceError(
+                    f"deep trace: {event.code!r} at {event.time} ns makes no sense: {error!r}"
+                ) from error
+            break  # what follows a divergence need not make sense
+        if flow.found is None and event.code in "xEMcRh":
+            flow.last_right = f"{_describe(event)} at {event.time} ns, cycle {event.cycle}"
+        elif found is None and flow.found is not None:
+            flow.found.last_right = flow.last_right
+    outcome = Search(flow.found, flow.golden, walked, flow)
+    if flow.found is not None:
+        flow.found.steps = outcome.steps
+    return outcome
+
+
+def _one(flow: Flow, event: Event, handlers: dict) -> None:
+    if event.code == "D":
+        flow.width, flow.max_layers, flow.max_units = (event.number(i) for i in range(3))
+    elif event.code == "Z":
+        if event.number(0):
+            flow.hard_reset()
+        else:
+            flow.flush()
+            flow.must_close = False
+    elif event.code in handlers:
+        handlers[event.code](event)
+
+
+def _packets(events: list[Event]) -> dict[int, np.ndarray]:
+    """Elements of each x packet that begins a step, by the time of its first beat."""
+    packets: dict[int, list[np.ndarray]] = {}
+    current: list[np.ndarray] | None = None
+    for event in events:
+        if event.code != "B":
+            continue
+        if event.number(2) == 1:
+            current = packets[event.time] = []
+        if current is not None:
+            current.append(event.lanes(0, 16))
+        if event.number(1):
+            current = None
+    return {time: np.concatenate(beats) for time, beats in packets.items()}
+
+
+def _describe(event: Event) -> str:
+    names = {
+        "x": "a beat of x taken by the encoder",
+        "E": "an entry of the encoder",
+        "M": "a partial sum written",
+        "c": "a quad of h written",
+        "R": "a beat from DRAM",
+        "h": "a beat of h taken",
+    }
+    return names[event.code]

@@ -1,0 +1,129 @@
+"""What is worth seeing, by stage of the pipeline: tb/tables/waves.toml, held against a dump."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from tb.debug.wave_query import DUT, Wave, WaveError
+from tb.debug.waves.enums import enum_variables
+from tb.debug.waves.formats import Format
+from tb.paths import TABLES
+
+CATALOG = TABLES / "waves.toml"
+GOLDEN = "u_golden."
+EACH = re.compile(r"\[(\d+)\.\.(\d+)\]")
+RANGE = re.compile(r"\[(\d+):(\d+)\]$")
+LANE = re.compile(r"gen_lane\[(\d+)\]\.(u_lane\.)?")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A signal: ``path`` below the bench's top, ``low`` its lowest bit, ``golden`` the signal that
+    has the golden model's value, in dumps that hold it."""
+
+    path: str
+    format: Format
+    low: int = 0
+    golden: str | None = None
+
+    @property
+    def label(self) -> str:
+        """A short name: the signal and, unless that is the core, where it is."""
+        lane = LANE.search(self.path)
+        *where, name = (self.path[lane.end() :] if lane else self.path).split(".")
+        place = where[-1].removeprefix("u_") if where else "dut"
+        if lane:
+            place = f"{'golden ' if self.is_golden else ''}lane {lane[1]}"
+        return name if place == "dut" else f"{place} {name}"
+
+    @property
+    def is_golden(self) -> bool:
+        """Whether the golden model made it, not the core."""
+        return self.path.startswith(GOLDEN)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A stage: its rows, the modules whose faults show in it, and the rows of every picture.
+
+    ``optional``: only some dumps hold it.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    modules: tuple[str, ...] = ()
+    picture: tuple[str, ...] = ()
+    optional: bool = False
+
+
+def _each(path: str) -> Iterator[str]:
+    found = EACH.search(path)
+    if not found:
+        yield path
+        return
+    for number in range(int(found[1]), int(found[2]) + 1):
+        yield from _each(f"{path[: found.start()]}[{number}]{path[found.end() :]}")
+
+
+def _rows(path: str, text: str, golden: dict[str, str]) -> Iterator[Row]:
+    bounds = RANGE.search(path)
+    for one in _each(RANGE.sub("", path)):
+        enum = None
+        if text == "enum":
+            below = one.removeprefix(DUT + ".")
+            if below not in enum_variables():
+                raise WaveError(f"{one}: found no enum of this name in rtl/")
+            enum = enum_variables()[below]
+        low = int(bounds[2]) if bounds else 0
+        yield Row(one, Format.parse(text, enum), low, golden.get(one))
+
+
+def _pairs(table: dict[str, str]) -> dict[str, str]:
+    return {
+        core: golden
+        for key, value in table.items()
+        for core, golden in zip(_each(key), _each(value), strict=True)
+    }
+
+
+@cache
+def catalog(path: Path = CATALOG) -> tuple[Group, ...]:
+    """The groups of ``tb/tables/waves.toml``; WaveError names what is wrong in it."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        golden = _pairs(data.get("golden", {}))
+        return tuple(
+            Group(
+                group["name"],
+                tuple(row for item in group["signals"].items() for row in _rows(*item, golden)),
+                tuple(group.get("modules", ())),
+                tuple(group.get("picture", ())),
+                bool(group.get("optional", False)),
+            )
+            for group in data["group"]
+        )
+    except KeyError as error:
+        raise WaveError(f"{path}: found no key {error}, expected one") from error
+    except (OSError, ValueError) as error:
+        raise WaveError(f"{path}: {error}") from error
+
+
+def in_dump(wave: Wave) -> tuple[Group, ...]:
+    """The groups with those rows that a dump holds; golden values stand below the core's."""
+    every = [row for group in catalog() for row in group.rows]
+    held = {row.path: row for row in every if wave.top + row.path in wave}
+    groups = []
+    for group in catalog():
+        rows: list[Row] = []
+        for row in group.rows:
+            if row.path in held:
+                rows.append(row)
+                rows += [held[row.golden]] if row.golden in held else []
+        if rows:
+            groups.append(replace(group, rows=tuple(rows)))
+    return tuple(groups)

@@ -1,0 +1,1 @@
+"""Facts about the device: registers, constants, weight image, DRAM timing, driver."""

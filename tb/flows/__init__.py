@@ -1,0 +1,1 @@
+"""Whole jobs on the RTL: simulate a model, confirm an operating point, benchmark, demo."""

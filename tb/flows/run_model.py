@@ -1,0 +1,92 @@
+"""Runs one sequence on ``run_top``: cocotb side of ``tb/flows/simulation.py``.
+
+Python configures the core, raises ``go`` and ``asleep``, and sleeps until ``asleep`` falls: after
+the last step, on a fault, an error of a checker, or a hang. All that happens each cycle is
+SystemVerilog.
+``RUN_MODEL`` in the environment names a JSON file of what to configure and where to put the result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import cocotb
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+
+from tb.agents.axil import AxiLiteMaster
+from tb.device.driver import DriverError, EdgeDrnnDriver
+from tb.device.registers import IrqEnable, Reg, Status
+
+
+@cocotb.test()
+async def run_model(dut) -> None:
+    job = json.loads(Path(os.environ["RUN_MODEL"]).read_text())
+    model, image = SimpleNamespace(**job["model"]), SimpleNamespace(**job["image"])
+    steps = job["steps"]
+
+    async def alive() -> None:
+        """Between two polls of STATUS: let the core work, unless it has stopped for good."""
+        await ClockCycles(dut.py_clk, 20)
+        assert dut.hang.value == 0, "hang before the first step, see RUN in the log"
+
+    port = AxiLiteMaster(dut, "s_axil", dut.py_clk)
+    driver = EdgeDrnnDriver(port, polls=10**9, idle_wait=alive)
+    await RisingEdge(dut.rst_n)
+    await ClockCycles(dut.py_clk, 2)
+    assert int(dut.errors.value) == 0, "the bench found errors before the start, see the log"
+    await driver.configure(model, image)
+    await driver.write(Reg.IRQ_ENABLE, IrqEnable.ERROR)
+    dut.watch.value = 1
+    await driver.start()
+    bias_beats = int(dut.dram_beats.value)
+    if job["rest"]:
+        dut.watch.value = 0
+        await ClockCycles(dut.py_clk, job["rest"])
+        dut.watch.value = 1
+
+    dut.go.value = 1
+    dut.asleep.value = 1
+    first_cycle = int(dut.cycle.value)
+    started, computed = time.perf_counter(), time.process_time()
+    await FallingEdge(dut.asleep)
+    await FallingEdge(dut.clk)  # what ended the sleep has settled by now
+    at = f"step {int(dut.steps_done.value)}, cycle {int(dut.cycle.value)}"
+    assert dut.hang.value == 0, f"{at}: hang, status {await state_of(driver)}"
+    assert int(dut.errors.value) == 0, f"{at}: protocol or memory error, see CHECKER and DRAM"
+    assert dut.irq.value == 0, f"{at}: the core reports {await driver.error()}"
+    assert int(dut.steps_done.value) == steps, f"{at}: woken without a reason"
+    wall_seconds = time.perf_counter() - started
+    cpu_seconds = time.process_time() - computed
+    cycles = int(dut.cycle.value) - first_cycle
+
+    dut.watch.value = 0
+    # Columns for a step that will not come may be under way: stop, drain, and look once more.
+    counters = await driver.counters()
+    status = await driver.status()
+    assert Status.ERROR not in status, f"after the last step: {await driver.error()}"
+    await driver.soft_reset()
+    dut.done.value = 1
+    await ClockCycles(dut.py_clk, 3)
+    assert int(dut.errors.value) == 0, "errors at the end of the run, see CHECKER in the log"
+    result = {
+        "wall_seconds": wall_seconds,
+        "cpu_seconds": cpu_seconds,
+        "cycles": cycles,
+        "bias_beats": bias_beats,
+        "dram_beats": int(dut.dram_beats.value),
+        "counters": dataclasses.asdict(counters),
+    }
+    Path(job["result"]).write_text(json.dumps(result))
+
+
+async def state_of(driver: EdgeDrnnDriver) -> str:
+    """STATUS and ERROR in words, as far as the core still answers."""
+    try:
+        return f"{await driver.status()}, {await driver.error()}"
+    except DriverError as error:
+        return f"unreadable: {error}"

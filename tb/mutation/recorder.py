@@ -1,0 +1,75 @@
+"""Pytest plugin: writes down what tests would build and run, and runs nothing.
+
+``python -m pytest -p tb.mutation.recorder NODES`` with the environment's MUTATION_RECORD=file
+writes a JSON list there, an entry a simulation. It replaces ``tb.sim.build.build`` and
+``tb.sim.run.run`` before any test is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tb.sim.build
+import tb.sim.run
+from tb.paths import RTL_FILELIST
+from tb.sim.build import Build, read_filelist
+
+_found: list[dict[str, Any]] = []
+
+
+@dataclass(frozen=True)
+class _Wanted(Build):
+    """A build that was asked for and never made: to tests it looks like any other."""
+
+    plan: dict[str, Any] = field(default_factory=dict)
+
+
+def _build(sim: str, top: str, parameters: Any = None, **options: Any) -> _Wanted:
+    sources = [str(s) for s in options.pop("sources", ())]
+    filelist = options.pop("filelist", RTL_FILELIST)
+    if filelist is not None:
+        listed, folders = read_filelist(filelist)
+        sources = [*map(str, listed), *(s for s in sources if Path(s) not in listed)]
+        options["include_dirs"] = [*options.get("include_dirs", ()), *folders]
+    options["include_dirs"] = [str(d) for d in options.get("include_dirs", ())]
+    parameters = dict(parameters or {})
+    plan = {"sim": sim, "top": top, "parameters": parameters, "sources": sources,
+            "options": options}  # fmt: skip
+    return _Wanted(sim, top, Path(), Path(), parameters, plan=plan)
+
+
+def _run(
+    built: _Wanted,
+    test_module: str,
+    test_filter: str | None = None,
+    *,
+    plusargs: Any = (),
+    extra_env: Any = None,
+    **_: Any,
+) -> None:
+    _found.append(
+        {
+            "node": os.environ["PYTEST_CURRENT_TEST"].rsplit(" ", 1)[0],
+            "build": built.plan,
+            "module": test_module,
+            "filter": test_filter,
+            "plusargs": list(plusargs),
+            "env": dict(extra_env or {}),
+            "path": [p for p in sys.path if p],
+        }
+    )
+    pytest.skip("written down")
+
+
+tb.sim.build.build, tb.sim.run.run = _build, _run
+
+
+def pytest_sessionfinish() -> None:
+    Path(os.environ["MUTATION_RECORD"]).write_text(json.dumps(_found), encoding="utf-8")

@@ -1,0 +1,135 @@
+"""``tb/tables/mutants.toml``: the sample, the tests that must kill it, equivalent mutants."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tb.mutation.mutant import Mutant, name_edits, squeeze
+from tb.mutation.operators import find_edits
+
+
+class PlanError(ValueError):
+    """The plan does not fit itself, the RTL, or what was found. One line."""
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """Mutants of ``file`` that turn the lines ``before`` into ``after``, and why none matters."""
+
+    file: str
+    before: str
+    after: str
+    reason: str
+    nth: int = 0  # of several with these lines only this one, in the order of the file, from 1
+
+    def matches(self, mutant: Mutant) -> bool:
+        """Whether it speaks of this mutant."""
+        return (self.file, squeeze(self.before), squeeze(self.after)) == (
+            mutant.file, mutant.before, mutant.after)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Contents of the file. ``tests``: of each source file, pytest nodes, fastest killers first."""
+
+    goal: float
+    sample: int
+    least: int
+    seed: int
+    tests: Mapping[str, Sequence[str]]
+    equivalents: Sequence[Equivalent] = field(default_factory=list)
+
+
+def load_plan(path: Path) -> Plan:
+    """Read the plan. Raises PlanError, one line, for a file that is not one."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        tests = {
+            file: tuple(dict.fromkeys([*nodes, *data.get("system", ())]))
+            for file, nodes in data["tests"].items()
+        }
+        plan = Plan(
+            goal=float(data["goal"]),
+            sample=int(data["sample"]),
+            least=int(data["least"]),
+            seed=int(data["seed"]),
+            tests=tests,
+            equivalents=[Equivalent(**entry) for entry in data.get("equivalent", ())],
+        )
+    except OSError as error:
+        raise PlanError(f"{path.name}: {error.strerror}") from None
+    except KeyError as error:
+        raise PlanError(f"{path.name}: found no {error}, expected one") from None
+    except (tomllib.TOMLDecodeError, TypeError, ValueError, AttributeError) as error:
+        raise PlanError(f"{path.name}: {error}") from None
+    if not 0 < plan.goal <= 1:
+        raise PlanError(f"{path.name}: goal: found {plan.goal}, expected more than 0, at most 1")
+    for entry in plan.equivalents:
+        if not entry.reason.strip():
+            raise PlanError(f"{path.name}: equivalent {entry.before!r}: found no reason")
+    return plan
+
+
+def possible_mutants(root: Path, files: Iterable[str]) -> list[Mutant]:
+    """All mutants of ``files`` (paths relative to ``root``), file by file."""
+    found = []
+    for file in files:
+        try:
+            text = (root / file).read_text(encoding="utf-8")
+        except OSError as error:
+            raise PlanError(f"{file}: {error.strerror}") from None
+        found += name_edits(file, text, find_edits(text, file))
+    if len({m.number for m in found}) != len(found):
+        raise PlanError("two mutants have the same number: change the wording of one place")
+    return found
+
+
+def explanations(plan: Plan, mutants: Sequence[Mutant]) -> dict[str, str]:
+    """Reason by id of the mutants that the plan says are equivalent.
+
+    Raises PlanError for an entry that matches no possible mutant.
+    """
+    reasons: dict[str, str] = {}
+    for entry in plan.equivalents:
+        matched = [m.id for m in mutants if entry.matches(m)]
+        if entry.nth:
+            matched = matched[entry.nth - 1 : entry.nth]
+        if not matched:
+            raise PlanError(
+                f"equivalent in {entry.file}: no mutant turns {squeeze(entry.before)!r} into "
+                f"{squeeze(entry.after)!r}"
+            )
+        reasons |= dict.fromkeys(matched, entry.reason)
+    return reasons
+
+
+def sample(mutants: Sequence[Mutant], count: int, least: int, seed: int) -> list[Mutant]:
+    """``count`` mutants, each file with at least ``least`` or all it has, the rest by size.
+
+    Which of a file's are taken follows from ``seed`` and their ids, so that an edit elsewhere
+    changes little.
+    """
+    by_file: dict[str, list[Mutant]] = {}
+    for mutant in mutants:
+        by_file.setdefault(mutant.file, []).append(mutant)
+    share = {file: min(least, len(found)) for file, found in by_file.items()}
+    left = count - sum(share.values())
+    spare = {file: len(found) - share[file] for file, found in by_file.items()}
+    total = sum(spare.values())
+    if left > 0 and total:
+        exact = {file: min(left, total) * spare[file] / total for file in by_file}
+        for file in by_file:
+            share[file] += int(exact[file])
+        rest = min(count, len(mutants)) - sum(share.values())
+        for file in sorted(by_file, key=lambda f: int(exact[f]) - exact[f])[:rest]:
+            share[file] += 1
+    chosen = []
+    for file, found in by_file.items():
+        ranked = sorted(found, key=lambda m: hashlib.sha256(f"{seed} {m.id}".encode()).digest())
+        taken = {m.id for m in ranked[: share[file]]}
+        chosen += [m for m in found if m.id in taken]
+    return chosen

@@ -1,0 +1,1 @@
+"""Regressions: jobs, workers, results, and the test plan."""

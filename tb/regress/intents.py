@@ -1,0 +1,174 @@
+"""The verification plan: reads tb/tables/plan.toml, holds it against tests and coverage groups.
+
+A test is named in the plan by its file (`tb/tests/rtl/test_x.py`: all in it) or by file and name
+(`tb/tests/system/test_x.py::name`), where the name is that of a pytest function or of a cocotb
+story.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tb.paths import REPO, TABLES, TEST_FOLDERS
+
+PLAN_FILE = TABLES / "plan.toml"
+SCHEMA = 1
+
+
+class PlanError(ValueError):
+    """The plan cannot be read; one line says where and why."""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What could break, how it is stimulated and checked, what must be covered, by which tests."""
+
+    id: str
+    title: str
+    breaks: str
+    stimulus: str
+    check: str
+    coverage: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+def read_plan(path: Path = PLAN_FILE) -> list[Intent]:
+    """The intents, in order; PlanError for what is missing, unknown, empty or there twice."""
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("intent", [])
+    except OSError as error:
+        raise PlanError(f"{path}: {error.strerror}, expected a plan") from None
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(f"{path}: {error}, expected TOML") from None
+    names = {f.name for f in fields(Intent)}
+    intents: list[Intent] = []
+    for number, entry in enumerate(entries):
+        where = f"{path.name}: intent {entry.get('id', number)!r}"
+        if set(entry) != names:
+            wrong = ", ".join(sorted(set(entry) ^ names))
+            raise PlanError(f"{where}: missing or unknown: {wrong}")
+        empty = [name for name in names - {"coverage"} if not entry[name]]
+        if empty:
+            raise PlanError(f"{where}: {', '.join(sorted(empty))}: found nothing, expected some")
+        if entry["id"] in {intent.id for intent in intents}:
+            raise PlanError(f"{where}: there twice")
+        lists = {name: tuple(entry[name]) for name in ("coverage", "tests")}
+        intents.append(Intent(**{**entry, **lists}))
+    if not intents:
+        raise PlanError(f"{path}: found no intent, expected [[intent]] entries")
+    return intents
+
+
+def collect_tests(root: Path = REPO) -> list[str]:
+    """`file::name` of every pytest function and cocotb story, read off the sources."""
+    found = []
+    for folder in TEST_FOLDERS:
+        for path in sorted((root / folder).glob("test_*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            file = path.relative_to(root).as_posix()
+            found += [f"{file}::{name}" for name in _names(tree.body)]
+    return found
+
+
+def _names(body: list[ast.stmt]) -> Iterable[str]:
+    for node in body:
+        if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
+            yield from _names(node.body)
+        elif isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            if [argument.arg for argument in node.args.args] != ["test", "config"]:
+                yield node.name  # else it runs the stories of its file, which count themselves
+        elif isinstance(node, ast.AsyncFunctionDef) and any(
+            ast.unparse(decorator).startswith(("cocotb.test", "cocotb.parametrize"))
+            for decorator in node.decorator_list
+        ):
+            yield node.name
+
+
+def names_test(pattern: str, test: str) -> bool:
+    """Whether a test of the plan names `file::name`."""
+    return pattern == test or pattern == test.split("::")[0]
+
+
+def names_node(pattern: str, node: str) -> bool:
+    """Whether a test of the plan names a pytest node, as `file::function[story-config]`."""
+    file, _, name = pattern.partition("::")
+    node_file, _, rest = node.partition("::")
+    if file != node_file:
+        return False
+    function, _, parameters = rest.split("::")[-1].partition("[")
+    return not name or name == function or bool(re.match(rf"{re.escape(name)}[-\]]", parameters))
+
+
+@dataclass(frozen=True)
+class Orphans:
+    """What belongs to nothing: tests, coverage groups, and what intents name in vain."""
+
+    tests: list[str]
+    groups: list[str]
+    intents: list[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.tests or self.groups or self.intents)
+
+
+def orphans(intents: list[Intent], tests: list[str], groups: Iterable[str]) -> Orphans:
+    """Tests and groups that no intent names; `intent: name` for names that do not exist."""
+    groups = list(groups)
+    patterns = {pattern for intent in intents for pattern in intent.tests}
+    named = {group for intent in intents for group in intent.coverage}
+    vain = [
+        f"{intent.id}: {pattern}"
+        for intent in intents
+        for pattern in intent.tests
+        if not any(names_test(pattern, test) for test in tests)
+    ]
+    vain += [f"{i.id}: {group}" for i in intents for group in i.coverage if group not in groups]
+    return Orphans(
+        [test for test in tests if not any(names_test(p, test) for p in patterns)],
+        [group for group in groups if group not in named],
+        vain,
+    )
+
+
+def status(intent: Intent, jobs: Iterable[Mapping[str, Any]], open_groups: set[str]) -> str:
+    """holds, fails, not run, or open: all passed but a coverage group has open bins.
+
+    Every test of the intent must have been run for it to hold.
+    """
+    ran = {
+        pattern: [job["status"] for job in jobs if names_node(pattern, job["node"])]
+        for pattern in intent.tests
+    }
+    if any(state != "passed" for states in ran.values() for state in states):
+        return "fails"
+    if not all(ran.values()):
+        return "not run"
+    return "open" if open_groups & set(intent.coverage) else "holds"
+
+
+def report(
+    intents: list[Intent],
+    lost: Orphans,
+    jobs: list[Mapping[str, Any]],
+    open_groups: set[str],
+) -> dict[str, Any]:
+    """What `reports/plan.json` holds."""
+    return {
+        "schema": SCHEMA,
+        "intents": [
+            {f.name: _plain(getattr(intent, f.name)) for f in fields(Intent)}
+            | {"status": status(intent, jobs, open_groups)}
+            for intent in intents
+        ],
+        "orphans": {"tests": lost.tests, "groups": lost.groups, "intents": lost.intents},
+    }
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

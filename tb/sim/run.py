@@ -1,0 +1,279 @@
+"""Run cocotb tests on a build, and believe only the results file.
+
+``run`` starts what `tb.sim.build` made under a wall-clock watchdog. It passes only when the results
+file says that at least one test ran and none failed; an exit code alone proves nothing.
+
+From the shell::
+
+    python -m tb.sim.run --sim verilator --top edgedrnn --module tb.tests.rtl.test_x --seed 7
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import secrets
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tb.paths import REPO, SIMULATORS
+from tb.settings import CUT, wave_window, waves_wanted
+from tb.sim import coverage_dat
+from tb.sim.build import Build, build, run_top_sources
+from tb.sim.folders import log_tail, run_folder
+from tb.sim.process import supervise
+from tb.sim.toolchain import BuildError, cocotb_config
+
+DEFAULT_TIMEOUT_S = 900.0
+
+
+class SimulationError(RuntimeError):
+    """A run failed, hung, or left no trustworthy results. The text holds log tail and REPRODUCE."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run of cocotb tests left behind."""
+
+    passed: tuple[str, ...]
+    skipped: tuple[str, ...]
+    seed: int
+    seconds: float  # wall clock of the simulator process
+    results_xml: Path
+    log: Path
+
+
+def run(
+    built: Build,
+    test_module: str,
+    test_filter: str | None = None,
+    *,
+    plusargs: Sequence[str] = (),
+    extra_env: Mapping[str, str] | None = None,
+    seed: int | None = None,
+    results_xml: Path | None = None,
+    log: Path | None = None,
+    work_dir: Path | None = None,
+    waves_file: Path | None = None,
+    timeout_s: float | None = None,
+    poll: Callable[[], None] | None = None,
+    reproduce: str | None = None,
+) -> RunResult:
+    """Run the cocotb tests of ``test_module`` whose names match the regex ``test_filter``.
+
+    ``plusargs`` are given without the plus sign, as ``NAME=value``. ``seed`` (default: environment
+    ``SEED``, else a fresh one) is printed, reaches cocotb and Verilator's random initial values.
+    ``work_dir`` (default: a new folder under ``build/run``) is where the simulator runs and where
+    ``results.xml`` and ``sim.log`` go unless ``results_xml`` and ``log`` say otherwise.
+    ``waves_file`` (default: in ``work_dir``) is where a build with waves puts them.
+    Coverage reaches the folder that the environment's ``COVER_DIR`` names when the test has passed.
+    ``poll`` is called some times a second while the simulation runs; what it raises ends the
+    simulation and is passed on.
+
+    Raises SimulationError with the end of the log and one REPRODUCE line on a failed test, a run
+    that tested nothing, a missing results file or after ``timeout_s`` seconds of wall clock.
+    """
+    __tracebackhide__ = True  # pytest: the message says it all
+    if seed is None:
+        seed = int(os.environ.get("SEED") or secrets.randbelow(2**31))
+    timeout_s = timeout_s or float(os.environ.get("SIM_TIMEOUT_S") or DEFAULT_TIMEOUT_S)
+    work_dir = work_dir or run_folder(built.top)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    results_xml = (results_xml or work_dir / "results.xml").resolve()
+    log = (log or work_dir / "sim.log").resolve()
+    results_xml.unlink(missing_ok=True)
+    if waves_file is None and built.waves:
+        waves_file = _waves_file_of_test(built) or work_dir / f"{built.top}{built.wave_suffix}"
+        print(f"waves: {waves_file}")
+
+    command = simulation_command(built, plusargs, seed, waves_file)
+    coverage_file = work_dir / "coverage.dat"
+    if built.coverage:
+        coverage_file.unlink(missing_ok=True)
+        command.append(f"+verilator+coverage+file+{coverage_file.resolve()}")
+    env = simulation_env(built, test_module, test_filter, seed, results_xml)
+    env.update(extra_env or {})
+    cover_dir = env.get("COVER_DIR")
+    if cover_dir:
+        env["COVER_DIR"] = str((work_dir / "cover").resolve())
+        shutil.rmtree(work_dir / "cover", ignore_errors=True)
+    again = reproduce or _reproduce_line(built, test_module, test_filter, plusargs, seed)
+
+    def fail(why: str) -> SimulationError:
+        return SimulationError(f"{why}\n--- end of {log}\n{log_tail(log)}\n---\nREPRODUCE: {again}")
+
+    started = time.monotonic()
+    log.write_text(f"seed {seed}\n{shlex.join(command)}\n")
+    status = supervise(command, env=env, work_dir=work_dir, log=log, timeout_s=timeout_s, poll=poll)
+    seconds = time.monotonic() - started
+    if waves_file is not None and _cut(log):
+        print(
+            f"note: {waves_file} holds only the begin of its steps, as much as fits 50 MB: "
+            "WAVES_MOST_NS=N for N ns of them, WAVES_MOST_NS=0 for all",
+            file=sys.stderr,
+        )
+    if status is None:
+        raise fail(f"{test_module}: no end after {timeout_s:.0f} s of wall clock, killed")
+    passed, skipped, failures = read_results(results_xml)
+    where = f"{test_module} on {built.top} ({built.sim}, seed {seed})"
+    if passed is None:
+        raise fail(f"{where}: no results file, exit status {status}")
+    if failures:
+        raise fail(f"{where}: {len(failures)} failed: {'; '.join(failures)}")
+    if not passed:
+        raise fail(f"{where}: no test ran (filter: {test_filter or 'none'})")
+    if status != 0:
+        raise fail(f"{where}: tests passed but the simulator's exit status is {status}")
+    if cover_dir:  # what a failed run reached proves nothing
+        for path in (work_dir / "cover").glob("functional-*.json"):
+            Path(cover_dir).mkdir(parents=True, exist_ok=True)
+            shutil.move(path, Path(cover_dir) / path.name)
+    if built.coverage:
+        if not coverage_file.is_file():
+            raise fail(f"{where}: tests passed but there is no {coverage_file}")
+        if folder := os.environ.get("COVER_DIR"):
+            coverage_dat.keep(coverage_file, REPO / folder)
+    return RunResult(tuple(passed), tuple(skipped), seed, seconds, results_xml, log)
+
+
+def _cut(log: Path) -> bool:
+    """Whether the simulator ended the dump of a step before the step."""
+    with log.open(errors="replace") as lines:
+        return any(line.startswith(CUT) for line in lines)
+
+
+def _waves_file_of_test(built: Build) -> Path | None:
+    """Where the waves of the pytest case under way go if WAVES=1 asked for them: reports/waves."""
+    case = os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0]
+    if not case or not waves_wanted():
+        return None
+    folder = REPO / "reports" / "waves"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{re.sub(r'[^A-Za-z0-9_]+', '-', case).strip('-')}{built.wave_suffix}"
+
+
+def simulation_command(
+    built: Build, plusargs: Sequence[str], seed: int, waves_file: Path | None
+) -> list[str]:
+    """The words that start a build, with its seed, its plusargs and where its waves go."""
+    plus = [f"+{arg.removeprefix('+')}" for arg in plusargs]
+    if built.waves:
+        plus += [f"+{arg}" for arg in (*wave_window(built.wave_suffix), f"WAVES_TOP={built.top}")]
+    if built.sim == "verilator":
+        waves = ["--trace", "--trace-file", str(waves_file)] if built.waves else []
+        random = ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
+        return [str(built.executable), *waves, *random, *plus]
+    library = cocotb_config().lib_entry("vpi", "icarus")
+    # vvp takes the wave format after the image: -none keeps $dumpvars from costing anything
+    waves = ["-fst", f"+WAVES={waves_file}"] if built.waves else ["-none"]
+    return ["vvp", "-n", "-m", library, str(built.executable), *waves, *plus]
+
+
+def simulation_env(
+    built: Build, test_module: str, test_filter: str | None, seed: int, results_xml: Path
+) -> dict[str, str]:
+    """The environment in which cocotb finds Python, the tests, and where their results go."""
+    import find_libpython
+
+    env = dict(os.environ)
+    for name in ("COCOTB_TESTCASE", "COCOTB_TEST_FILTER", "PYTEST_CURRENT_TEST"):
+        env.pop(name, None)
+    env["PATH"] = env.get("PATH", "") + os.pathsep + str(cocotb_config().libs_dir)
+    env["PYTHONPATH"] = os.pathsep.join([str(REPO), *(p for p in sys.path if p)])
+    env["PYGPI_PYTHON_BIN"] = sys.executable
+    env["GPI_USERS"] = f"{find_libpython.find_libpython()};{cocotb_config().pygpi_entry_point()}"
+    env["COCOTB_TOPLEVEL"] = built.top
+    env["TOPLEVEL_LANG"] = "verilog"
+    env["COCOTB_TEST_MODULES"] = test_module
+    env["COCOTB_RESULTS_FILE"] = str(results_xml)
+    env["COCOTB_RANDOM_SEED"] = str(seed)
+    env["COCOTB_ANSI_OUTPUT"] = "0"
+    env["COCOTB_USER_COVERAGE"] = "0"  # COVERAGE=1 is ours; cocotb would cover Python code
+    # pytest's readable assertions in tests alone: rewriting all that they import, numpy included,
+    # takes a second of each run.
+    env.setdefault("COCOTB_REWRITE_ASSERTION_FILES", "test_*.py")
+    env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # all that cocotb wants of pytest is those
+    # A unit test's parameters are worth knowing inside the simulation as well.
+    env["BUILD_PARAMETERS"] = json.dumps(dict(built.parameters))
+    if built.sim == "verilator":
+        env["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
+    # COVERAGE=1 asks us for functional coverage, but cocotb would take it for coverage of Python.
+    env["FUNCTIONAL_COVERAGE"] = env.pop("COVERAGE", "0")
+    if test_filter:
+        env["COCOTB_TEST_FILTER"] = test_filter
+    return env
+
+
+def read_results(path: Path) -> tuple[list[str] | None, list[str], list[str]]:
+    """(passed, skipped, failed with reason) of an xUnit file; passed is None without a file."""
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError):
+        return None, [], []
+    passed, skipped, failed = [], [], []
+    for case in root.iter("testcase"):
+        name = case.get("name", "?")
+        bad = next((c for tag in ("failure", "error") for c in case.iter(tag)), None)
+        if bad is not None:
+            reason = (bad.get("error_msg") or bad.get("message") or "").strip().splitlines()
+            failed.append(f"{name}: {reason[0]}" if reason else name)
+        elif case.find("skipped") is not None:
+            skipped.append(name)
+        else:
+            passed.append(name)
+    return passed, skipped, failed
+
+
+def _reproduce_line(
+    built: Build, module: str, test_filter: str | None, plusargs: Sequence[str], seed: int
+) -> str:
+    current = os.environ.get("PYTEST_CURRENT_TEST")
+    if current:
+        node = current.rsplit(" ", 1)[0]
+        return f"SEED={seed} python -m pytest {shlex.quote(node)}"
+    words = ["python", "-m", "tb.sim.run", "--sim", built.sim, "--top", built.top]
+    words += [w for k, v in built.parameters.items() for w in ("--parameter", f"{k}={v}")]
+    words += ["--module", module, "--seed", str(seed)]
+    words += ["--filter", test_filter] if test_filter else []
+    words += [w for p in plusargs for w in ("--plusarg", p.removeprefix("+"))]
+    return shlex.join(words)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tb.sim.run", description="Build a top and run one cocotb module on it."
+    )
+    parser.add_argument("--sim", choices=SIMULATORS, default="verilator")
+    parser.add_argument("--top", required=True)
+    parser.add_argument("--module", help="cocotb test module; without it, only build")
+    parser.add_argument("--filter", help="regex of test names")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--plusarg", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--source", action="append", default=[], type=Path)
+    parser.add_argument("--waves", action="store_true")
+    args = parser.parse_args(argv)
+    parameters = {k: int(v, 0) for k, v in (p.split("=", 1) for p in args.parameter)}
+    sources = args.source or (run_top_sources() if args.top == "run_top" else [])
+    try:
+        built = build(args.sim, args.top, parameters, sources=sources, waves=args.waves)
+        print(f"{built.executable} ({built.seconds:.1f} s to compile)")
+        if args.module:
+            result = run(built, args.module, args.filter, plusargs=args.plusarg, seed=args.seed)
+            print(f"{len(result.passed)} passed in {result.seconds:.1f} s, log {result.log}")
+    except (BuildError, SimulationError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The queue of work for the PEs: order, and the look at what stands behind the head."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import pytest
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, RisingEdge
+
+from tb.bench.testbench import rng_for
+from tb.paths import REPO, SIMULATORS
+from tb.sim.build import build
+from tb.sim.run import run
+
+SOURCES = [REPO / "rtl" / f"{name}.sv" for name in ("edgedrnn_pkg", "work_queue")]
+DEPTH = 8
+FIELDS = ("type", "layer", "kind", "last", "delta", "last_group")
+END = 2
+
+
+@pytest.mark.parametrize("sim", SIMULATORS)
+def test_work_queue(sim: str, tmp_path: Path) -> None:
+    """Eight entries behind the two that can be seen."""
+    built = build(sim, "work_queue", {"Depth": DEPTH}, sources=SOURCES, filelist=None)
+    run(built, __name__, work_dir=tmp_path)
+
+
+@cocotb.test()
+async def random_traffic(dut: Any) -> None:
+    """Could break: `next_closes` that sees a stale slot, an EntryEnd without last, or the head
+    itself; a field that is swapped; full, empty or few told wrong; a flush that leaves something.
+    Random entries of which many are ends, in phases that fill and that empty it, against a deque.
+    """
+    rng = rng_for("queue")
+    for name in ("flush_i", "in_valid_i", "out_ready_i", "rst_ni"):
+        getattr(dut, name).value = 0
+    Clock(dut.clk_i, 10, "ns").start()
+    await ClockCycles(dut.clk_i, 3)
+    dut.rst_ni.value = 1
+    queue: deque[tuple[int, ...]] = deque()
+    full = empty = closing = few = 0
+    ready = True
+    for cycle in range(3000):
+        push = int(rng.random() < (0.8, 0.4, 0.5)[cycle // 100 % 3])
+        pop, flush = int(rng.random() < 0.5), int(rng.random() < 0.01)
+        entry = tuple(
+            int(rng.integers(n)) for n in (3, 8, 2, 2, 1 << 16, rng.choice([4, 16, 1 << 11]))
+        )
+        dut.in_valid_i.value = push
+        for name, value in zip(FIELDS, entry, strict=True):
+            getattr(dut, f"in_{name}_i").value = value
+        dut.out_ready_i.value = pop
+        dut.flush_i.value = flush
+        await RisingEdge(dut.clk_i)
+        assert int(dut.in_ready_o.value) == ready
+        assert int(dut.out_valid_o.value) == (len(queue) > 0)
+        assert int(dut.empty_o.value) == (not queue)
+        enough = 6 if entry[5] < 4 else 2 if entry[5] < 16 else 0
+        assert int(dut.few_o.value) == (len(queue) - 2 <= enough)
+        few += len(queue) > 2 and enough >= len(queue) - 2
+        closes = len(queue) > 1 and queue[1][0] == END and queue[1][3] == 1
+        assert int(dut.next_closes_o.value) == closes
+        if queue:
+            head = tuple(int(getattr(dut, f"out_{n}_o").value) for n in FIELDS)
+            assert head == queue[0]
+        full += not ready
+        empty += not queue
+        closing += closes
+        # Whether there is room is told from registers: a pop from a full queue shows a cycle later.
+        behind = max(0, len(queue) - 2)
+        stored = push and ready and (behind > 0 or (len(queue) == 2 and not pop))
+        if pop and queue:
+            queue.popleft()
+        if push and ready:
+            queue.append(entry)
+        ready = behind < DEPTH - 1 or (behind == DEPTH - 1 and not stored)
+        if flush:
+            queue.clear()
+            ready = True
+    assert full > 50 and empty > 50 and closing > 100 and few > 50

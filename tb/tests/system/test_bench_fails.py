@@ -1,0 +1,148 @@
+"""The bench must be able to fail: each kind of trouble once, and the message it owes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import cocotb
+import numpy as np
+import pytest
+
+from golden.stimulus import random_inputs, random_model
+from tb.agents.axil import AxiLiteTimeoutError
+from tb.bench import case as bench
+from tb.bench.testbench import TB
+from tb.device.image import DramImage
+from tb.sim.run import SimulationError
+
+
+@cocotb.test()
+async def wrong_bias(dut: Any) -> None:
+    """One bias differs by one unit between DRAM and the model."""
+    tb = TB(dut)
+    await tb.reset()
+    model = random_model(tb.rng, 8, [8, 16], weight_scale=0.5)
+    await tb.load(model)
+    spoiled = model.bias[1].copy()
+    spoiled[2, 13] += 1
+    tb.memory.image = DramImage(replace(model, bias=(model.bias[0], spoiled)), tb.width)
+    await tb.driver.start()
+    await tb.send(random_inputs(tb.rng, 2, 8))
+    await tb.finish()
+
+
+@cocotb.test()
+async def wrong_weight(dut: Any) -> None:
+    """One weight of a column that fires differs between DRAM and the model."""
+    tb = TB(dut)
+    await tb.reset()
+    model = random_model(tb.rng, 8, [8], weight_scale=0.5)
+    await tb.load(model)
+    spoiled = model.weight_ih[0].copy()
+    spoiled[8 + 5, 3] ^= 1
+    tb.memory.image = DramImage(replace(model, weight_ih=(spoiled,)), tb.width)
+    await tb.driver.start()
+    await tb.send(np.full((2, 8), [[256], [512]], np.int16))
+    await tb.finish()
+
+
+@cocotb.test()
+async def wrong_threshold(dut: Any) -> None:
+    """The model is told of a threshold that the core does not have."""
+    tb = TB(dut)
+    await tb.reset()
+    await tb.open(random_model(tb.rng, 8, [8], weight_scale=0.5, theta_x=16))
+    for key in tb.scoreboard.theta:
+        tb.scoreboard.theta[key] = 17
+    await tb.send(np.full((1, 8), 16, np.int16))
+    await tb.finish()
+
+
+@cocotb.test()
+async def nothing_compared(dut: Any) -> None:
+    """A test that compares nothing."""
+    tb = TB(dut)
+    await tb.reset()
+    await tb.open(random_model(tb.rng, 8, [8]))
+    await tb.finish()
+
+
+@cocotb.test()
+async def something_left(dut: Any) -> None:
+    """A test that ends while an h packet waits to be taken."""
+    tb = TB(dut)
+    await tb.reset()
+    await tb.open(random_model(tb.rng, 8, [8]))
+    await tb.send(random_inputs(tb.rng, 1, 8))
+    tb.sink.hold = True
+    tb.source.queue(random_inputs(tb.rng, 1, 8)[0])
+    await tb.finish()
+
+
+@cocotb.test()
+async def wild_read(dut: Any) -> None:
+    """The core is told of other addresses than the weights have."""
+    tb = TB(dut)
+    await tb.reset()
+    model = random_model(tb.rng, 8, [8])
+    await tb.load(model)
+    tb.memory.image = DramImage(model, tb.width, base=1 << 20)
+    await tb.driver.start(wait=False)
+    tb.scoreboard.expect_fault()
+    await tb.driver.wait_error()
+    await tb.driver.soft_reset()
+    await tb.finish(at_least=0)
+
+
+@cocotb.test()
+async def broken_protocol(dut: Any) -> None:
+    """The x source takes back a beat that it had offered."""
+    tb = TB(dut)
+    await tb.reset()
+    await tb.open(random_model(tb.rng, 8, [8]))
+    tb.memory.stall()
+    await tb.send(random_inputs(tb.rng, 1, 8)[:0])
+    tb.source.queue(random_inputs(tb.rng, 1, 8)[0])
+    await tb.until(lambda: tb.source.idle, "x taken")
+    dut.s_axis_x_tvalid.value = 1
+    await tb.cycles(2)
+    dut.s_axis_x_tvalid.value = 0
+    tb.memory.release()
+    await tb.settled()
+    await tb.finish()
+
+
+@cocotb.test()
+async def no_answer(dut: Any) -> None:
+    """A register access during hard reset, which nothing answers."""
+    tb = TB(dut)
+    dut.rst_ni.value = 0
+    await tb.cycles(3)
+    try:
+        await tb.axil.read(0)
+    except AxiLiteTimeoutError as error:
+        raise AssertionError(f"timed out: {error}") from error
+
+
+MESSAGES = {
+    "wrong_bias": r"step 0, layer 1, element 13, gate nx, memory M_nx: expected \S+ \(0x\w{8}\),"
+    r" actual \S+ \(0x\w{8}\)",
+    "wrong_weight": r"step 0, layer 0, element 5, gate z, memory M_z: expected .* in Q17\.15"
+    r" \(1 of 8 differ\)",
+    "wrong_threshold": r"step 0, layer 0, column 0 of delta x: expected none,"
+    r" actual element 0 with 0\.0625",
+    "nothing_compared": "compared 0 steps on the h stream, expected at least 1",
+    "something_left": "1 steps never came out of the core",
+    "wild_read": "wild reads: .*outside or not written",
+    "broken_protocol": "protocol checkers: .*'x': 1",
+    "no_answer": "timed out: .*read of 0x000 not answered in 1000 cycles",
+}
+
+
+@pytest.mark.parametrize("config", ["w64", "i64"])
+@pytest.mark.parametrize("test", MESSAGES)
+def test_bench_fails(test: str, config: str) -> None:
+    """Each spoiled run must fail, and say why in its first line."""
+    with pytest.raises(SimulationError, match=MESSAGES[test]):
+        bench.simulate(__file__, test, config)

@@ -1,0 +1,199 @@
+"""scripts/convert.py as a person uses it: good runs, warnings, each kind of bad input."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import functools
+import importlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from golden.importers.convert import convert_gru
+from golden.model_file import load_model
+
+
+@functools.cache
+def command_line() -> ModuleType:
+    """scripts/convert.py as a module."""
+    return importlib.import_module("tb.cli.convert")
+
+
+@dataclass
+class Typed:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass
+class Desk:
+    """A folder with a trained network in it, and the command typed there."""
+
+    folder: Path
+    gru: torch.nn.GRU
+
+    def save(self) -> None:
+        torch.save(self.gru.state_dict(), self.folder / "net.pt")
+
+    def type(self, *words: str, **files: str) -> Typed:
+        out, err = io.StringIO(), io.StringIO()
+        names = {"input": "net.pt", "output": "m.npz", **files}
+        named = [word for name, value in names.items() for word in (f"--{name}", value)]
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                status = command_line().main([*named, *words])
+            except SystemExit as leaving:
+                status = leaving.code
+        return Typed(status, out.getvalue(), err.getvalue())
+
+    def listing(self) -> set[str]:
+        return {p.name for p in self.folder.iterdir()}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    torch.manual_seed(3)
+    desk = Desk(tmp_path, torch.nn.GRU(5, 16, 2))
+    desk.save()
+    return desk
+
+
+def test_the_model_file_and_the_table(desk: Desk) -> None:
+    """Could break: an option that is read and not used; a table that is not the report's."""
+    done = desk.type("--theta-x", "3", "--theta-h", "4,5", "--lut-frac", "6")
+    assert done.returncode == 0 and done.stderr == ""
+    expected, report = convert_gru(desk.gru, 3, [4, 5], 6)
+    model = load_model(desk.folder / "m.npz")
+    for key in ("weight_ih", "weight_hh", "bias"):
+        pairs = zip(getattr(model, key), getattr(expected, key), strict=True)
+        assert all(np.array_equal(a, b) for a, b in pairs)
+    assert model.theta_x.tolist() == [3, 3] and model.theta_h.tolist() == [4, 5]
+    assert model.lut_frac == 6
+    assert done.stdout == f"{report.table()}\nm.npz: 2 layers, sizes 5-16-16, 2672 parameters\n"
+    assert desk.listing() == {"net.pt", "m.npz"}
+
+
+@pytest.mark.parametrize("name", ["cost.csv", "cost.json"])
+def test_the_report_as_a_file(desk: Desk, name: str) -> None:
+    """Could break: a file that others cannot read, such as JSON with Infinity in it."""
+    with torch.no_grad():
+        desk.gru.weight_hh_l0.zero_()  # no noise: the ratio is infinite
+    desk.save()
+    assert desk.type("--report", name).returncode == 0
+    text = (desk.folder / name).read_text()
+    if name.endswith("json"):
+        found = json.loads(text, parse_constant=lambda constant: pytest.fail(constant))
+        assert found[1]["snr_db"] is None
+    else:
+        found = list(csv.DictReader(io.StringIO(text)))
+        assert found[1]["snr_db"] == "inf"
+    _, report = convert_gru(desk.gru)
+    for row, record in zip(found, report.records(), strict=True):
+        assert row["name"] == record["name"] and float(row["rms_error"]) == record["rms_error"]
+        assert int(row["size"]) == record["size"]
+
+
+@pytest.mark.parametrize(("clipped", "warned"), [(2, False), (3, True)])
+def test_clipped_weights_are_counted_and_warned_of(desk: Desk, clipped: int, warned: bool) -> None:
+    """Could break: the limit of 0.1 %, here 2.54 of 2544 weights; biases do not count."""
+    weights = sum(p.numel() for name, p in desk.gru.named_parameters() if "weight" in name)
+    assert weights == 2544
+    with torch.no_grad():
+        desk.gru.weight_ih_l1.view(-1)[:clipped] = 1.5
+        desk.gru.bias_ih_l0[:] = 1e6
+    desk.save()
+    done = desk.type()
+    assert done.returncode == 0
+    assert done.stderr.count("\n") == warned
+    assert ("0.12 % of the weights were clipped" in done.stderr) == warned
+    row = next(line for line in done.stdout.splitlines() if line.startswith("l1.weight_ih"))
+    assert row.split()[2] == str(clipped)
+
+
+def test_notes_name_what_was_left_out(desk: Desk) -> None:
+    """Could break: the command drops the reader's notes."""
+    net = torch.nn.ModuleDict({"rnn": desk.gru, "readout": torch.nn.Linear(16, 2)})
+    torch.save(net.state_dict(), desk.folder / "net.pt")
+    assert "note: not part of the GRU, ignored: readout.weight" in desk.type().stdout
+    done = desk.type("--prefix", "readout")
+    assert done.returncode == 2 and "one of rnn." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "files", "names"),
+    [
+        ([], {"input": "none.pt"}, ["none.pt", "no such file"]),
+        ([], {"input": "."}, ["--format"]),
+        (["--format", "onnx"], {}, ["net.pt", "onnx cannot read"]),
+        (["--format", "tflite"], {}, ["--format", "state-dict"]),
+        (["--prefix", "rnn"], {}, ["net.pt", "'rnn'"]),
+        (["--theta-x", "1,2,3"], {}, ["--theta-x", "3 values", "2"]),
+        (["--theta-h", "-1"], {}, ["--theta-h", "0 to 32767"]),
+        (["--lut-frac", "9"], {}, ["--lut-frac", "'9'", "4 to 8"]),
+        (["--report", "cost.txt"], {}, ["--report", "cost.txt", ".csv or .json"]),
+        (["--report", "none/cost.csv"], {}, ["--report", "none"]),
+        (["--report", "m.json"], {"output": "m.json"}, ["--output", "--report", "twice"]),
+        ([], {"output": "net.pt"}, ["--input", "--output", "twice"]),
+        ([], {"output": "none/m.npz"}, ["--output", "none"]),
+        ([], {"output": "."}, ["--output", "folder"]),
+    ],
+)
+def test_bad_input_is_named(
+    desk: Desk, words: list[str], files: dict[str, str], names: list[str]
+) -> None:
+    """Could break: a traceback, an exit status of 0, a model file of a rejected command."""
+    expect_bad_input(desk, desk.type(*words, **files), *names)
+
+
+def test_an_odd_hidden_size_says_what_helps(desk: Desk) -> None:
+    """Could break: --pad is needed and not named, or not heeded."""
+    desk.gru = torch.nn.GRU(5, 12)
+    desk.save()
+    expect_bad_input(desk, desk.type(), "net.pt", "hidden size 12", "--pad")
+    done = desk.type("--pad")
+    assert done.returncode == 0 and "padded from 12 units" in done.stdout
+    assert load_model(desk.folder / "m.npz").hidden_sizes == (16,)
+
+
+def test_a_failed_write_leaves_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Could break: a report without its model."""
+
+    def full(path: Path, model: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(command_line(), "save_model", full)
+    done = desk.type("--report", "cost.csv")
+    assert done.returncode == 1 and done.stderr == "convert.py: no space left\n"
+    assert desk.listing() == {"net.pt"}
+
+
+def expect_bad_input(desk: Desk, done: Typed, *names: str) -> None:
+    """Exit status 2, one line that holds all of ``names``, and nothing written."""
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stdout == "" and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("convert.py: ")
+    missing = [name for name in names if name not in done.stderr]
+    assert not missing, f"{missing} not in {done.stderr}"
+    assert desk.listing() == {"net.pt"}
+
+
+def test_help_teaches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Could break: an option without words, lines that wrap."""
+    monkeypatch.setenv("COLUMNS", "100")
+    done = desk.type("--help")
+    assert done.returncode == 0
+    for word in ("safetensors", "linear_before_reset", "exit status", "examples", "--pad", "Q8.8"):
+        assert word in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100

@@ -1,0 +1,29 @@
+"""The list of deliberate faults fits the RTL: `make faults` plants them, this is the quick part."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from tb.paths import REPO
+
+FAULTS = tomllib.loads((REPO / "tb" / "tables" / "faults.toml").read_text())["fault"]
+GENERATED = {"edgedrnn_reg_pkg.sv"}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault["name"])
+def test_a_fault_can_be_planted(fault: dict[str, str]) -> None:
+    """Could break: a fault that no longer fits after a change of the RTL, so that nobody plants it.
+    What it replaces stands exactly once in its file, and the file of the test that must see it is
+    there.
+    """
+    assert (REPO / "rtl" / fault["file"]).read_text().count(fault["old"]) == 1
+    assert fault["old"] != fault["new"]
+    assert (REPO / fault["test"].partition("::")[0]).is_file()
+
+
+def test_every_file_has_a_fault() -> None:
+    """Could break: a module that nobody has ever seen a test catch."""
+    files = {path.name for path in (REPO / "rtl").glob("*.sv")} - GENERATED
+    assert files == {fault["file"] for fault in FAULTS}

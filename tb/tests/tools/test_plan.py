@@ -1,0 +1,93 @@
+"""The verification plan names every test and every coverage group, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tb.coverage.functional.groups import GROUPS
+from tb.regress.intents import (
+    Intent,
+    Orphans,
+    PlanError,
+    collect_tests,
+    names_node,
+    orphans,
+    read_plan,
+    report,
+    status,
+)
+
+INTENT = Intent("a", "A", "b", "s", "c", ("theta",), ("tb/tests/system/test_a.py::story",))
+
+
+def test_nothing_is_without_an_intent() -> None:
+    """Could break: a test that nobody planned, an intent that nothing tests, a group of no use."""
+    assert orphans(read_plan(), collect_tests(), GROUPS) == Orphans([], [], [])
+
+
+def test_orphans_are_named() -> None:
+    """Could break: the check above, by finding nothing whatever there is."""
+    tests = ["tb/tests/system/test_a.py::story", "tb/tests/rtl/test_b.py::test_b"]
+    assert orphans([INTENT], tests, ["theta", "delta"]) == Orphans([tests[1]], ["delta"], [])
+    vain = replace(
+        INTENT, tests=("tb/tests/rtl/test_b.py", "tb/tests/rtl/test_c.py"), coverage=("nothing",)
+    )
+    assert orphans([vain], tests, ["theta"]) == Orphans(
+        [tests[0]], ["theta"], ["a: tb/tests/rtl/test_c.py", "a: nothing"]
+    )
+
+
+def test_stories_and_functions_are_collected(tmp_path: Path) -> None:
+    """Could break: a kind of test that the plan does not see."""
+    folder = tmp_path / "tb" / "tests" / "system"
+    folder.mkdir(parents=True)
+    (folder / "test_x.py").write_text(
+        "import cocotb\n@cocotb.test()\nasync def story(dut): ...\nasync def helper(): ...\n"
+        "def test_x(test, config): ...\ndef test_y(): ...\nclass TestZ:\n def test_z(self): ...\n"
+    )
+    names = ("story", "test_y", "test_z")
+    assert collect_tests(tmp_path) == [f"tb/tests/system/test_x.py::{name}" for name in names]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "found no intent"),
+        ("[[intent]]\nid = 'a'\n", "missing or unknown: breaks"),
+        ("intent = ", "expected TOML"),
+    ],
+)
+def test_a_bad_plan_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """Could break: an entry that is half there and holds nothing."""
+    path = tmp_path / "plan.toml"
+    path.write_text(text)
+    with pytest.raises(PlanError, match=message):
+        read_plan(path)
+
+
+def test_nodes_of_a_run_are_matched() -> None:
+    """Could break: results given to another intent, or to none."""
+    node = "tb/tests/system/test_a.py::test_a[story-w64]"
+    assert names_node("tb/tests/system/test_a.py", node)
+    assert names_node("tb/tests/system/test_a.py::story", node)
+    assert names_node("tb/tests/system/test_a.py::test_a", node)
+    assert not names_node("tb/tests/system/test_a.py::sto", node)
+    assert not names_node(
+        "tb/tests/system/test_a.py::story", "tb/tests/system/test_a.py::test_a[stor-w64]"
+    )
+
+
+def test_status_of_an_intent() -> None:
+    """Could break: an intent that holds although a test failed, was not run, or bins are open."""
+    job = {"node": "tb/tests/system/test_a.py::test_a[story-w64]", "status": "passed"}
+    lost = {**job, "node": "tb/tests/system/test_a.py::test_a[story-w32]", "status": "lost"}
+    assert status(INTENT, [job], set()) == "holds"
+    assert status(INTENT, [job], {"theta"}) == "open"
+    assert status(INTENT, [job, lost], set()) == "fails"
+    assert status(INTENT, [], set()) == "not run"
+    written = report([INTENT], Orphans([], [], []), [job], set())
+    assert written["intents"][0]["tests"] == list(INTENT.tests)
+    assert written["intents"][0]["status"] == "holds"
