@@ -19,7 +19,7 @@ from tqdm import tqdm
 from golden import datasets
 from golden.datasets.features import BANDS, FLOOR, Channels, Extractor
 from golden.tuning.activity import activities, picture, table
-from tb.cli.command_line import BadInputError, Parser, check_output, status_of, whole_number
+from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
 
 EXAMPLES = """examples:
   python scripts/activity.py --set csv --data my.csv

@@ -23,7 +23,7 @@ from golden.train import training as train
 from golden.train.evaluate import prepare
 from golden.tuning.operating_point import OperatingPoint, Platform, measure
 from golden.tuning.search import loss_of
-from tb.cli.command_line import BadInputError, Parser, status_of
+from tb.command_line import BadInputError, Parser, status_of
 from tb.device.dram import load_dram
 from tb.flows.confirm import RTL_FAILURES, confirm
 

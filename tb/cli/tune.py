@@ -20,8 +20,8 @@ from tqdm import tqdm
 from golden.model_file import save_model
 from golden.tuning.operating_point import heading, measure, row
 from golden.tuning.search import Budget, TuningError, tune
-from tb.cli.command_line import BadInputError, Parser, check_output, status_of, whole_number
-from tb.flows import study
+from tb.cli import study
+from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
 from tb.flows.confirm import RTL_FAILURES
 
 EXAMPLES = """examples:

@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tb.cli.command_line import BadInputError, Parser, check_output, status_of, whole_number
+from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
 from tb.debug.waves.outputs import AFTER, BEFORE, Scene, open_scene, save_picture
 from tb.debug.waves.text import draw_text
 

@@ -7,24 +7,23 @@ import json
 import os
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import cocotb
 from cocotb.triggers import RisingEdge
 
 from golden.integer import StepTrace
-from tb.agents.axil import OKAY, Access
-from tb.agents.stream import Packet
+from tb.agents.axil import OKAY, Access, AxiLiteMonitor
+from tb.agents.stream import AxisMonitor, Packet
+from tb.checks.scoreboard import DeltaGruScoreboard
 from tb.checks.trace import StepRecord
 from tb.coverage.functional import bins
 from tb.coverage.functional.groups import Hits
 from tb.coverage.functional.network import Context, NetworkSampler, state_of
 from tb.coverage.functional.port import PortSampler, watch
+from tb.device.image import DramImage
 from tb.device.registers import Cause, ErrorField, Reg
 from tb.settings import switched_on
-
-if TYPE_CHECKING:
-    from tb.bench.testbench import TB
 
 SCHEMA = 1
 DEFAULT_UNITS = 1024
@@ -41,6 +40,19 @@ def folder() -> Path | None:
     return Path(text) if (text := os.environ.get("COVER_DIR")) else None
 
 
+class Bench(Protocol):
+    """What a collector samples; `tb.bench.testbench.TB` is one."""
+
+    dut: Any
+    width: int  # of the weight port, bits
+    image: DramImage | None
+    x_monitor: AxisMonitor
+    h_monitor: AxisMonitor
+    axil_monitor: AxiLiteMonitor
+    scoreboard: DeltaGruScoreboard
+    coverage: Collector | None
+
+
 class Collector:
     """Samples a bench: scoreboard, register bus, weight port, streams, resets.
 
@@ -48,7 +60,7 @@ class Collector:
     cocotb test ends, however it ends.
     """
 
-    def __init__(self, tb: TB) -> None:
+    def __init__(self, tb: Bench) -> None:
         self.hits = Hits()
         self._tb = tb
         parameters = json.loads(os.environ.get("BUILD_PARAMETERS", "{}"))
@@ -143,7 +155,7 @@ class Collector:
             write_hits(where, self.hits, run)
 
 
-def collector_of(tb: TB) -> Collector:
+def collector_of(tb: Bench) -> Collector:
     """The bench's collector: its own, or where the run was not asked for coverage, a new one."""
     if tb.coverage is None:
         tb.coverage = Collector(tb)
