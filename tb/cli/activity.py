@@ -9,10 +9,11 @@ Writes OUTPUT.png.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the products are small
+from tb.settings import use_one_blas_thread
+
+use_one_blas_thread()  # before numpy is imported
 
 from tqdm import tqdm
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import time
 from pathlib import Path
 
-# The products are small: threads of BLAS would only get into the way of the processes.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from tb.settings import use_one_blas_thread
+
+use_one_blas_thread()  # before numpy is imported
 
 from tqdm import tqdm
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 from pathlib import Path
 
-# The products are small: threads of BLAS would cost more than they bring.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from tb.settings import use_one_blas_thread
+
+use_one_blas_thread()  # before numpy is imported
 
 from tqdm import tqdm
 

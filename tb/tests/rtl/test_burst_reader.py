@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.bench.testbench import never, pause_of, rng_for
+from tb.handover import simulation
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
@@ -51,7 +50,7 @@ class Bench:
     def __init__(self, dut: Any, name: str) -> None:
         self.dut = dut
         self.rng = rng_for(name)
-        self.width = json.loads(os.environ["BUILD_PARAMETERS"])["AxiDataWidth"]
+        self.width = simulation().parameters["AxiDataWidth"]
         self.beat = self.width // 8
         self.latency = 1
         self.ar_pause: Iterator[bool] = never()

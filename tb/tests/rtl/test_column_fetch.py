@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.bench.testbench import never, pause_of, rng_for
+from tb.handover import simulation
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
@@ -31,7 +31,7 @@ def test_column_fetch(width: int, sim: str, tmp_path: Path) -> None:
     """The narrowest port, with the longest columns, and the widest one."""
     parameters = {"AxiDataWidth": width, "AxiAddrWidth": ADDR_BITS, "MaxLayers": LAYERS}
     built = build(sim, "column_fetch", parameters, sources=SOURCES, filelist=None)
-    run(built, __name__, extra_env={"PORT_WIDTH": str(width)}, work_dir=tmp_path)
+    run(built, __name__, work_dir=tmp_path)
 
 
 @dataclass
@@ -143,7 +143,7 @@ def random_entry(rng: Any, bench: Bench) -> Entry:
 
 def make(dut: Any) -> Bench:
     """A bench on this build."""
-    return Bench(dut, int(os.environ["PORT_WIDTH"]))
+    return Bench(dut, simulation().parameters["AxiDataWidth"])
 
 
 @cocotb.test()

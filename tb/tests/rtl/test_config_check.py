@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.bench.testbench import rng_for
+from tb.handover import simulation
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
@@ -42,8 +42,7 @@ def test_config_check(
         "MaxUnits": units,
     }
     built = build(sim, "config_check", parameters, sources=SOURCES, filelist=None)
-    env = {"CASE": f"{width} {addr_width} {layers} {units}"}
-    result = run(built, __name__, extra_env=env, work_dir=tmp_path)
+    result = run(built, __name__, work_dir=tmp_path)
     assert len(result.passed) == len(TESTS)
 
 
@@ -63,8 +62,10 @@ class Check:
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
-        width, self.addr_width, self.layers, self.units = map(int, os.environ["CASE"].split())
-        self.beat = self.pes = width // 8
+        built_with = simulation().parameters
+        self.addr_width = built_with["AxiAddrWidth"]
+        self.layers, self.units = built_with["MaxLayers"], built_with["MaxUnits"]
+        self.beat = self.pes = built_with["AxiDataWidth"] // 8
         self.rng = rng_for("config")
 
     async def start(self) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from golden.stimulus import random_inputs
 from tb.agents.stream import pack
 from tb.bench.testbench import never, pause_of, rng_for
+from tb.handover import simulation
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
@@ -451,7 +450,7 @@ async def quiet_walk(dut: Any) -> None:
     Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "quiet")
     await bench.start()
-    units = json.loads(os.environ["BUILD_PARAMETERS"])["MaxUnits"]
+    units = simulation().parameters["MaxUnits"]
     for kind in (PASS_INIT, PASS_X, PASS_X):
         bench.entries = []
         bench.x = pack(np.zeros(units, np.int16)) if kind == PASS_X else []
