@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from golden.files import whole_file
 from golden.model_file import ModelFileError, load_model
-from golden.npz_file import whole_file
 from tb.checks.compare import MismatchError
 from tb.checks.trace import TraceError
 from tb.cli.command_line import (

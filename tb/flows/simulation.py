@@ -22,8 +22,8 @@ from tb.checks.compare import MismatchError, step_difference
 from tb.checks.trace import StepRecord, TraceReader
 from tb.debug.divergence import replay_settings as environment
 from tb.device.dram import Dram, load_dram
-from tb.device.driver import Counters
 from tb.device.image import DramImage
+from tb.device.registers import Counters
 from tb.sim.build import build, run_top_sources
 from tb.sim.folders import run_folder
 from tb.sim.run import SimulationError, run
