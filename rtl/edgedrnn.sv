@@ -102,8 +102,10 @@ module edgedrnn
   logic        start, soft_reset, new_sequence, perf_clear;
   core_settings_t settings;
   logic [MaxLayers*LayerSettingsBits-1:0] layer_settings;
-  wire [3:0]   num_layers = settings.num_layers;
-  wire [3:0]   lut_frac   = settings.lut_frac;
+  wire [3:0]   num_layers  = settings.num_layers;
+  wire [3:0]   lut_frac    = settings.lut_frac;
+  wire [31:0]  timeout     = settings.timeout;
+  wire         perf_freeze = settings.perf_ctrl[PerfCtrlFreezeBit];
   logic [MaxLayers*SizeBits-1:0]     input_size, hidden_size, groups;
   logic [MaxLayers*ThetaBits-1:0]    theta_x, theta_h;
   logic [MaxLayers*32-1:0]           addr_wx, addr_wh, addr_bias;
@@ -321,7 +323,7 @@ module edgedrnn
   ) u_burst_reader (
     .clk_i, .rst_ni,
     .drain_i      (drain),
-    .timeout_i    (settings.timeout),
+    .timeout_i    (timeout),
     .burst_valid_i(burst_valid),
     .burst_ready_o(burst_ready),
     .burst_addr_i (burst_addr),
@@ -509,7 +511,7 @@ module edgedrnn
 
   perf_counters #(.Counters(Counters)) u_perf_counters (
     .clk_i, .rst_ni,
-    .freeze_i(settings.perf_ctrl[PerfCtrlFreezeBit]),
+    .freeze_i(perf_freeze),
     .clear_i (perf_clear),
     .event_i (events_q),
     .count_o (counts)

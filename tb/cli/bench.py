@@ -23,9 +23,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from golden.files import whole_path, write_text
+from golden.timing import CLOCK_MHZ
 from tb.checks.compare import MismatchError
 from tb.cli.command_line import FAILED, OK, Parser
-from tb.flows.benchmark import CLOCK_MHZ, LONG_GAP, MODEL_LIMIT, Case, Row, measure_all
+from tb.flows.benchmark import LONG_GAP, MODEL_LIMIT, Case, Row, measure_all
 from tb.fpga.tools import revision, table
 from tb.paths import REPO
 from tb.sim.run import SimulationError

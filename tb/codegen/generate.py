@@ -9,6 +9,7 @@ from golden.files import write_text
 from tb.codegen.c_header import c_header
 from tb.codegen.constants import python_constants
 from tb.codegen.page import markdown
+from tb.codegen.probe import python_probe
 from tb.codegen.python import python
 from tb.codegen.regmap import Map, load
 from tb.codegen.verilog import system_verilog
@@ -20,15 +21,18 @@ OF_THE_MAP: dict[str, Callable[[Map], str]] = {
     "tb/device/registers.py": python,
     "docs/registers.md": markdown,
 }
-CONSTANTS = "tb/device/constants.py"
-"""Comes last: it is read off the RTL, the package of the registers included."""
+OF_SYSTEMVERILOG: dict[str, Callable[[], str]] = {
+    "tb/device/constants.py": python_constants,
+    "tb/coverage/functional/probe.py": python_probe,
+}
+"""These come last: they are read off SystemVerilog, the package of the registers included."""
 
 
 def stale(root: Path = REPO) -> list[str]:
     """Generated files below `root` that differ from what the sources of the repository say."""
     regmap = load()
     wanted = {name: render(regmap) for name, render in OF_THE_MAP.items()}
-    wanted[CONSTANTS] = python_constants()
+    wanted |= {name: render() for name, render in OF_SYSTEMVERILOG.items()}
     return [name for name, text in wanted.items() if _read(root / name) != text]
 
 
@@ -38,7 +42,8 @@ def generate() -> None:
     for name, render in OF_THE_MAP.items():
         (REPO / name).parent.mkdir(exist_ok=True)
         write_text(REPO / name, render(regmap))
-    write_text(REPO / CONSTANTS, python_constants())
+    for name, read in OF_SYSTEMVERILOG.items():
+        write_text(REPO / name, read())
 
 
 def _read(path: Path) -> str | None:

@@ -60,6 +60,24 @@ def package(name: str, design: Any | None = None) -> Package:
     return result
 
 
+def struct_fields(name: str, struct: str, design: Any) -> list[tuple[str, int, int]]:
+    """Fields of a packed struct of package `name`, lowest first: (name, lowest bit, bits).
+
+    Raises KeyError without the package or the struct.
+    """
+    from pyslang import ast
+
+    found = design.getPackage(name)
+    alias = found.find(struct) if found is not None else None
+    if not isinstance(alias, ast.TypeAliasType):
+        raise KeyError(f"{name}::{struct}")
+    fields = [f for f in alias.canonicalType if isinstance(f, ast.FieldSymbol)]
+    return sorted(
+        ((f.name, int(f.bitOffset), int(f.type.bitWidth)) for f in fields),
+        key=lambda one: one[1],
+    )
+
+
 def local_parameter(instance: str, name: str, design: Any | None = None) -> int:
     """A parameter of ``module.instance``, where the core has it first. Raises KeyError without."""
     from pyslang import ast

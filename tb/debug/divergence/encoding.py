@@ -24,9 +24,9 @@ from tb.debug.divergence.flow import (
     pack,
 )
 from tb.debug.divergence.sequence import KIND_NAMES, H, Sequence, X
+from tb.device.beats import LANES
+from tb.device.constants import SIZE_BITS, THETA_BITS
 
-LANES = 8
-THETA_BITS, SIZE_BITS = 15, 11
 SETTLING = 6  # cycles from a threshold register to a pass that uses it
 SEQ = "sequencer"
 ENC = "delta_encoder"

@@ -7,6 +7,7 @@ from typing import Any
 import cocotb
 import pytest
 
+from golden.layout import column_beats
 from golden.stimulus import random_inputs, random_model
 from tb.bench import case as bench
 from tb.bench.testbench import TB, pause_of
@@ -52,7 +53,7 @@ async def counters_equal_the_monitors(dut: Any) -> None:
         assert counters.columns_undone == 0, "no threshold was changed"
         lanes = tb.width // 8
         columns = sum(
-            (x + h) * 3 * -(-units // lanes)
+            (x + h) * column_beats(units, lanes)
             for x, h, units in zip(counters.columns_x, counters.columns_h, hidden, strict=False)
         )
         assert counters.beats == counters.bias_beats + columns

@@ -28,7 +28,7 @@ def test_generated_files_are_fresh() -> None:
 
 def test_stale_files_are_named(tmp_path: Path) -> None:
     """Breaks if a difference is not seen: a byte more in each file, and a file that is missing."""
-    names = [*generate.OF_THE_MAP, generate.CONSTANTS]
+    names = [*generate.OF_THE_MAP, *generate.OF_SYSTEMVERILOG]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPO / name, tmp_path / name)
@@ -145,6 +145,8 @@ def test_a_package_or_rom_that_is_not_there_is_refused() -> None:
     """Breaks if a renamed package or instance leaves constants out without a word."""
     with pytest.raises(KeyError):
         rtl.package("no_such_pkg")
+    with pytest.raises(KeyError, match="no_such_t"):
+        rtl.struct_fields("edgedrnn_pkg", "no_such_t", rtl.core())
     with pytest.raises(KeyError, match=r"gate_lane\.u_none\.Depth"):
         rtl.local_parameter("gate_lane.u_none", "Depth")
 
