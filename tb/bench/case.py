@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tb.bench.stories import stories_in
 from tb.debug.divergence import replay_settings as environment
 from tb.debug.divergence.replay import explain
 from tb.paths import MONITORS, TABLES, TOPS
@@ -54,6 +55,8 @@ def simulate(file: str, test: str, config: str, *, timeline: bool = False, **cas
 
 
 def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str, Any]) -> None:
+    if test not in stories_in(Path(file)):
+        raise ValueError(f"{Path(file).name}: found no cocotb test {test!r}, expected one")
     module = f"tb.tests.system.{Path(file).stem}"
     timeline = timeline or switched_on("TIMELINE")
     chosen = configs()[config.removesuffix(STRANGERS)]

@@ -94,7 +94,10 @@ def imported(module: str, roots: tuple[str, ...]) -> tuple[Path, ...]:
 
 
 def record(nodes: Sequence[str]) -> dict[str, list[Bench]]:
-    """What pytest nodes simulate. Raises BenchError for one that is not a Verilator simulation."""
+    """What pytest nodes simulate; of a node that is a whole file: its Verilator simulations.
+
+    Raises BenchError for one that is not a Verilator simulation.
+    """
     WORK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
         path = Path(folder) / "record.json"
@@ -116,8 +119,10 @@ def record(nodes: Sequence[str]) -> dict[str, list[Bench]]:
     found: dict[str, list[Bench]] = {node: [] for node in nodes}
     for entry in entries:
         # of a file outside the repository pytest names the last part
-        named = [n for n in nodes if n == entry["node"] or n.endswith(f"/{entry['node']}")]
-        found[named[0]].append(Bench(**entry))
+        names = (entry["node"], entry["node"].partition("::")[0])
+        for node in found:
+            if any(node == name or node.endswith(f"/{name}") for name in names):
+                found[node].append(Bench(**entry))
     for node, benches in found.items():
         if not benches:
             raise BenchError(f"{node}: simulates nothing that could be written down")
