@@ -10,7 +10,7 @@ BUDGET ?= 25m
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo timeline test regress rtl tool-tests system golden lint registers synth pnr faults mutants \
+.PHONY: help setup tools demo timeline test regress rtl tool-tests system golden lint lock registers synth pnr faults mutants \
         localise bench bench-sim train results report page-check clean distclean
 
 help:  ## This list
@@ -19,13 +19,14 @@ help:  ## This list
 
 setup: $(VENV)/.ready  ## Virtual environment with pinned packages
 
-$(VENV)/.ready: requirements.txt
+$(VENV)/.ready: requirements.txt requirements.lock pyproject.toml
 	@command -v g++ >/dev/null && command -v make >/dev/null && command -v perl >/dev/null || \
 	  { echo "error: g++, make and perl are needed to build simulations; on Debian: apt-get install g++ make perl" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1), expected Python 3.11 or newer" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -c requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 # Of these only Icarus is a must: espeak-ng speaks training data, the headers let Verilator write FST.
@@ -79,10 +80,15 @@ tool-tests: tools  ## Tests of builds, checkers, coverage, debugging, regression
 system: tools  ## The whole core
 	$(PYTEST) tb/tests/system
 
-lint: setup  ## Verilator -Wall, generated files fresh, ruff
+lint: setup  ## Verilator -Wall, generated files fresh, ruff, layers of the packages
 	$(PY) scripts/lint.py
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo
+
+lock: setup  ## Write requirements.lock from what is installed
+	@{ echo "# Versions of everything that requirements.txt brings, for a repeatable set-up: make lock writes it."; \
+	  $(PY) -m pip freeze --exclude-editable | sed 's/+cpu//'; } > requirements.lock
 
 registers: setup  ## Regenerate what comes from rtl/registers.toml
 	$(PY) scripts/gen_registers.py

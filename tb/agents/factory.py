@@ -2,12 +2,11 @@
 
 `source.queue/idle/drop_queued/pause`, `sink.hold/pause`, `axil.write/read`, and
 `memory.image/wild/stall/release/ar_pause/r_pause` are what both kinds have. A kind is chosen by
-name, from the environment where a bench names none, so that a story need not know.
+name, so that a story need not know.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -91,8 +90,8 @@ class StrangersAgents(Agents):
 
 
 def make_agents(kind: str | None, dut: Any, image: Image, noise: np.random.Generator) -> Agents:
-    """Agents of a kind, by default that of environment AGENTS, else ours."""
-    kind = kind or os.environ.get("AGENTS") or "ours"
+    """Agents of a kind, ours where None is named."""
+    kind = kind or "ours"
     if kind not in KINDS:
         raise ValueError(f"agents: {kind!r} is unknown, expected one of {', '.join(KINDS)}")
     return (OurAgents if kind == "ours" else StrangersAgents)(dut, image, noise)

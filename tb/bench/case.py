@@ -6,18 +6,17 @@ runs them on the configurations they name.
 
 from __future__ import annotations
 
-import json
-import os
 import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tb.bench.stories import stories_in
-from tb.debug.divergence import replay_settings as environment
+from tb.debug.divergence import replay_options
 from tb.debug.divergence.replay import explain
+from tb.handover import handover, simulation
 from tb.paths import MONITORS, TABLES, TOPS
-from tb.settings import switched_on
+from tb.settings import settings
 from tb.sim.build import PROTOCOL_CHECKERS, build
 from tb.sim.run import SimulationError, run
 
@@ -44,8 +43,7 @@ def simulate(file: str, test: str, config: str, *, timeline: bool = False, **cas
     """Build a configuration, run one cocotb test of `file` on it; raise unless it passed.
 
     `config` is a name of `tb/tables/configs.toml`, with `+strangers` behind it for a stranger's
-    agents. `timeline`, or TIMELINE=1 in the environment: the run writes timeline.txt beside
-    trace.txt.
+    agents. `timeline`, or TIMELINE=1: the run writes timeline.txt beside trace.txt.
     """
     __tracebackhide__ = True  # pytest: the message says it all
     try:
@@ -58,11 +56,12 @@ def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str,
     if test not in stories_in(Path(file)):
         raise ValueError(f"{Path(file).name}: found no cocotb test {test!r}, expected one")
     module = f"tb.tests.system.{Path(file).stem}"
-    timeline = timeline or switched_on("TIMELINE")
+    timeline = timeline or settings().timeline
     chosen = configs()[config.removesuffix(STRANGERS)]
     agents = "strangers" if config.endswith(STRANGERS) else "ours"
-    replay = environment.wanted()
-    built = build(chosen["sim"], TOP, chosen["parameters"], **environment.build_options(SOURCES))
+    replay = handover().replay
+    options = replay_options.of_build(replay, SOURCES)
+    built = build(chosen["sim"], TOP, chosen["parameters"], **options)
     run(
         built,
         module,
@@ -70,17 +69,18 @@ def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str,
         plusargs=[
             "TRACE=trace.txt",
             *(["TIMELINE=timeline.txt"] if timeline else []),
-            *(replay.plusargs if replay else []),
+            *(replay_options.plusargs(replay) if replay else []),
         ],
-        extra_env={"CASE": json.dumps(case), "AGENTS": agents},
+        case=case,
+        agents=agents,
         timeout_s=300,
-        **environment.run_options(built.wave_suffix),
+        **replay_options.of_run(replay, built.wave_suffix),
     )
 
 
 def case() -> dict[str, Any]:
     """Inside the simulation: the numbers that `simulate` was given."""
-    return json.loads(os.environ.get("CASE", "{}"))
+    return simulation().case
 
 
 def matrix(*rows: tuple[str, str]) -> list[tuple[str, str]]:
@@ -100,4 +100,4 @@ def on_icarus() -> bool:
 
 def parameters() -> dict[str, int]:
     """Inside the simulation: the parameters that this build was made with."""
-    return {"AxiAddrWidth": 32} | json.loads(os.environ["BUILD_PARAMETERS"])
+    return {"AxiAddrWidth": 32} | simulation().parameters

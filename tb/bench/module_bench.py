@@ -46,7 +46,6 @@ def module_test(
     parameters: Mapping[str, int] | None = None,
     *,
     only: str | None = None,
-    extra_env: Mapping[str, str] | None = None,
     work_dir: Path | None = None,
 ) -> RunResult:
     """Build an RTL module for `sim` and run the cocotb tests of `file` on it.
@@ -66,7 +65,7 @@ def module_test(
         include_dirs=[RTL_DIR],
     )
     pattern = None if only is None else rf"\.{only}$"
-    result = run(built, file, pattern, extra_env=extra_env, work_dir=work_dir)
+    result = run(built, file, pattern, work_dir=work_dir)
     wanted = set(stories_of(file)) if only is None else {only}
     ran = {name.rpartition(".")[2].partition("/")[0] for name in result.passed}
     assert ran == wanted, f"{file}: ran {sorted(ran)}, expected {sorted(wanted)}"

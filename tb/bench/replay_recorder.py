@@ -8,8 +8,8 @@ from typing import Any
 
 from golden.model_file import Model, save_model
 from tb.debug.divergence.deep import HISTORY_FILE
-from tb.debug.divergence.replay_settings import wanted
 from tb.device.image import DramImage
+from tb.handover import handover
 
 
 class Recorder:
@@ -48,7 +48,7 @@ class Recorder:
 
 def recorder_of(scoreboard: Any, x_monitor: Any) -> Recorder | None:
     """In a replay: a recorder that hears of each step's thresholds as the scoreboard has them."""
-    replay = wanted()
+    replay = handover().replay
     if replay is None:
         return None
     from cocotb.utils import get_sim_time

@@ -7,7 +7,6 @@ which fails unless everything was drained, compared and clean. Lengths of time a
 from __future__ import annotations
 
 import itertools
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,9 +26,9 @@ from tb.agents.stream import LANES, AxisMonitor
 from tb.bench.replay_recorder import recorder_of
 from tb.checks.scoreboard import DeltaGruScoreboard
 from tb.coverage.functional.collector import Collector
-from tb.coverage.functional.collector import wanted as coverage_wanted
 from tb.device.driver import EdgeDrnnDriver
 from tb.device.image import DramImage
+from tb.handover import simulation
 
 CLOCK_NS = 10
 RESET_CYCLES = 5
@@ -37,7 +36,7 @@ RESET_CYCLES = 5
 
 def run_seed() -> int:
     """The seed of this run: printed first thing in the log, and all randomness comes from it."""
-    return int(os.environ["COCOTB_RANDOM_SEED"])
+    return simulation().seed
 
 
 def rng_for(name: str) -> np.random.Generator:
@@ -104,8 +103,9 @@ class _Nothing:
 class TB:
     """Everything around one core.
 
-    `agents` drive its buses: "ours" or "strangers" (cocotbext-axi's); None asks the environment
-    (AGENTS), so that a story runs with either. Monitors, checkers and scoreboard are always ours.
+    `agents` drive its buses: "ours" or "strangers" (cocotbext-axi's); None takes those that
+    `tb.sim.run` was given, so that a story runs with either. Monitors, checkers and scoreboard are
+    always ours.
     """
 
     def __init__(self, dut: Any, *, agents: str | None = None) -> None:
@@ -121,6 +121,7 @@ class TB:
         for signal in (dut.done_i, dut.x_beats_i, dut.h_beats_i):
             signal.value = 0
         reset_n.value = 0
+        agents = agents or simulation().agents
         self.agents = make_agents(agents, dut, _Nothing(), rng_for("x noise"))
         self.source, self.sink = self.agents.source, self.agents.sink
         self.axil, self.memory = self.agents.axil, self.agents.memory
@@ -138,7 +139,7 @@ class TB:
             self._h_out = Event()
             self.h_monitor.add_callback(lambda packet: self._h_out.set())
             cocotb.start_soon(self._settle_after_h())
-        self.coverage = Collector(self) if coverage_wanted() else None
+        self.coverage = Collector(self) if simulation().coverage else None
         cocotb.start_soon(Clock(clock, CLOCK_NS, unit="ns", impl="gpi").start(start_high=False))
 
     async def _settle_after_h(self) -> None:

@@ -9,17 +9,18 @@ Writes OUTPUT.png.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the products are small
+from tb.settings import use_one_blas_thread
+
+use_one_blas_thread()  # before numpy is imported
 
 from tqdm import tqdm
 
 from golden import datasets
 from golden.datasets.features import BANDS, FLOOR, Channels, Extractor
 from golden.tuning.activity import activities, picture, table
-from tb.cli.command_line import BadInputError, Parser, check_output, status_of, whole_number
+from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
 
 EXAMPLES = """examples:
   python scripts/activity.py --set csv --data my.csv

@@ -23,7 +23,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tb.checks.compare import MismatchError
-from tb.cli.command_line import FAILED, OK, Parser
+from tb.command_line import FAILED, OK, Parser
 from tb.flows.benchmark import CLOCK_MHZ, LONG_GAP, MODEL_LIMIT, Case, Row, measure_all
 from tb.fpga.tools import revision, table, write_whole
 from tb.paths import REPO

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from golden.npz_file import whole_file
 from tb.checks.compare import MismatchError
-from tb.cli.command_line import (
+from tb.command_line import (
     BAD_INPUT,
     FAILED,
     INTERRUPTED,

@@ -20,7 +20,7 @@ import json
 import sys
 from pathlib import Path
 
-from tb.cli.command_line import BadInputError, Parser, status_of
+from tb.command_line import BadInputError, Parser, status_of
 from tb.coverage import code as code_coverage
 from tb.paths import REPO
 from tb.regress.tree import tree_hash

@@ -16,7 +16,7 @@ from golden.importers.convert import ConversionError, QuantReport, convert_layer
 from golden.importers.importing import FORMATS, read_network
 from golden.model_file import Model, ModelFileError, save_model
 from golden.npz_file import whole_file
-from tb.cli.command_line import (
+from tb.command_line import (
     BAD_INPUT,
     FAILED,
     OK,

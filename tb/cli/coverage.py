@@ -19,7 +19,7 @@ import argparse
 import json
 from pathlib import Path
 
-from tb.cli.command_line import BadInputError, Parser, check_output, status_of
+from tb.command_line import BadInputError, Parser, check_output, status_of
 from tb.coverage.functional.merge import Merged, merge, read_exclusions
 from tb.regress import intents as plan
 from tb.regress.tree import tree_hash

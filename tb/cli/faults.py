@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tb.paths import REPO
+from tb.settings import child_env, settings
 
 FAULTS = REPO / "tb" / "tables" / "faults.toml"
 COPIED = ("rtl", "tb", "golden", "scripts", "pyproject.toml", "docs")
@@ -70,7 +71,7 @@ def outcome(tests: list[str], fault: Fault | None) -> tuple[int, str]:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
             cwd=copy,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            env=child_env(settings(), PYTHONDONTWRITEBYTECODE="1"),
             capture_output=True,
             text=True,
             timeout=LIMIT_S,

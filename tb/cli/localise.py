@@ -21,7 +21,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tb.cli.command_line import BAD_INPUT, FAILED, OK, Parser, status_of
+from tb.command_line import BAD_INPUT, FAILED, OK, Parser, status_of
 from tb.debug.divergence import planted
 from tb.debug.divergence.replay import LocaliseError, UnknownTestError, localise
 from tb.paths import REPO

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tb.cli.command_line import BadInputError, Parser, check_output, status_of, whole_number
+from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
 from tb.paths import REPO
 
 PLAN = REPO / "tb" / "tables" / "mutants.toml"

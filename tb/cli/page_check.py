@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tb.cli.command_line import BadInputError, Parser, status_of
+from tb.command_line import BadInputError, Parser, status_of
 from tb.paths import REPO
 from tb.report import sample
 from tb.report.browser import VIEWS, BrowserError, chromium, complaints

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tb.cli.command_line import FAILED, OK, Parser
+from tb.command_line import FAILED, OK, Parser
 from tb.fpga.sdf_timing import TimingError, TimingPath, read_sdf, worst_paths
 from tb.fpga.tools import (
     EXIT_STATUS,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tb.cli.command_line import (
+from tb.command_line import (
     BAD_INPUT,
     FAILED,
     INTERRUPTED,

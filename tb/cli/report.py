@@ -24,7 +24,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tb.cli.command_line import FAILED, OK, Parser, status_of
+from tb.command_line import FAILED, OK, Parser, status_of
 from tb.paths import REPO
 from tb.regress.tree import tree_hash
 from tb.report.load import PARTS, ReportError

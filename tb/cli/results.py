@@ -8,12 +8,12 @@ longest test sequence, whole, through the RTL with every value compared. Writes 
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from tb.paths import REPO
+from tb.settings import use_one_blas_thread
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the products are small
+use_one_blas_thread()  # before numpy is imported
 
 from tqdm import tqdm
 
@@ -23,7 +23,7 @@ from golden.train import training as train
 from golden.train.evaluate import prepare
 from golden.tuning.operating_point import OperatingPoint, Platform, measure
 from golden.tuning.search import loss_of
-from tb.cli.command_line import BadInputError, Parser, status_of
+from tb.command_line import BadInputError, Parser, status_of
 from tb.device.dram import load_dram
 from tb.flows.confirm import RTL_FAILURES, confirm
 

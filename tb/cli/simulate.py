@@ -15,7 +15,7 @@ from golden.model_file import ModelFileError, load_model
 from golden.npz_file import whole_file
 from tb.checks.compare import MismatchError
 from tb.checks.trace import TraceError
-from tb.cli.command_line import (
+from tb.command_line import (
     BAD_INPUT,
     FAILED,
     INTERRUPTED,
@@ -32,7 +32,7 @@ from tb.debug.divergence.replay import LocaliseError, localise_command
 from tb.device.dram import DramError, load_dram
 from tb.flows.simulation import Result, simulate
 from tb.paths import REPO, SIMULATORS
-from tb.settings import switched_on
+from tb.settings import settings
 from tb.sim.run import SimulationError
 from tb.sim.toolchain import BuildError
 
@@ -130,9 +130,9 @@ def summary(result: Result, checked: bool) -> str:
 
 
 def localised(words: list[str], mismatch: MismatchError, seed: int) -> str:
-    """How to localise a mismatch; with LOCALISE=1 in the environment, the first wrong value."""
+    """How to localise a mismatch; with LOCALISE=1, the first wrong value."""
     again = f"LOCALISE=1 {shlex.join(words)}"
-    if not switched_on("LOCALISE"):
+    if not settings().localise:
         return f"LOCALISE: {again}"
     folder = REPO / "reports" / "localise" / "simulate"
     folder.mkdir(parents=True, exist_ok=True)

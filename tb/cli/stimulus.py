@@ -15,7 +15,7 @@ from golden.model_file import Model, ModelFileError, load_model
 from golden.npz_file import whole_file
 from golden.stimulus import DESCRIPTIONS, KINDS, random_inputs
 from golden.trace import GoldenTrace, TraceFileError, read_trace, record, replay, write_trace
-from tb.cli.command_line import (
+from tb.command_line import (
     BAD_INPUT,
     FAILED,
     INTERRUPTED,

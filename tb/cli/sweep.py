@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import time
 from pathlib import Path
 
-# The products are small: threads of BLAS would only get into the way of the processes.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from tb.settings import use_one_blas_thread
+
+use_one_blas_thread()  # before numpy is imported
 
 from tqdm import tqdm
 
 from golden.tuning.operating_point import OperatingPoint, grid, heading, measure, pareto, row
 from golden.tuning.search import loss_of
 from golden.tuning.sweep import measure_all, picture
-from tb.cli.command_line import Parser, status_of, whole_number
-from tb.flows import study
+from tb.cli import study
+from tb.command_line import Parser, status_of, whole_number
 from tb.flows.confirm import RTL_FAILURES
 
 DEFAULT_THETAS = "0,16,32,48,64,96,128"

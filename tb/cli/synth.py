@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tb.cli.command_line import FAILED, OK, Parser
+from tb.command_line import FAILED, OK, Parser
 from tb.fpga.tools import (
     EXIT_STATUS,
     TOP,

@@ -21,7 +21,7 @@ from golden.model_file import Model, ModelFileError, load_model
 from golden.npz_file import whole_file
 from tb.checks.compare import MismatchError
 from tb.checks.trace import TraceError
-from tb.cli.command_line import (
+from tb.command_line import (
     BAD_INPUT,
     FAILED,
     INTERRUPTED,

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 from pathlib import Path
 
-# The products are small: threads of BLAS would cost more than they bring.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from tb.settings import use_one_blas_thread
+
+use_one_blas_thread()  # before numpy is imported
 
 from tqdm import tqdm
 
 from golden.model_file import save_model
 from golden.tuning.operating_point import heading, measure, row
 from golden.tuning.search import Budget, TuningError, tune
-from tb.cli.command_line import BadInputError, Parser, check_output, status_of, whole_number
-from tb.flows import study
+from tb.cli import study
+from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
 from tb.flows.confirm import RTL_FAILURES
 
 EXAMPLES = """examples:

@@ -8,9 +8,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from tb.cli.command_line import BadInputError, Parser, check_output, status_of, whole_number
+from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
 from tb.debug.waves.outputs import AFTER, BEFORE, Scene, open_scene, save_picture
 from tb.debug.waves.text import draw_text
+from tb.settings import settings
 
 VIEWERS = {"gtkwave": ".gtkw", "surfer": ".sucl"}
 
@@ -115,7 +116,7 @@ def run(args: argparse.Namespace) -> None:
         else:
             save_picture(shown, path)
     if args.text or args.ascii or not (files or args.open):
-        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        colour = sys.stdout.isatty() and not settings().no_color
         print(draw_text(shown, width=width, ascii_only=args.ascii, colour=colour), end="")
     if args.open:
         _open(scene, args.open)

@@ -3,14 +3,13 @@
 Python configures the core, raises ``go`` and ``asleep``, and sleeps until ``asleep`` falls: after
 the last step, on a fault, an error of a checker, or a hang. All that happens each cycle is
 SystemVerilog.
-``RUN_MODEL`` in the environment names a JSON file of what to configure and where to put the result.
+The job that it is told of is a JSON file: what to configure and where to put the result.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,11 +20,12 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from tb.agents.axil import AxiLiteMaster
 from tb.device.driver import DriverError, EdgeDrnnDriver
 from tb.device.registers import IrqEnable, Reg, Status
+from tb.handover import simulation
 
 
 @cocotb.test()
 async def run_model(dut) -> None:
-    job = json.loads(Path(os.environ["RUN_MODEL"]).read_text())
+    job = json.loads(simulation().job.read_text())
     model, image = SimpleNamespace(**job["model"]), SimpleNamespace(**job["image"])
     steps = job["steps"]
 

@@ -2,7 +2,7 @@
 
 ``scripts/bench_sim.py`` compares the speed of ``tb.flows.simulation`` with it. The file holds three
 sides: ``run_stock`` for a caller, ``main`` for the process that calls cocotb's runner, and the
-cocotb test that runs inside the simulator. ``RUN_STOCK`` names the JSON file they share.
+cocotb test that runs inside the simulator. A JSON file that they share is the job they are told of.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import os
 import shlex
 import shutil
 import sys
@@ -40,13 +39,16 @@ from tb.agents.third_party import StrangersPort
 from tb.device.driver import EdgeDrnnDriver
 from tb.device.image import DramImage
 from tb.flows.simulation import BEAT_BYTES, BenchLog, job_of
+from tb.handover import Handover, Simulation, simulation
 from tb.paths import REPO, RTL_FILELIST
+from tb.settings import simulator_env
 from tb.sim.build import read_filelist
 from tb.sim.folders import log_tail, run_folder
 from tb.sim.process import supervise
 from tb.sim.run import SimulationError
-from tb.sim.toolchain import VERILATED_MK_FIXES, BuildError, verilator_env
+from tb.sim.toolchain import VERILATED_MK_FIXES, BuildError, verilator_root
 
+MODULE = "tb.flows.run_stock"
 TOP = "edgedrnn"
 PORT_BITS = 64  # the RTL's default
 CLOCK_NS = 8
@@ -97,16 +99,15 @@ def run_stock(
     job = job_of(folder, model, len(stimulus), image)
     job |= {"folder": str(folder), "build_folder": str(_build_folder()), "seed": seed}
     (folder / "job.json").write_text(json.dumps(job))
-    # make hands them on to the make that Verilator's files ask for
-    words = " ".join(shlex.quote(fix) for fix in VERILATED_MK_FIXES)
-    env = {
-        **verilator_env(),
-        "RUN_STOCK": str(folder / "job.json"),
-        "MAKEFLAGS": words,
-        "PYTHONPATH": os.pathsep.join([str(REPO), *(p for p in sys.path if p)]),
-    }
-    for name in ("WAVES", "GUI", "COCOTB_TEST_FILTER", "COCOTB_TESTCASE", "PYTEST_CURRENT_TEST"):
-        env.pop(name, None)
+    told = Handover(simulation=Simulation(seed, MODULE, job=folder / "job.json"))
+    env = simulator_env(
+        told.text(),
+        python_path=[REPO, *(p for p in sys.path if p)],
+        path_first=[verilator_root() / "bin"],
+        VERILATOR_ROOT=str(verilator_root()),
+        # make hands them on to the make that Verilator's files ask for
+        MAKEFLAGS=" ".join(shlex.quote(fix) for fix in VERILATED_MK_FIXES),
+    )
     log = folder / "sim.log"
     log.touch()
     bench_log = BenchLog(folder / "bench.log")
@@ -119,7 +120,7 @@ def run_stock(
             progress(len(bench_log.taken) - seen)
         seen = len(bench_log.taken)
 
-    command = [sys.executable, "-m", "tb.flows.run_stock"]
+    command = [sys.executable, "-m", MODULE]
     status = supervise(command, env=env, work_dir=folder, log=log, timeout_s=TIMEOUT_S, poll=poll)
     outcome = folder / "result.json"
     if status != 0 or not outcome.exists():
@@ -151,7 +152,7 @@ def main() -> int:
     from cocotb_tools.check_results import get_results
     from cocotb_tools.runner import get_runner
 
-    job = json.loads(Path(os.environ["RUN_STOCK"]).read_text())
+    job = json.loads(simulation().job.read_text())
     folder, build_folder = Path(job["folder"]), Path(job["build_folder"])
     runner = get_runner("verilator")
     started = time.monotonic()
@@ -167,14 +168,13 @@ def main() -> int:
     else:
         build_seconds = 0.0
     results = runner.test(
-        test_module="tb.flows.run_stock",
+        test_module=MODULE,
         hdl_toplevel=TOP,
         hdl_toplevel_lang="verilog",
         seed=job["seed"],
         build_dir=build_folder,
         test_dir=folder,
         results_xml=str(folder / "results.xml"),
-        extra_env={"COCOTB_USER_COVERAGE": "0"},  # COVERAGE=1 asks for ours, not for Python's
     )
     tests, failed = get_results(results)
     if tests != 1 or failed:
@@ -191,7 +191,7 @@ def main() -> int:
 @cocotb.test()
 async def run_model(dut) -> None:
     """Configure the core, stream x back to back, note h."""
-    job = json.loads(Path(os.environ["RUN_STOCK"]).read_text())
+    job = json.loads(simulation().job.read_text())
     folder = Path(job["folder"])
     model, image = SimpleNamespace(**job["model"]), SimpleNamespace(**job["image"])
     stimulus = np.load(folder / "x.npy")

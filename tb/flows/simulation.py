@@ -20,10 +20,11 @@ from golden.model_file import Model
 from tb.bench.replay_recorder import Recorder
 from tb.checks.compare import MismatchError, step_difference
 from tb.checks.trace import StepRecord, TraceReader
-from tb.debug.divergence import replay_settings as environment
+from tb.debug.divergence import replay_options
 from tb.device.dram import Dram, load_dram
 from tb.device.driver import Counters
 from tb.device.image import DramImage
+from tb.handover import handover
 from tb.sim.build import build, run_top_sources
 from tb.sim.folders import run_folder
 from tb.sim.run import SimulationError, run
@@ -136,13 +137,9 @@ def simulate(
         raise ValueError(f"stimulus: {stimulus.shape[1]} inputs, the model has {model.input_size}")
     memory = dram if isinstance(dram, Dram) else load_dram(dram)
     image = image or DramImage(model, port_bits)
-    built = build(
-        sim,
-        "run_top",
-        bench_parameters(image, outstanding),
-        **{"waves": waves_file is not None} | environment.build_options(run_top_sources()),
-    )
-    replay = environment.wanted()
+    replay = handover().replay
+    options = {"waves": waves_file is not None} | replay_options.of_build(replay, run_top_sources())
+    built = build(sim, "run_top", bench_parameters(image, outstanding), **options)
     folder = run_folder("simulate")
     plusargs = write_inputs(folder, model, stimulus, image, seed)
     plusargs += [
@@ -155,7 +152,7 @@ def simulate(
         *memory.plusargs(seed),
     ]
     if replay:
-        plusargs += replay.plusargs
+        plusargs += replay_options.plusargs(replay)
         Recorder(replay.folder).place(0.0, model, image)
     timeline = folder / "timeline.txt"
     if timeline_file is not None:
@@ -165,13 +162,13 @@ def simulate(
     outcome = folder / "result.json"
     waves = folder / f"waves{built.wave_suffix}"
     if replay:
-        waves = replay.folder / f"{environment.DUMP}{built.wave_suffix}"
+        waves = replay_options.dump_file(replay, built.wave_suffix)
     try:
         run(
             built,
             "tb.flows.run_model",
             plusargs=plusargs,
-            extra_env={"RUN_MODEL": str(folder / "job.json")},
+            job=folder / "job.json",
             seed=seed,
             work_dir=folder,
             waves_file=waves if built.waves else None,

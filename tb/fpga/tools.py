@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TextIO
 
-from tb.cli.command_line import FAILED, INTERRUPTED
+from tb.command_line import FAILED, INTERRUPTED
 from tb.paths import REPO, RTL_FILELIST
 from tb.sim.build import read_filelist
 from tb.sim.toolchain import BuildError

@@ -4,8 +4,7 @@ Named last in COCOTB_TEST_MODULES it is imported when everything else is, before
 goes on and simulates; the parent waits, writes what became of it and forks the next one. This saves
 the seconds that Python, cocotb and numpy take to start, which are most of a unit test.
 
-The environment's MUTATION_BATCH is JSON: ``numbers`` of mutants, ``cpu_s`` and ``wall_s`` a child
-may take, ``report``: a file to which a line of JSON is appended for each: number, status ``ended``,
+It is told of a `tb.handover.MutantBatch`. A line of its report is JSON: number, status ``ended``,
 ``cpu`` (time used up), ``wall`` or ``died``; ``passed`` and ``failed`` tests; ``seconds`` of CPU.
 """
 
@@ -20,7 +19,9 @@ import sys
 import time
 from pathlib import Path
 
+from tb.handover import MutantBatch, handover
 from tb.mutation.schemata import NUMBER_FILE
+from tb.settings import write_results_to
 from tb.sim.process import die_with_parent
 from tb.sim.run import read_results
 
@@ -35,7 +36,7 @@ def _become(number: int, folder: Path, cpu_s: float) -> None:
     folder.mkdir(parents=True)
     os.chdir(folder)
     Path(NUMBER_FILE).write_text(f"{number}\n", encoding="ascii")
-    os.environ["COCOTB_RESULTS_FILE"] = str(folder / RESULTS)
+    write_results_to(folder / RESULTS)
     soft = math.ceil(cpu_s)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 5))
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
@@ -95,24 +96,24 @@ def _outcome(word: str, folder: Path) -> dict:
     return {"status": word, "passed": len(passed or ()), "failed": failed[:1]}
 
 
-def _serve(batch: dict) -> None:
+def _serve(batch: MutantBatch) -> None:
     """Returns in each child, never in the parent."""
     die_with_parent()
     here = Path.cwd()
-    for number in batch["numbers"]:
+    for number in batch.numbers:
         folder = here / f"m{number}"
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            _become(number, folder, batch["cpu_s"])
+            _become(number, folder, batch.cpu_s)
             return
-        word, seconds = _wait(pid, folder, batch["wall_s"])
+        word, seconds = _wait(pid, folder, batch.wall_s)
         line = {"number": number, "seconds": round(seconds, 3), **_outcome(word, folder)}
-        with Path(batch["report"]).open("a", encoding="utf-8") as report:
+        with batch.report.open("a", encoding="utf-8") as report:
             report.write(json.dumps(line) + "\n")
     os._exit(0)
 
 
-if "MUTATION_BATCH" in os.environ:
-    _serve(json.loads(os.environ.pop("MUTATION_BATCH")))
+if (_batch := handover().mutants) is not None:
+    _serve(_batch)

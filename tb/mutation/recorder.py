@@ -1,14 +1,13 @@
 """Pytest plugin: writes down what tests would build and run, and runs nothing.
 
-``python -m pytest -p tb.mutation.recorder NODES`` with the environment's MUTATION_RECORD=file
-writes a JSON list there, an entry a simulation. It replaces ``tb.sim.build.build`` and
-``tb.sim.run.run`` before any test is imported.
+``python -m pytest -p tb.mutation.recorder NODES`` writes a JSON list, an entry a simulation, into
+the file that it is told of as `tb.handover.Handover.recording`. It replaces ``tb.sim.build.build``
+and ``tb.sim.run.run`` before any test is imported.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,9 @@ import pytest
 
 import tb.sim.build
 import tb.sim.run
+from tb.handover import handover
 from tb.paths import RTL_FILELIST
+from tb.settings import running_test
 from tb.sim.build import Build, read_filelist
 
 _found: list[dict[str, Any]] = []
@@ -51,16 +52,22 @@ def _run(
     test_filter: str | None = None,
     *,
     plusargs: Any = (),
+    case: Any = None,
+    agents: str | None = None,
+    job: Path | None = None,
     extra_env: Any = None,
     **_: Any,
 ) -> None:
     _found.append(
         {
-            "node": os.environ["PYTEST_CURRENT_TEST"].rsplit(" ", 1)[0],
+            "node": running_test(),
             "build": built.plan,
             "module": test_module,
             "filter": test_filter,
             "plusargs": list(plusargs),
+            "case": dict(case or {}),
+            "agents": agents,
+            "job": str(job) if job else None,
             "env": dict(extra_env or {}),
             "path": [p for p in sys.path if p],
         }
@@ -82,4 +89,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_sessionfinish() -> None:
-    Path(os.environ["MUTATION_RECORD"]).write_text(json.dumps(_found), encoding="utf-8")
+    path = handover().recording
+    if path is not None:
+        path.write_text(json.dumps(_found), encoding="utf-8")

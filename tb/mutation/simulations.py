@@ -19,9 +19,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tb.handover import Handover, MutantBatch, Simulation
 from tb.mutation.mutant import Mutant
 from tb.mutation.schemata import PACKAGE, PACKAGE_TEXT, mutated_text
 from tb.paths import BUILD_ROOT, REPO
+from tb.settings import child_env, settings
 from tb.sim.build import Build, build
 from tb.sim.folders import log_tail
 from tb.sim.run import simulation_command, simulation_env
@@ -43,6 +45,9 @@ class Bench:
     module: str
     filter: str | None
     plusargs: Sequence[str]
+    case: Mapping[str, Any]
+    agents: str | None
+    job: str | None
     env: Mapping[str, str]
     path: Sequence[str]  # where Python looks for modules
 
@@ -53,7 +58,7 @@ class Bench:
     def identity(self, seed: int) -> str:
         """Hash of all that decides what a run finds, mutants apart."""
         what = [seed, self.build["top"], self.build["parameters"], self.module, self.filter,
-                self.plusargs, self.env]  # fmt: skip
+                self.plusargs, self.case, self.agents, self.job, self.env]  # fmt: skip
         digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
         for path in self.build["sources"]:
             digest.update(_content(Path(path)).encode())
@@ -105,13 +110,14 @@ def record(nodes: Sequence[str]) -> dict[str, list[Bench]]:
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
             *("-p", f"{HERE}.recorder", *nodes),
         ]
-        python_path = os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")])
-        env = {**os.environ, "MUTATION_RECORD": str(path), "PYTHONPATH": python_path}
+        told = Handover(recording=path)
+        env = child_env(settings().for_child(), told.text(), python_path=[REPO])
         done = subprocess.run(
             command, cwd=REPO, env=env, capture_output=True, text=True, check=False
         )
         if done.returncode != 0 or not path.is_file():
-            lines = [line for line in done.stdout.splitlines() if "rror" in line] or ["pytest"]
+            said = [line for line in done.stdout.splitlines() if "rror" in line]
+            lines = [line for line in said if line.startswith("E  ")] or said or ["pytest"]
             raise BenchError(
                 f"tests of tb/tables/mutants.toml: {lines[0]}: {done.stderr.strip()[-300:]}"
             )
@@ -180,15 +186,20 @@ def run_batch(
     WORK.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="batch-", dir=WORK))
     report, log = folder / "report.jsonl", folder / "sim.log"
-    batch = {"numbers": list(numbers), "cpu_s": cpu_s, "wall_s": wall_s, "report": str(report)}
-    env = simulation_env(built, bench.module, bench.filter, seed, folder / "results.xml")
-    env |= dict(bench.env)
-    env["PYTHONPATH"] = os.pathsep.join([str(REPO), *bench.path])
-    env["COCOTB_TEST_MODULES"] = f"{bench.module},{HERE}.fork"
-    env["COCOTB_MAX_FAILURES"] = "1"
-    env["MUTATION_BATCH"] = json.dumps(batch)
-    env["SEED"] = str(seed)
-    command = simulation_command(built, bench.plusargs, seed, None)
+    told = Simulation(
+        seed=seed,
+        module=f"{bench.module},{HERE}.fork",
+        test_filter=bench.filter,
+        parameters=dict(built.parameters),
+        case=dict(bench.case),
+        agents=bench.agents,
+        job=Path(bench.job) if bench.job else None,
+    )
+    batch = MutantBatch(list(numbers), cpu_s, wall_s, report)
+    results = folder / "results.xml"
+    env = simulation_env(built, told, results, mutants=batch, python_path=bench.path)
+    env |= {**bench.env, "COCOTB_MAX_FAILURES": "1"}
+    command = simulation_command(built, bench.plusargs, seed)
     seen = 0
 
     def look() -> None:

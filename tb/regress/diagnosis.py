@@ -5,31 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from tb.debug.divergence.replay import Localised, LocaliseError, UnknownTestError, localise
 from tb.debug.wave_query import WaveError
 from tb.debug.waves.outputs import open_scene, save_picture
-from tb.regress.session import Done
+from tb.regress.session import Diagnosis, Done
 from tb.regress.waves import simulated
 
 LIMIT = 3
 """Failures that are localised, each another test: one fault tends to break many."""
 EACH_S, ALL_S = 600.0, 900.0
 PICTURE = "divergence.svg"
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """``text``: the first wrong value, or one line that says why there is none.
-
-    ``picture``: its timing diagram (SVG), ``waves``: the dump around it; None without.
-    """
-
-    text: str
-    picture: Path | None = None
-    waves: Path | None = None
 
 
 Localise = Callable[..., Localised]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -12,11 +11,13 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tb.handover import Handover
 from tb.paths import REPO, SIMULATORS
 from tb.regress.cuts import Cut, CutError
+from tb.settings import Settings, child_env, settings
 
 CHUNK_S = 60.0
 """Seconds of tests given to one pytest: enough that its start, 1 to 3 s, matters little."""
@@ -53,10 +54,16 @@ class Job:
         return self.node.split("::", 1)[0]
 
     @property
+    def settings(self) -> Settings:
+        """With what it runs."""
+        return Settings(
+            seed=self.seed, coverage=self.functional, cover_code=self.code, waves=self.waves
+        )
+
+    @property
     def switches(self) -> dict[str, str]:
-        """Environment of the test, apart from its seed."""
-        wanted = {"COVERAGE": self.functional, "COVER_CODE": self.code, "WAVES": self.waves}
-        return {name: "1" for name, on in wanted.items() if on}
+        """Variables of the test, apart from its seed."""
+        return replace(self.settings, seed=None).variables()
 
     @property
     def id(self) -> str:
@@ -88,7 +95,7 @@ def collect(root: Path) -> list[str]:
         done = subprocess.run(
             pytest_command("--collect-only", "-q"),
             cwd=root,
-            env=pytest_env(root, {"REGRESS_COLLECT": str(listing)}),
+            env=pytest_env(root, Handover(listing=listing), settings().for_child()),
             capture_output=True,
             text=True,
             check=False,
@@ -106,15 +113,11 @@ def pytest_command(*words: str) -> list[str]:
     ]
 
 
-def pytest_env(root: Path, more: Mapping[str, str]) -> dict[str, str]:
+def pytest_env(root: Path, told: Handover, wanted: Settings) -> dict[str, str]:
     """Environment of a pytest of ours: nothing of another run leaks into it."""
-    own = {"SEED", "COVERAGE", "COVER_CODE", "COVER_DIR", "WAVES", "PYTEST_ADDOPTS"}
-    own |= {"REGRESS_CHUNK", "REGRESS_COLLECT", "PYTEST_CURRENT_TEST"}
-    env = {k: v for k, v in os.environ.items() if k not in own and not k.startswith("PYTEST_XDIST")}
-    paths = [str(root), str(REPO), *filter(None, [env.get("PYTHONPATH")])]
-    env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    env = child_env(wanted, told.text(), python_path=[root, REPO])
     env.setdefault("OMP_NUM_THREADS", "1")  # jobs run in parallel already
-    return env | dict(more)
+    return env
 
 
 def place_of(node: str, configs: Mapping[str, Mapping]) -> tuple[str | None, str | None]:

@@ -1,58 +1,73 @@
 """pytest plugin inside a worker: each test leaves its result on disk the moment it has ended.
 
-So a pytest that is killed loses the test under way and nothing else. `REGRESS_CHUNK` names a JSON
-file: ``{"results": folder, "cover": bool, "state": file, "jobs": {node id: job id}}``. Each job
-gets a folder of its name with ``result.json``, ``log.txt`` and, with coverage, ``cover/``, to which
-COVER_DIR points during the test. The state file names the job under way.
+So a pytest that is killed loses the test under way and nothing else. It is told of a file that
+holds a `Chunk`. Each job gets a folder of its name with ``result.json``, ``log.txt`` and, with
+coverage, ``cover/``, to which COVER_DIR points during the test.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tb.handover import handover
+from tb.records import from_json
 from tb.regress.store import write_whole
+from tb.settings import change_settings
 
 MESSAGE_LENGTH = 300
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Jobs of one pytest.
+
+    `results`: the folder of all results. `cover`: whether tests leave coverage. `state`: the file
+    that holds the job under way. `jobs`: job id by node id.
+    """
+
+    results: Path
+    cover: bool
+    state: Path
+    jobs: dict[str, str]
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    chunk = os.environ.get("REGRESS_CHUNK")
-    if chunk:
-        config.pluginmanager.register(_Recorder(json.loads(Path(chunk).read_text())), "regress")
+    path = handover().chunk
+    if path is not None:
+        chunk = from_json(path.read_text(encoding="utf-8"), Chunk)
+        config.pluginmanager.register(_Recorder(chunk), "regress")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    if listing := os.environ.get("REGRESS_COLLECT"):
-        write_whole(Path(listing), json.dumps([item.nodeid for item in session.items]))
+    listing = handover().listing
+    if listing is not None:
+        write_whole(listing, json.dumps([item.nodeid for item in session.items]))
 
 
 class _Recorder:
-    def __init__(self, chunk: dict) -> None:
-        self._jobs: dict[str, str] = chunk["jobs"]
-        self._results = Path(chunk["results"])
-        self._cover: bool = chunk["cover"]
-        self._state = Path(chunk["state"])
+    def __init__(self, chunk: Chunk) -> None:
+        self._chunk = chunk
         self._reports: list[pytest.TestReport] = []
         self._started = 0.0
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._reports, self._started = [], time.monotonic()
-        job = self._jobs[nodeid]
-        folder = self._results / job
+        job = self._chunk.jobs[nodeid]
+        folder = self._chunk.results / job
         if folder.exists():  # of a run that was cut off, or failed
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
-        if self._cover:
-            os.environ["COVER_DIR"] = str(folder / "cover")
+        if self._chunk.cover:
+            change_settings(cover_dir=folder / "cover")
             (folder / "cover").mkdir()
-        write_whole(self._state, job)
+        write_whole(self._chunk.state, job)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._reports.append(report)
@@ -60,7 +75,7 @@ class _Recorder:
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         bad = [r for r in self._reports if r.failed]
         skipped = [r for r in self._reports if r.skipped]
-        folder = self._results / self._jobs[nodeid]
+        folder = self._chunk.results / self._chunk.jobs[nodeid]
         text = "\n".join([*(r.longreprtext for r in bad), *_captured(self._reports)])
         write_whole(folder / "log.txt", text + "\n")
         result = {
@@ -70,7 +85,7 @@ class _Recorder:
             "message": _message(bad[0]) if bad else _why_skipped(skipped),
         }
         write_whole(folder / "result.json", json.dumps(result))
-        write_whole(self._state, "")
+        write_whole(self._chunk.state, "")
 
 
 def _captured(reports: list[pytest.TestReport]) -> list[str]:

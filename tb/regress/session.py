@@ -8,15 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tb.regress.jobs import CHUNK_S, Job, chunks_of, seconds_of
 from tb.regress.store import read_json, unpack
 from tb.regress.worker import order_of
 from tb.regress.workers import Pool
-
-if TYPE_CHECKING:
-    from tb.regress.diagnosis import Diagnosis
 
 ATTEMPTS = 3
 """How often a job is started whose worker dies, before it counts as lost."""
@@ -30,6 +27,18 @@ CHUNKS_A_WORKER = 6
 pytest takes 1 to 3 s of CPU time to start, the most where torch is imported."""
 
 LEAST_CHUNK_S = 10.0
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """``text``: the first wrong value, or one line that says why there is none.
+
+    ``picture``: its timing diagram (SVG), ``waves``: the dump around it; None without.
+    """
+
+    text: str
+    picture: Path | None = None
+    waves: Path | None = None
 
 
 @dataclass(frozen=True)

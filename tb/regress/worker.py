@@ -7,16 +7,19 @@ a checkout of the same content.
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from tb.handover import Handover
 from tb.paths import REPO
-from tb.regress.jobs import pytest_command, pytest_env
+from tb.records import to_json
+from tb.regress.jobs import Job, pytest_command, pytest_env
+from tb.regress.plugin import Chunk
 from tb.regress.store import pack, results_folder
 from tb.regress.tree import tree_hash
+from tb.settings import Settings, settings
 from tb.sim.folders import log_tail
 from tb.sim.process import supervise
 
@@ -57,9 +60,12 @@ def _run(
 ) -> dict[str, Any]:
     state, log, chunk = scratch / "state", scratch / "pytest.log", scratch / "chunk.json"
     state.touch()
-    cover = "COVERAGE" in order["env"] or "COVER_CODE" in order["env"]
-    content = {"results": str(results), "cover": cover, "state": str(state), "jobs": order["jobs"]}
-    chunk.write_text(json.dumps(content))
+    asked = Settings.of(order["env"])
+    wanted = settings().for_child(
+        seed=asked.seed, coverage=asked.coverage, cover_code=asked.cover_code, waves=asked.waves
+    )
+    content = Chunk(results, asked.coverage or asked.cover_code, state, order["jobs"])
+    chunk.write_text(to_json(content), encoding="utf-8")
     over = time.monotonic() + order["limit_s"] if order["limit_s"] is not None else None
     outcome = {"refused": None, "timeout": False, "stopped": False, "exit": None}
 
@@ -76,7 +82,7 @@ def _run(
     with contextlib.suppress(_EndedError):
         outcome["exit"] = supervise(
             pytest_command("-q", *order["jobs"]),
-            env=pytest_env(root, {**order["env"], "REGRESS_CHUNK": str(chunk)}),
+            env=pytest_env(root, Handover(chunk=chunk), wanted),
             work_dir=root,
             log=log,
             timeout_s=(order["timeout_s"] + START_S) * (len(order["jobs"]) + 1),
@@ -88,7 +94,7 @@ def _run(
 
 
 def order_of(
-    jobs: list, *, root: Path, tree: str, token: Path, timeout_s: float, limit_s: float | None
+    jobs: list[Job], *, root: Path, tree: str, token: Path, timeout_s: float, limit_s: float | None
 ) -> dict[str, Any]:
     """Jobs of equal seed and switches as plain data that travels to a worker.
 
@@ -102,6 +108,6 @@ def order_of(
         "token": str(token),
         "timeout_s": timeout_s,
         "limit_s": limit_s,
-        "env": {"SEED": str(jobs[0].seed), **jobs[0].switches},
+        "env": jobs[0].settings.variables(),
         "jobs": {job.node: job.id for job in jobs},
     }

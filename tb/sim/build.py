@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tb.paths import BUILD_ROOT, CHECKERS, MEMORIES, MONITORS, REPO, RTL_FILELIST, SIMULATORS, TOPS
-from tb.settings import switched_on, waves_wanted
+from tb.settings import settings
 from tb.sim import recipes
 from tb.sim.folders import exclusive, log_tail, prune
 from tb.sim.toolchain import VERILATED_MK_FIXES, BuildError
@@ -99,12 +99,12 @@ def build(
     that ``run_top``, whose speed counts, shows only what ``tb/sv/tops/public.vlt`` names, and
     ``loop_top``, which runs without cocotb, nothing.
     ``waves=True`` and ``coverage=True`` make builds of their own, so that the plain one stays fast;
-    ``waves=None`` asks the environment (``WAVES=1``, or a window, see `wave_window`),
-    ``coverage=None`` too (``COVER_CODE=1``): it is then on where it means something, see
-    `_cover_wanted`. Only files in ``rtl/`` are covered.
+    ``waves=None`` asks the settings (``WAVES=1``, or a window), ``coverage=None`` too
+    (``COVER_CODE=1``): it is then on where it means something, see `_cover_wanted`. Only files in
+    ``rtl/`` are covered.
     """
     if waves is None:
-        waves = waves_wanted()
+        waves = settings().wants_waves
     if sim not in SIMULATORS:
         raise ValueError(f"sim: {sim!r} is unknown, expected one of {', '.join(SIMULATORS)}")
     parameters = dict(parameters or {})
@@ -202,12 +202,12 @@ def _content_key(plan: dict, sources: list[Path], dirs: list[Path], recipe) -> s
 
 
 def _cover_wanted(sim: str, top: str, sources: Iterable[Path]) -> bool:
-    """Whether the environment asks for code coverage of this build.
+    """Whether the settings ask for code coverage of this build.
 
     Only Verilator counts, only our RTL is counted, and not in the tops for long runs: their speed
     matters, and the bench of short ones holds the same core.
     """
-    if not switched_on("COVER_CODE") or sim != "verilator":
+    if not settings().cover_code or sim != "verilator":
         return False
     return top not in recipes.VerilatorRecipe.fast_tops and any(map(recipes.is_rtl, sources))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from tb.paths import BUILD_ROOT, CPP_DIR, RTL_FILELIST, TOPS
-from tb.settings import CUT
+from tb.settings import tool_env
 from tb.sim.folders import exclusive, remove_all_but
 from tb.sim.toolchain import (
     VERILATED_MK_FIXES,
@@ -199,7 +199,7 @@ class IcarusRecipe:
                 *dump,
                 *map(str, sources),
             ],
-            dict(os.environ),
+            tool_env(),
         )
 
     def keep_only_results(self, scratch: Path) -> None:
@@ -212,7 +212,8 @@ def _wave_dump(top: str, counter: str | None) -> str:
     ``counter``: the signal that counts finished steps, None in a bench that has none.
     """
     return f"""module wave_dump;
-  reg [8*1024-1:0] file;
+  reg [8*1024-1:0] file, cut_file;
+  integer handle;
   reg [63:0] from, to, first, last, most;
   reg over;
   initial if ($value$plusargs("WAVES=%s", file)) begin
@@ -236,7 +237,11 @@ def _wave_dump(top: str, counter: str | None) -> str:
       if (most != 0) begin
         #(most) if (!over) begin
           $dumpoff;
-          $display("{CUT}, %0d ns", most);
+          if ($value$plusargs("WAVES_CUT_FILE=%s", cut_file)) begin
+            handle = $fopen(cut_file, "w");
+            $fdisplay(handle, "%0d", most);
+            $fclose(handle);
+          end
         end
         over = 1;
       end

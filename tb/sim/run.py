@@ -11,10 +11,7 @@ From the shell::
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
-import secrets
 import shlex
 import shutil
 import sys
@@ -22,17 +19,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+from tb.handover import Handover, MutantBatch, Simulation, handover
 from tb.paths import REPO, SIMULATORS
-from tb.settings import CUT, wave_window, waves_wanted
+from tb.settings import SettingError, running_test, settings, simulator_env
 from tb.sim import coverage_dat
 from tb.sim.build import Build, build, run_top_sources
 from tb.sim.folders import log_tail, run_folder
 from tb.sim.process import supervise
 from tb.sim.toolchain import BuildError, cocotb_config
-
-DEFAULT_TIMEOUT_S = 900.0
+from tb.sim.window import window_plusargs
 
 
 class SimulationError(RuntimeError):
@@ -57,6 +55,9 @@ def run(
     test_filter: str | None = None,
     *,
     plusargs: Sequence[str] = (),
+    case: Mapping[str, Any] | None = None,
+    agents: str | None = None,
+    job: Path | None = None,
     extra_env: Mapping[str, str] | None = None,
     seed: int | None = None,
     results_xml: Path | None = None,
@@ -69,12 +70,15 @@ def run(
 ) -> RunResult:
     """Run the cocotb tests of ``test_module`` whose names match the regex ``test_filter``.
 
-    ``plusargs`` are given without the plus sign, as ``NAME=value``. ``seed`` (default: environment
-    ``SEED``, else a fresh one) is printed, reaches cocotb and Verilator's random initial values.
+    ``plusargs`` are given without the plus sign, as ``NAME=value``. ``case``, ``agents``, ``job``:
+    what the test is told, see `tb.handover.Simulation`. ``extra_env``: variables of other programs.
+    ``seed`` (default: ``SEED``, else a fresh one) is printed, reaches cocotb and Verilator's random
+    initial values.
     ``work_dir`` (default: a new folder under ``build/run``) is where the simulator runs and where
     ``results.xml`` and ``sim.log`` go unless ``results_xml`` and ``log`` say otherwise.
     ``waves_file`` (default: in ``work_dir``) is where a build with waves puts them.
-    Coverage reaches the folder that the environment's ``COVER_DIR`` names when the test has passed.
+    ``timeout_s`` (default: ``SIM_TIMEOUT_S``) bounds the wall clock.
+    Coverage reaches the folder that ``COVER_DIR`` names when the test has passed.
     ``poll`` is called some times a second while the simulation runs; what it raises ends the
     simulation and is passed on.
 
@@ -82,9 +86,10 @@ def run(
     that tested nothing, a missing results file or after ``timeout_s`` seconds of wall clock.
     """
     __tracebackhide__ = True  # pytest: the message says it all
+    wanted = settings()
     if seed is None:
-        seed = int(os.environ.get("SEED") or secrets.randbelow(2**31))
-    timeout_s = timeout_s or float(os.environ.get("SIM_TIMEOUT_S") or DEFAULT_TIMEOUT_S)
+        seed = wanted.seed_or_fresh()
+    timeout_s = timeout_s or wanted.sim_timeout_s
     work_dir = work_dir or run_folder(built.top)
     work_dir.mkdir(parents=True, exist_ok=True)
     results_xml = (results_xml or work_dir / "results.xml").resolve()
@@ -94,17 +99,27 @@ def run(
         waves_file = _waves_file_of_test(built) or work_dir / f"{built.top}{built.wave_suffix}"
         print(f"waves: {waves_file}")
 
-    command = simulation_command(built, plusargs, seed, waves_file)
+    cut_file = work_dir / "waves_cut"
+    cut_file.unlink(missing_ok=True)
+    command = simulation_command(built, plusargs, seed, waves_file, cut_file)
     coverage_file = work_dir / "coverage.dat"
     if built.coverage:
         coverage_file.unlink(missing_ok=True)
         command.append(f"+verilator+coverage+file+{coverage_file.resolve()}")
-    env = simulation_env(built, test_module, test_filter, seed, results_xml)
-    env.update(extra_env or {})
-    cover_dir = env.get("COVER_DIR")
-    if cover_dir:
-        env["COVER_DIR"] = str((work_dir / "cover").resolve())
-        shutil.rmtree(work_dir / "cover", ignore_errors=True)
+    cover_dir = wanted.cover_dir
+    told = Simulation(
+        seed=seed,
+        module=test_module,
+        test_filter=test_filter,
+        parameters=dict(built.parameters),
+        case=dict(case or {}),
+        agents=agents,
+        coverage=wanted.coverage,
+        cover_dir=(work_dir / "cover").resolve() if cover_dir else None,
+        job=job,
+    )
+    env = simulation_env(built, told, results_xml) | dict(extra_env or {})
+    shutil.rmtree(work_dir / "cover", ignore_errors=True)
     again = reproduce or _reproduce_line(built, test_module, test_filter, plusargs, seed)
 
     def fail(why: str) -> SimulationError:
@@ -114,7 +129,7 @@ def run(
     log.write_text(f"seed {seed}\n{shlex.join(command)}\n")
     status = supervise(command, env=env, work_dir=work_dir, log=log, timeout_s=timeout_s, poll=poll)
     seconds = time.monotonic() - started
-    if waves_file is not None and _cut(log):
+    if cut_file.exists():
         print(
             f"note: {waves_file} holds only the begin of its steps, as much as fits 50 MB: "
             "WAVES_MOST_NS=N for N ns of them, WAVES_MOST_NS=0 for all",
@@ -134,26 +149,20 @@ def run(
         raise fail(f"{where}: tests passed but the simulator's exit status is {status}")
     if cover_dir:  # what a failed run reached proves nothing
         for path in (work_dir / "cover").glob("functional-*.json"):
-            Path(cover_dir).mkdir(parents=True, exist_ok=True)
-            shutil.move(path, Path(cover_dir) / path.name)
+            cover_dir.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, cover_dir / path.name)
     if built.coverage:
         if not coverage_file.is_file():
             raise fail(f"{where}: tests passed but there is no {coverage_file}")
-        if folder := os.environ.get("COVER_DIR"):
-            coverage_dat.keep(coverage_file, REPO / folder)
+        if cover_dir:
+            coverage_dat.keep(coverage_file, cover_dir)
     return RunResult(tuple(passed), tuple(skipped), seed, seconds, results_xml, log)
-
-
-def _cut(log: Path) -> bool:
-    """Whether the simulator ended the dump of a step before the step."""
-    with log.open(errors="replace") as lines:
-        return any(line.startswith(CUT) for line in lines)
 
 
 def _waves_file_of_test(built: Build) -> Path | None:
     """Where the waves of the pytest case under way go if WAVES=1 asked for them: reports/waves."""
-    case = os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0]
-    if not case or not waves_wanted():
+    case = running_test()
+    if case is None or not settings().wants_waves:
         return None
     folder = REPO / "reports" / "waves"
     folder.mkdir(parents=True, exist_ok=True)
@@ -161,12 +170,20 @@ def _waves_file_of_test(built: Build) -> Path | None:
 
 
 def simulation_command(
-    built: Build, plusargs: Sequence[str], seed: int, waves_file: Path | None
+    built: Build,
+    plusargs: Sequence[str],
+    seed: int,
+    waves_file: Path | None = None,
+    cut_file: Path | None = None,
 ) -> list[str]:
-    """The words that start a build, with its seed, its plusargs and where its waves go."""
+    """The words that start a build, with its seed, its plusargs and where its waves go.
+
+    `waves_file` and `cut_file` (see `tb.sim.window`) are those of a build with waves.
+    """
     plus = [f"+{arg.removeprefix('+')}" for arg in plusargs]
     if built.waves:
-        plus += [f"+{arg}" for arg in (*wave_window(built.wave_suffix), f"WAVES_TOP={built.top}")]
+        window = window_plusargs(settings(), built.wave_suffix, (cut_file or Path()).resolve())
+        plus += [f"+{arg}" for arg in (*window, f"WAVES_TOP={built.top}")]
     if built.sim == "verilator":
         waves = ["--trace", "--trace-file", str(waves_file)] if built.waves else []
         random = ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
@@ -178,37 +195,39 @@ def simulation_command(
 
 
 def simulation_env(
-    built: Build, test_module: str, test_filter: str | None, seed: int, results_xml: Path
+    built: Build,
+    told: Simulation,
+    results_xml: Path,
+    *,
+    mutants: MutantBatch | None = None,
+    python_path: Sequence[str] | None = None,
 ) -> dict[str, str]:
-    """The environment in which cocotb finds Python, the tests, and where their results go."""
+    """The environment in which cocotb finds Python, the tests, and where their results go.
+
+    `python_path` (default: that of this process) is searched after the repository.
+    """
     import find_libpython
 
-    env = dict(os.environ)
-    for name in ("COCOTB_TESTCASE", "COCOTB_TEST_FILTER", "PYTEST_CURRENT_TEST"):
-        env.pop(name, None)
-    env["PATH"] = env.get("PATH", "") + os.pathsep + str(cocotb_config().libs_dir)
-    env["PYTHONPATH"] = os.pathsep.join([str(REPO), *(p for p in sys.path if p)])
+    handed = Handover(replay=handover().replay, simulation=told, mutants=mutants)
+    places = python_path if python_path is not None else [p for p in sys.path if p]
+    libraries = [cocotb_config().libs_dir]
+    env = simulator_env(handed.text(), python_path=[REPO, *places], path_last=libraries)
     env["PYGPI_PYTHON_BIN"] = sys.executable
     env["GPI_USERS"] = f"{find_libpython.find_libpython()};{cocotb_config().pygpi_entry_point()}"
     env["COCOTB_TOPLEVEL"] = built.top
     env["TOPLEVEL_LANG"] = "verilog"
-    env["COCOTB_TEST_MODULES"] = test_module
+    env["COCOTB_TEST_MODULES"] = told.module
     env["COCOTB_RESULTS_FILE"] = str(results_xml)
-    env["COCOTB_RANDOM_SEED"] = str(seed)
+    env["COCOTB_RANDOM_SEED"] = str(told.seed)
     env["COCOTB_ANSI_OUTPUT"] = "0"
-    env["COCOTB_USER_COVERAGE"] = "0"  # COVERAGE=1 is ours; cocotb would cover Python code
     # pytest's readable assertions in tests alone: rewriting all that they import, numpy included,
     # takes a second of each run.
     env.setdefault("COCOTB_REWRITE_ASSERTION_FILES", "test_*.py")
     env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # all that cocotb wants of pytest is those
-    # A unit test's parameters are worth knowing inside the simulation as well.
-    env["BUILD_PARAMETERS"] = json.dumps(dict(built.parameters))
     if built.sim == "verilator":
         env["COCOTB_TRUST_INERTIAL_WRITES"] = "1"
-    # COVERAGE=1 asks us for functional coverage, but cocotb would take it for coverage of Python.
-    env["FUNCTIONAL_COVERAGE"] = env.pop("COVERAGE", "0")
-    if test_filter:
-        env["COCOTB_TEST_FILTER"] = test_filter
+    if told.test_filter:
+        env["COCOTB_TEST_FILTER"] = told.test_filter
     return env
 
 
@@ -235,9 +254,8 @@ def read_results(path: Path) -> tuple[list[str] | None, list[str], list[str]]:
 def _reproduce_line(
     built: Build, module: str, test_filter: str | None, plusargs: Sequence[str], seed: int
 ) -> str:
-    current = os.environ.get("PYTEST_CURRENT_TEST")
-    if current:
-        node = current.rsplit(" ", 1)[0]
+    node = running_test()
+    if node:
         return f"SEED={seed} python -m pytest {shlex.quote(node)}"
     words = ["python", "-m", "tb.sim.run", "--sim", built.sim, "--top", built.top]
     words += [w for k, v in built.parameters.items() for w in ("--parameter", f"{k}={v}")]
@@ -261,6 +279,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--source", action="append", default=[], type=Path)
     parser.add_argument("--waves", action="store_true")
     args = parser.parse_args(argv)
+    try:
+        settings()
+    except SettingError as error:
+        print(f"tb.sim.run: {error}", file=sys.stderr)
+        return 2
     parameters = {k: int(v, 0) for k, v in (p.split("=", 1) for p in args.parameter)}
     sources = args.source or (run_top_sources() if args.top == "run_top" else [])
     try:

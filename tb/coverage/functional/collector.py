@@ -7,51 +7,53 @@ import json
 import os
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import cocotb
 from cocotb.triggers import RisingEdge
 
 from golden.integer import StepTrace
-from tb.agents.axil import OKAY, Access
-from tb.agents.stream import Packet
+from tb.agents.axil import OKAY, Access, AxiLiteMonitor
+from tb.agents.stream import AxisMonitor, Packet
+from tb.checks.scoreboard import DeltaGruScoreboard
 from tb.checks.trace import StepRecord
 from tb.coverage.functional import bins
 from tb.coverage.functional.groups import Hits
 from tb.coverage.functional.network import Context, NetworkSampler, state_of
 from tb.coverage.functional.port import PortSampler, watch
+from tb.device.image import DramImage
 from tb.device.registers import Cause, ErrorField, Reg
-from tb.settings import switched_on
-
-if TYPE_CHECKING:
-    from tb.bench.testbench import TB
+from tb.handover import simulation
 
 SCHEMA = 1
 DEFAULT_UNITS = 1024
 """MaxUnits of the default size, at which the entries of the tables count."""
 
 
-def wanted() -> bool:
-    """Whether the run was asked for functional coverage: COVERAGE=1, as `tb.sim.run` hands on."""
-    return switched_on("FUNCTIONAL_COVERAGE")
+class Bench(Protocol):
+    """What a collector samples; `tb.bench.testbench.TB` is one."""
 
-
-def folder() -> Path | None:
-    """Where the environment wants coverage to be written; None for nowhere."""
-    return Path(text) if (text := os.environ.get("COVER_DIR")) else None
+    dut: Any
+    width: int  # of the weight port, bits
+    image: DramImage | None
+    x_monitor: AxisMonitor
+    h_monitor: AxisMonitor
+    axil_monitor: AxiLiteMonitor
+    scoreboard: DeltaGruScoreboard
+    coverage: Collector | None
 
 
 class Collector:
     """Samples a bench: scoreboard, register bus, weight port, streams, resets.
 
-    `hits` can be read at any time. The file, if COVER_DIR is set, is written when the running
-    cocotb test ends, however it ends.
+    `hits` can be read at any time. The file, if the run has a folder for it, is written when the
+    running cocotb test ends, however it ends.
     """
 
-    def __init__(self, tb: TB) -> None:
+    def __init__(self, tb: Bench) -> None:
         self.hits = Hits()
         self._tb = tb
-        parameters = json.loads(os.environ.get("BUILD_PARAMETERS", "{}"))
+        parameters = simulation().parameters
         self.network = NetworkSampler(
             self.hits, tb.width, tables=parameters.get("MaxUnits") == DEFAULT_UNITS
         )
@@ -131,19 +133,19 @@ class Collector:
 
     def write(self) -> None:
         """Write the file, where one is wanted. Its name says what is in it."""
-        where = folder()
-        if where is not None:
+        told = simulation()
+        if told.cover_dir is not None:
             run = {
-                "module": os.environ.get("COCOTB_TEST_MODULES", ""),
-                "filter": os.environ.get("COCOTB_TEST_FILTER", ""),
-                "parameters": json.loads(os.environ.get("BUILD_PARAMETERS", "{}")),
+                "module": told.module,
+                "filter": told.test_filter or "",
+                "parameters": told.parameters,
                 "simulator": cocotb.SIM_NAME,
-                "seed": int(os.environ["COCOTB_RANDOM_SEED"]),
+                "seed": told.seed,
             }
-            write_hits(where, self.hits, run)
+            write_hits(told.cover_dir, self.hits, run)
 
 
-def collector_of(tb: TB) -> Collector:
+def collector_of(tb: Bench) -> Collector:
     """The bench's collector: its own, or where the run was not asked for coverage, a new one."""
     if tb.coverage is None:
         tb.coverage = Collector(tb)

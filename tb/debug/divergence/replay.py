@@ -5,16 +5,14 @@ waves around it and the golden values beside the core's.
 from __future__ import annotations
 
 import json
-import os
 import re
-import secrets
 import shlex
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -27,18 +25,19 @@ from tb.debug.divergence.deep import (
 )
 from tb.debug.divergence.finding import Divergence
 from tb.debug.divergence.hanging import awaited
-from tb.debug.divergence.replay_settings import DUMP, wanted
+from tb.debug.divergence.replay_options import DUMP
 from tb.debug.divergence.search import Search, search
+from tb.handover import Handover, Replay, handover
 from tb.paths import REPO
-from tb.settings import WINDOW_MOST_NS, switched_on
+from tb.settings import Settings, child_env, running_test, settings
 from tb.sim.build import first_error
+from tb.sim.window import WINDOW_MOST_NS
 
 NEVER_NS = 10**12
 """A time that no simulation reaches: waves of the first run."""
 BEFORE_NS, AFTER_NS = 1000, 1000
 EXPECTED_FILE, REPORT_FILE = "expected.txt", "divergence.json"
 BUILD_LOG = "build.log"
-NOT_IN_A_REPLAY = {"LOCALISE", "WAVES", "WAVES_STEPS", "COVERAGE", "COVER_CODE", "COVER_DIR"}
 LOGS = ("trace.txt", "sim.log", BUILD_LOG)
 CLOCK_NS = {"edgedrnn_tb": 10, "run_top": 8}
 
@@ -87,19 +86,19 @@ def localise(
 ) -> Localised:
     """Replay a pytest node and find its first divergence.
 
-    `seed`: of the failing run; by default `SEED` in the environment, else a fresh one. `folder`:
+    `seed`: of the failing run; by default that of the settings, else a fresh one. `folder`:
     where all files go (default: below reports/localise). `root`: the repository, or a copy with
     another RTL. `waves=False` leaves the second run out. Raises LocaliseError when the test passes,
     its build fails or it runs no simulation of the whole core, UnknownTestError when there is none.
     """
     if seed is None:
-        seed = int(os.environ.get("SEED") or secrets.randbelow(2**31))
+        seed = settings().seed_or_fresh()
     folder = (folder or root / "reports" / "localise" / _name(node)).resolve()
     deadline = time.monotonic() + timeout_s
     rerun = f"python scripts/localise.py {shlex.quote(node)} --seed {seed}"
 
-    def run(more: dict[str, str]) -> str | None:
-        return _run(node, seed, folder, root, deadline, more)
+    def run(wanted: Settings, replay: Replay) -> str | None:
+        return _run(node, wanted, replay, root, deadline)
 
     return _localise(node, seed, folder, run, rerun, waves)
 
@@ -117,8 +116,8 @@ def localise_command(
     deadline = time.monotonic() + timeout_s
     folder = folder.resolve()
 
-    def run(more: dict[str, str]) -> str | None:
-        done = _replay(command, name, seed, folder, Path.cwd(), deadline, more)
+    def run(wanted: Settings, replay: Replay) -> str | None:
+        done = _replay(command, name, wanted, replay, Path.cwd(), deadline)
         return None if done.returncode == 0 else (done.stderr.strip() or "failed").splitlines()[0]
 
     return _localise(name, seed, folder, run, rerun, waves=True)
@@ -128,18 +127,19 @@ def _localise(
     node: str,
     seed: int,
     folder: Path,
-    run: Callable[[dict[str, str]], str | None],
+    run: Callable[[Settings, Replay], str | None],
     rerun: str,
     waves: bool,
 ) -> Localised:
-    """`run` replays with more environment and returns what failed, None when it passed."""
+    """`run` replays and returns what failed, None when it passed."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in (DEEP_FILE, HISTORY_FILE, EXPECTED_FILE, REPORT_FILE, *LOGS):
         (folder / stale).unlink(missing_ok=True)
     for stale in folder.glob(f"{DUMP}.*"):
         stale.unlink()
 
-    message = run({"WAVES_FROM_NS": str(NEVER_NS)})
+    wanted = settings().for_child(seed=seed, waves_from_ns=NEVER_NS)
+    message = run(wanted, Replay(folder))
     _refuse_unbuilt(node, message or "", folder)
     outcome = _search(folder)
     if message is None and outcome.divergence is None:
@@ -153,15 +153,13 @@ def _localise(
     window = _window(found, WINDOW_MOST_NS[suffix])
     dump = None
     if waves:
-        more = {
-            "REPLAY_GOLDEN": str(folder / EXPECTED_FILE),
-            "WAVES_FROM_NS": str(window[0]),
-            "WAVES_TO_NS": str(window[1]),
-            "REPLAY_END_NS": str(window[1] + AFTER_NS),
-        }
         for empty in folder.glob(f"{DUMP}.*"):
             empty.unlink()  # of the first run
-        run(more)
+        begin, end = window
+        run(
+            replace(wanted, waves_from_ns=begin, waves_to_ns=end),
+            Replay(folder, golden=folder / EXPECTED_FILE, end_ns=end + AFTER_NS),
+        )
         dump = next((path.name for path in sorted(folder.glob(f"{DUMP}.*"))), None)
     report = found.json() | {
         "seed": seed,
@@ -179,14 +177,14 @@ def _localise(
 def explain(message: str) -> str:
     """The message of a failed simulation, and how to localise it.
 
-    With `LOCALISE=1` in the environment it is localised at once and the report added.
+    With `LOCALISE=1` it is localised at once and the report added.
     """
-    node = os.environ.get("PYTEST_CURRENT_TEST", "").rsplit(" ", 1)[0]
+    node = running_test()
     seed = re.search(r"REPRODUCE: SEED=(\d+)", message)
-    if not node or seed is None or wanted() is not None:
+    if not node or seed is None or handover().replay is not None:
         return message
     message += f"\nLOCALISE: python scripts/localise.py {shlex.quote(node)} --seed {seed[1]}"
-    if not switched_on("LOCALISE"):
+    if not settings().localise:
         return message
     try:
         return f"{message}\n---\n{localise(node, int(seed[1])).text()}"
@@ -198,15 +196,13 @@ def _name(node: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "-", node).strip("-")
 
 
-def _run(
-    node: str, seed: int, folder: Path, root: Path, deadline: float, more: dict[str, str]
-) -> str | None:
+def _run(node: str, wanted: Settings, replay: Replay, root: Path, deadline: float) -> str | None:
     """Run the test; None when it passes, else the first line of what it says."""
-    junit = folder / "junit.xml"
+    junit = replay.folder / "junit.xml"
     junit.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += [f"--junitxml={junit}", node]
-    done = _replay(command, node, seed, folder, root, deadline, more)
+    done = _replay(command, node, wanted, replay, root, deadline)
     if done.returncode not in (0, 1):
         said = [x for x in (done.stdout + done.stderr).splitlines() if x.startswith("ERROR")]
         raise UnknownTestError(
@@ -216,16 +212,9 @@ def _run(
 
 
 def _replay(
-    command: Sequence[str],
-    name: str,
-    seed: int,
-    folder: Path,
-    root: Path,
-    deadline: float,
-    more: dict[str, str],
+    command: Sequence[str], name: str, wanted: Settings, replay: Replay, root: Path, deadline: float
 ) -> subprocess.CompletedProcess:
-    env = {k: v for k, v in os.environ.items() if k not in NOT_IN_A_REPLAY}
-    env |= {"SEED": str(seed), "REPLAY_DIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **more}
+    env = child_env(wanted, Handover(replay=replay).text(), PYTHONDONTWRITEBYTECODE="1")
     left = max(1.0, deadline - time.monotonic())
     try:
         return subprocess.run(

@@ -4,11 +4,13 @@
 //   +WAVES_FROM_STEP=N +WAVES_TO_STEP=N  nor before step N is next to end, or after it has ended, as counted by the
 //                                      bench's trace monitor
 //   +WAVES_MOST_NS=N                   nor more than N ns of these steps; 0: no limit
+//   +WAVES_CUT_FILE=PATH               written when that limit ends the dump
 //
 // The first dump inside the window holds every signal's value. A build without waves does not use this file.
 
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 
 #include "Vtop.h"
@@ -35,6 +37,12 @@ uint64_t number(const char* name, uint64_t otherwise) {
     return equals == std::string::npos ? otherwise : std::strtoull(found.c_str() + equals + 1, nullptr, 10);
 }
 
+// The text after +NAME=.
+std::string text(const char* name) {
+    const std::string found = Verilated::commandArgsPlusMatch(name);
+    return found.substr(found.find('=') + 1);
+}
+
 class WindowTrace : public WholeTrace {
 public:
     void dump(uint64_t time) {
@@ -52,8 +60,7 @@ private:
         last_step_ = number("WAVES_TO_STEP=", first_step_);
         most_ = number("WAVES_MOST_NS=", 0) * PsPerNs;
         if (first_step_ == UINT64_MAX) return;
-        std::string top = Verilated::commandArgsPlusMatch("WAVES_TOP=");
-        top = top.substr(top.find('=') + 1);
+        const std::string top = text("WAVES_TOP=");
         counter_ = vpi_handle_by_name(const_cast<char*>((top + ".u_trace.step_q").c_str()), nullptr);
         if (!counter_) VL_PRINTF("wave_main: no %s.u_trace.step_q, waves of the whole run\n", top.c_str());
     }
@@ -71,7 +78,7 @@ private:
     bool is_enough(uint64_t time) {
         if (begun_at_ == UINT64_MAX) begun_at_ = time;
         const bool enough = most_ != 0 && time > begun_at_ + most_;
-        if (enough && !cut_) VL_PRINTF("WAVES: cut, %llu ns\n", static_cast<unsigned long long>(most_ / PsPerNs));
+        if (enough && !cut_) std::ofstream(text("WAVES_CUT_FILE=")) << most_ / PsPerNs << '\n';
         cut_ = cut_ || enough;
         return enough;
     }

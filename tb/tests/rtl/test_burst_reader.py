@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from cocotb.triggers import RisingEdge
 
 from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import never, pause_of, rng_for
+from tb.handover import simulation
 from tb.paths import SIMULATORS
 
 OUTSTANDING = 4
@@ -47,7 +46,7 @@ class Bench(ModuleBench):
     def __init__(self, dut: Any, name: str) -> None:
         super().__init__(dut)
         self.rng = rng_for(name)
-        self.width = json.loads(os.environ["BUILD_PARAMETERS"])["AxiDataWidth"]
+        self.width = simulation().parameters["AxiDataWidth"]
         self.beat = self.width // 8
         self.latency = 1
         self.ar_pause: Iterator[bool] = never()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from cocotb.triggers import RisingEdge
 
 from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import never, pause_of, rng_for
+from tb.handover import simulation
 from tb.paths import SIMULATORS
 
 LAYERS, ADDR_BITS = 3, 32
@@ -26,8 +26,7 @@ FIELDS = ("type", "layer", "kind", "last", "delta", "last_group")
 def test_column_fetch(width: int, sim: str, tmp_path: Path) -> None:
     """The narrowest port, with the longest columns, and the widest one."""
     parameters = {"AxiDataWidth": width, "AxiAddrWidth": ADDR_BITS, "MaxLayers": LAYERS}
-    env = {"PORT_WIDTH": str(width)}
-    module_test(__name__, "column_fetch", sim, parameters, extra_env=env, work_dir=tmp_path)
+    module_test(__name__, "column_fetch", sim, parameters, work_dir=tmp_path)
 
 
 @dataclass
@@ -134,7 +133,7 @@ def random_entry(rng: Any, bench: Bench) -> Entry:
 
 def make(dut: Any) -> Bench:
     """A bench on this build."""
-    return Bench(dut, int(os.environ["PORT_WIDTH"]))
+    return Bench(dut, simulation().parameters["AxiDataWidth"])
 
 
 @cocotb.test()

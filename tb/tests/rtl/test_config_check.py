@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
+from tb.handover import simulation
 from tb.paths import SIMULATORS
 
 SIZE_BITS = 11
@@ -37,10 +37,7 @@ def test_config_check(
         "MaxLayers": layers,
         "MaxUnits": units,
     }
-    env = {"CASE": f"{width} {addr_width} {layers} {units}"}
-    result = module_test(
-        __name__, "config_check", sim, parameters, extra_env=env, work_dir=tmp_path
-    )
+    result = module_test(__name__, "config_check", sim, parameters, work_dir=tmp_path)
     assert len(result.passed) == len(TESTS)
 
 
@@ -60,8 +57,10 @@ class Check(ModuleBench):
 
     def __init__(self, dut: Any) -> None:
         super().__init__(dut)
-        width, self.addr_width, self.layers, self.units = map(int, os.environ["CASE"].split())
-        self.beat = self.pes = width // 8
+        built_with = simulation().parameters
+        self.addr_width = built_with["AxiAddrWidth"]
+        self.layers, self.units = built_with["MaxLayers"], built_with["MaxUnits"]
+        self.beat = self.pes = built_with["AxiDataWidth"] // 8
         self.rng = rng_for("config")
 
     def span(self, config: Config, layer: int, region: int) -> int:

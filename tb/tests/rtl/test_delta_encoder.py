@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from golden.stimulus import random_inputs
 from tb.agents.stream import pack
 from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import never, pause_of, rng_for
+from tb.handover import simulation
 from tb.paths import SIMULATORS
 
 LAYERS, UNITS = 4, 64
@@ -425,7 +424,7 @@ async def quiet_walk(dut: Any) -> None:
     """
     bench = Bench(dut, "quiet")
     await bench.start()
-    units = json.loads(os.environ["BUILD_PARAMETERS"])["MaxUnits"]
+    units = simulation().parameters["MaxUnits"]
     for kind in (PASS_INIT, PASS_X, PASS_X):
         bench.entries = []
         bench.x = pack(np.zeros(units, np.int16)) if kind == PASS_X else []

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-
 import numpy as np
 import pytest
 
 from golden.stimulus import random_inputs, random_model
 from tb.flows.simulation import simulate
+from tb.settings import settings
 
 SHAPES = {
     "1L, 1 input": (1, (8,)),
@@ -26,7 +24,7 @@ def test_large(shape: str, dram: str) -> None:
     all of int8, biases over int32, x over int16, a step with every column and sparse ones after it;
     all values compared.
     """
-    seed = int(os.environ.get("SEED") or secrets.randbelow(2**31))
+    seed = settings().seed_or_fresh()
     print(f"rerun with SEED={seed}")
     rng = np.random.default_rng(seed)
     inputs, hidden = SHAPES[shape]

@@ -4,7 +4,6 @@ The recordings they were trained on are not in the repository: `scripts/results.
 utterances of those. Here sound comes from the clips beside the models, and sensors are made up.
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +55,6 @@ def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name, tmp_path)
         capture_output=True,
         text=True,
         check=False,
-        env=dict(os.environ),
     )
     assert done.returncode == 0, done.stderr
     (trace,) = run_batch(model, [x])

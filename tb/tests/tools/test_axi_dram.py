@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from cocotb.utils import get_sim_time
 from golden.model_file import Model
 from tb.device.dram import DRAM_DIR, DramError, load_dram, parse_dram
 from tb.device.image import WH, WX, DramImage
+from tb.handover import simulation
 from tb.paths import CHECKERS, MEMORIES, SIMULATORS, TOPS
 from tb.sim.build import build
 from tb.sim.run import SimulationError, run
@@ -85,7 +85,7 @@ def test_axi_dram(case: str, sim: str, tmp_path) -> None:
         __name__,
         f"({'|'.join(CASES[case])})$",
         plusargs=plusargs,
-        extra_env={"CASE": case},
+        case={"name": case},
         work_dir=tmp_path,
     )
     assert len(result.passed) == len(CASES[case])
@@ -358,7 +358,7 @@ async def kinds(dut) -> None:
 @cocotb.test()
 async def stalls_are_seen(dut) -> None:
     """Both channels wait about as often as asked, and never for ever."""
-    ideal = os.environ["CASE"].startswith("ideal")  # else the DRAM itself adds waits
+    ideal = simulation().case["name"].startswith("ideal")  # else the DRAM itself adds waits
     port = await Port(dut).start()
     # Asked for are 0.3 of the cycles; over 600 addresses the standard deviation is 0.02.
     await port.play(rows(small_image(), 600, 1))

@@ -16,7 +16,9 @@ import pytest
 from cocotb.triggers import Timer
 
 from tb.debug.wave_query import Wave
+from tb.handover import simulation
 from tb.paths import REPO, SIMULATORS
+from tb.settings import child_env, settings
 from tb.sim.build import build, read_filelist
 from tb.sim.run import SimulationError, run
 from tb.sim.toolchain import BuildError
@@ -187,8 +189,8 @@ def test_no_simulator_outlives_its_runner(sim: str, source: Path, tmp_path) -> N
         f"run(make({sim!r}, Path({str(source)!r})), {__name__!r}, 'beats$',"
         f" work_dir=Path({str(tmp_path / 'w')!r}))\n"
     )
-    path = os.pathsep.join([str(Path(__file__).parent), str(REPO)])
-    runner = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path})
+    env = child_env(settings(), python_path=[Path(__file__).parent, REPO])
+    runner = subprocess.Popen([sys.executable, "-c", code], env=env)
     pulse = tmp_path / "w" / "pulse"
     deadline = time.monotonic() + 60
     while not pulse.exists():
@@ -278,7 +280,7 @@ async def counts(dut) -> None:
 
 @cocotb.test()
 async def covers(_dut) -> None:
-    folder = Path(os.environ["COVER_DIR"])
+    folder = simulation().cover_dir
     folder.mkdir(exist_ok=True)
     (folder / "functional-0.json").write_text("{}")
 

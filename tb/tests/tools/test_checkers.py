@@ -6,7 +6,6 @@ any order. The test logs what it expects; the run's log must then hold exactly t
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from cocotb.types import LogicArray
 
+from tb.handover import simulation
 from tb.paths import CHECKERS, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
@@ -36,9 +36,7 @@ def test_checker(family: str, sim: str, tmp_path) -> None:
     top = family.removesuffix("_any")
     sources = [CHECKERS / "channel_checker.sv", CHECKERS / f"{top}.sv"]
     built = build(sim, top, FAMILIES[family], sources=sources, filelist=None)
-    result = run(
-        built, __name__, "every_rule_fires", extra_env={"FAMILY": family}, work_dir=tmp_path
-    )
+    result = run(built, __name__, "every_rule_fires", case={"family": family}, work_dir=tmp_path)
     log = result.log.read_text()
     expected = Counter(re.findall(r"EXPECT (\S+ \w+)", log))
     found = Counter(
@@ -269,7 +267,8 @@ async def no_reset(dut) -> None:
 @cocotb.test()
 async def every_rule_fires(dut) -> None:
     two_state = cocotb.SIM_NAME.lower().startswith("verilator")
-    scenarios = [s for s in SCENARIOS[os.environ["FAMILY"]]() if not (s.four_state and two_state)]
+    family = simulation().case["family"]
+    scenarios = [s for s in SCENARIOS[family]() if not (s.four_state and two_state)]
     inputs = [
         handle
         for handle in dut

@@ -7,7 +7,6 @@ named. `make localise` does the same with real faults in the RTL.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -23,12 +22,13 @@ from golden.model_file import save_model
 from golden.stimulus import random_inputs, random_model
 from tb.bench import case as bench
 from tb.bench.testbench import TB
-from tb.debug.divergence import first_divergence, planted
-from tb.debug.divergence import replay_settings as environment
+from tb.debug.divergence import first_divergence, planted, replay_options
 from tb.debug.divergence.deep import DeepTraceError, Event, History, read_events, read_history
 from tb.debug.divergence.hanging import awaited
 from tb.debug.divergence.search import search
+from tb.handover import Handover, Replay
 from tb.paths import REPO
+from tb.settings import HANDOVER, Settings, child_env
 from tb.sim.build import build, first_error
 from tb.sim.run import run
 
@@ -48,20 +48,19 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Event], History
     """A deep trace without a fault, its history, and the folder they are in."""
     folder = tmp_path_factory.mktemp("deep")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REPLAY_DIR", str(folder))
+        replay = Replay(folder)
+        patch.setenv(HANDOVER, Handover(replay=replay).text())
         patch.setenv("WAVES_FROM_NS", str(10**12))
         chosen = bench.configs()["i64"]
-        built = build(
-            "icarus", bench.TOP, chosen["parameters"], **environment.build_options(bench.SOURCES)
-        )
-        replay = environment.wanted()
+        options = replay_options.of_build(replay, bench.SOURCES)
+        built = build("icarus", bench.TOP, chosen["parameters"], **options)
         run(
             built,
             "tb.tests.tools.test_divergence",
             "short_run",
-            plusargs=["TRACE=trace.txt", *replay.plusargs],
+            plusargs=["TRACE=trace.txt", *replay_options.plusargs(replay)],
             seed=3,
-            **environment.run_options(built.wave_suffix),
+            **replay_options.of_run(replay, built.wave_suffix),
         )
     with (folder / "deep.txt").open() as file:
         events = list(read_events(file))
@@ -246,11 +245,11 @@ def test_a_mismatch_of_simulate_is_localised(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", random_inputs(rng, 3, 9))
     words = "scripts/simulate.py --model m.npz --stimulus x.npy --output o.npz --sim icarus"
 
-    def simulate(localise: str) -> tuple[int, str]:
+    def simulate(localise: bool) -> tuple[int, str]:
         done = subprocess.run(
             [sys.executable, *words.split()],
             cwd=tmp_path,
-            env=os.environ | {"LOCALISE": localise},
+            env=child_env(Settings(localise=localise)),
             capture_output=True,
             text=True,
             check=False,
@@ -258,9 +257,9 @@ def test_a_mismatch_of_simulate_is_localised(tmp_path: Path) -> None:
         return done.returncode, done.stderr
 
     again = f"LOCALISE=1 python {words}"
-    status, said = simulate("0")
+    status, said = simulate(False)
     assert status == 1 and "mismatch: step 0" in said and said.endswith(f"LOCALISE: {again}\n")
-    status, said = simulate("1")
+    status, said = simulate(True)
     assert status == 1 and "first divergence: address of a request\n" in said, said
     assert "  module    column_fetch\n" in said and said.endswith(f"  again     {again}\n")
     (dump,) = (tmp_path / "reports" / "localise" / "simulate").glob("replay.*")

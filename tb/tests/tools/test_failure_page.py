@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tb.debug.divergence import planted
+from tb.settings import child_env, settings
 
 CUT = """
 [cut.one]
@@ -34,11 +34,10 @@ def test_page_of_a_failure_says_where_it_went_wrong(tmp_path: Path) -> None:
             other.unlink()
     (tmp_path / "tb" / "tables" / "regress.toml").write_text(CUT.format(node=case.test))
     words = ["--cut", "one", "--workers", "1", "--no-waves-on-failure"]
-    env = {k: v for k, v in os.environ.items() if k not in ("COVERAGE", "COVER_CODE", "COVER_DIR")}
     done = subprocess.run(
         [sys.executable, "scripts/regress.py", *words],
         cwd=tmp_path,
-        env=env,
+        env=child_env(settings().for_child()),
         capture_output=True,
         text=True,
         check=False,

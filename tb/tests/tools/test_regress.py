@@ -6,7 +6,6 @@ Each test runs it on a small folder of tests of its own, without a simulator.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from tb.regress.results import OWN, history_line
 from tb.regress.session import ATTEMPTS, Done
 from tb.regress.tree import tree_hash
 from tb.regress.workers import DaskPool, PoolError
+from tb.settings import child_env, settings
 
 CUT = """
 [cut.toy]
@@ -344,7 +344,7 @@ def scheduler():
             worker = subprocess.Popen(
                 [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address,
                  "--no-nanny", "--nthreads", "1", "--no-dashboard", "--name", name],
-                cwd=path, env={**os.environ, "PYTHONPATH": str(path)},
+                cwd=path, env=child_env(settings(), python_path=[path]),
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             workers.append(worker)

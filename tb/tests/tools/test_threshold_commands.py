@@ -7,7 +7,6 @@ import gzip
 import importlib
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from golden.model_file import load_model, save_model
 from golden.stimulus import random_model
 from golden.train import training as train
 from golden.train.evaluate import evaluate
+from tb.settings import child_env, settings
 
 ROOT = Path(__file__).resolve().parents[3]
 PEOPLE = ("s01", "s02", "s03", "s04", "s05")  # s02 validates and s04 tests (splits.toml)
@@ -70,7 +70,7 @@ def typed(*words):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "COLUMNS": "100"},
+        env=child_env(settings(), COLUMNS="100"),
     )
 
 

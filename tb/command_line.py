@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from golden.fixed import THETA_MAX
 from golden.model_file import Model
+from tb.settings import SettingError, settings
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -22,7 +23,19 @@ class BadInputError(ValueError):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, without the usage text before it."""
+    """argparse whose errors are one line, without the usage text before it.
+
+    A variable of the environment that has a bad value is such an error as well.
+    """
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+        """The arguments, once `tb.settings` has understood the environment."""
+        parsed = super().parse_args(args, namespace)
+        try:
+            settings()
+        except SettingError as error:
+            self.error(str(error))
+        return parsed
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"{self.prog}: {message} (--help explains)\n")

@@ -13,7 +13,7 @@ from golden.model_file import Model, load_model
 from golden.train.evaluate import prepare
 from golden.train.network import Item
 from golden.tuning.operating_point import OperatingPoint, Platform
-from tb.cli.command_line import BadInputError, whole_number
+from tb.command_line import BadInputError, whole_number
 from tb.device.dram import load_dram
 from tb.flows.confirm import Confirmation, confirm
 

@@ -1,0 +1,1 @@
+"""Spoken digits of our own, and the command that made them."""
