@@ -8,19 +8,15 @@ from typing import Any
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.agents.axil import OKAY, SLVERR, AxiLiteMaster
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
 from tb.device import registers as regs
 from tb.device.registers import LAYER_COUNT, LayerReg, Reg, State, columns_reg, layer_reg
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.paths import SIMULATORS
 
-NAMES = ("edgedrnn_pkg", "edgedrnn_reg_pkg", "control_registers")
-SOURCES = [REPO / "rtl" / f"{name}.sv" for name in NAMES]
 WIDTH, OUTSTANDING, LAYERS, UNITS = 128, 32, 3, 512
 COUNTERS = len(regs.COUNTERS) + len(regs.LAYER_COUNTERS) * LAYERS
 IDLE, CHECK, INIT, WAIT, STEP, ERROR, DRAIN = State
@@ -53,30 +49,23 @@ def test_control_registers(sim: str, tmp_path: Path) -> None:
         "MaxLayers": LAYERS,
         "MaxUnits": UNITS,
     }
-    built = build(sim, "control_registers", parameters, sources=SOURCES, filelist=None)
-    assert len(run(built, __name__, work_dir=tmp_path).passed) == len(TESTS)
+    result = module_test(__name__, "control_registers", sim, parameters, work_dir=tmp_path)
+    assert len(result.passed) == len(TESTS)
 
 
-class Registers:
+class Registers(ModuleBench):
     """The bus, and what the registers should hold."""
 
     def __init__(self, dut: Any) -> None:
-        self.dut, self.rng = dut, rng_for("registers")
+        super().__init__(dut)
+        self.rng = rng_for("registers")
         self.bus = AxiLiteMaster(dut, "s_axil", dut.clk_i, timeout=60)
         self.held = {address: entry[0] for address, entry in HOLDS.items()}
         self.fired = dict.fromkeys(STROBES, 0)  # cycles for which each strobe has been up
 
-    async def start(self) -> None:
-        """Reset with every input at 0."""
-        dut = self.dut
-        for name in ("state", "busy_init", "wait_x", "error_cause", "error_layer", "error_info"):
-            getattr(dut, f"{name}_i").value = 0
-        for name in ("irq_step", "irq_error", "irq_ready", "irq_reset_done", "count"):
-            getattr(dut, f"{name}_i").value = 0
-        dut.rst_ni.value = 0
-        Clock(dut.clk_i, 10, "ns").start()
-        await ClockCycles(dut.clk_i, 3)
-        dut.rst_ni.value = 1
+    async def start(self, *, driven: tuple[str, ...] = ("s_axil_",)) -> None:
+        """Reset with every input at 0 but the bus, which its master drives."""
+        await super().start(driven=driven)
         cocotb.start_soon(self._watch())
 
     async def _watch(self) -> None:
