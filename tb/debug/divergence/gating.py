@@ -14,7 +14,6 @@ from tb.debug.divergence.finding import ACTIVATION, GATE, INTEGER, Format, Value
 from tb.debug.divergence.flow import COLUMN, END, Flow, Gates, pack
 
 PIPE, LANE, ROM, EGRESS = "gate_pipeline", "gate_lane", "activation_rom", "h_egress"
-IN_LANE = "u_gate_pipeline.gen_lane[{lane}].u_lane."
 QUAD = 4
 ENTRY = Format(9, 9)
 
@@ -24,6 +23,11 @@ def half_table(is_tanh: bool) -> np.ndarray:
     """floor(2^9 f(k / 2^8)) of the half of sigma (2048 entries) or tanh (1024), int64."""
     k = np.arange(1024 if is_tanh else 2048) / 256
     return np.floor(512 * (np.tanh(k) if is_tanh else 1 / (1 + np.exp(-k)))).astype(np.int64)
+
+
+def in_lane(name: str) -> str:
+    """A tap in each lane; `Flow.same_lanes` puts the number of the wrong lane in."""
+    return f"lane_{name}[{{lane}}]"
 
 
 def place(argument: np.ndarray, is_tanh: bool) -> np.ndarray:
@@ -51,9 +55,7 @@ class Gating:
         )
         if not closes:
             early = event.number(1) == 1
-            at = (
-                (QUEUE, "u_work_queue.next_closes_o") if early else (PES, "u_pe_array.gate_start_o")
-            )
+            at = (QUEUE, "next_closes") if early else (PES, "gate_start")
             flow.fail(
                 "start of the gates",
                 at,
@@ -63,11 +65,11 @@ class Gating:
                 layer=layer,
             )
             return
-        flow.same("layer of the gates", (PES, "u_pe_array.gate_layer_o"), head.layer, layer)
+        flow.same("layer of the gates", (PES, "start_layer"), head.layer, layer)
         state = flow.layers[head.layer]
         if not flow.same(
             "step of the sums that the gates start on",
-            (PES, "u_pe_array.gate_start_o"),
+            (PES, "gate_start"),
             state.gates,
             head.step,
             inputs=(("head of the queue", head), ("behind it", behind)),
@@ -105,15 +107,15 @@ class Gating:
         self._address(gates.entered, group, where | {"gate": "r"})
         flow.same(
             "quad that enters the gates",
-            (PIPE, "u_gate_pipeline.quad_q"),
+            (PIPE, "gates_quad"),
             gates.entered,
             quad,
             **where,
         )
-        flow.same("layer of the gates", (PIPE, "u_gate_pipeline.layer_o"), gates.layer, layer)
+        flow.same("layer of the gates", (PIPE, "gate_layer"), gates.layer, layer)
         if QUAD * gates.entered >= self.final_units():
             told = all_ready or group < ready
-            at = (PES, "u_pe_array.groups_ready_o") if told else (PIPE, "u_gate_pipeline.go")
+            at = (PES, "groups_ready") if told else (PIPE, "gates_go")
             flow.fail(
                 "sums read before they are final",
                 at,
@@ -123,22 +125,22 @@ class Gating:
                 **where,
             )
         last_layer = gates.layer == flow.sequence.model.num_layers - 1
-        at = PIPE, "u_gate_pipeline.to_output_q"
+        at = PIPE, "gates_to_output"
         flow.same("whether h goes out", at, int(last_layer), out, **where)
         if out and not room:
             flow.fail(
                 "a quad on its way to a full output",
-                (PIPE, "u_gate_pipeline.go"),
+                (PIPE, "gates_go"),
                 "waits",
                 "goes",
-                inputs=(("out_room_i", 0),),
+                inputs=(("out_room", 0),),
                 unit=QUAD * quad,
                 **where,
             )
         gates.entered += 1
 
     def _address(self, quad: int, group: int, where: dict) -> None:
-        at = PIPE, "u_gate_pipeline.bank_group_o"
+        at = PIPE, "bank_group"
         self.flow.same("group read by the gates", at, QUAD * quad // self.flow.pes, group, **where)
 
     def _read(self, event: Event, word: int, bank: int, quad: int, where: dict) -> None:
@@ -147,7 +149,7 @@ class Gating:
         inside = first % self.flow.pes
         got = event.lanes(word, 32)[inside : inside + QUAD]
         want = self._trace().memory[bank][first : first + QUAD]
-        at = PES, f"u_pe_array.gen_bank[{bank}].u_delta_memory.rdata_o"
+        at = PES, f"memory_rdata[{bank}]"
         self.flow.same_lanes(
             "delta memory as the gates read it",
             at,
@@ -162,7 +164,7 @@ class Gating:
     def _captured(self, event: Event, word: int, bank: int, quad: int, where: dict) -> None:
         first = QUAD * quad
         want = self._trace().memory[bank][first : first + QUAD]
-        at = PIPE, "u_gate_pipeline.m_q"
+        at = PIPE, "gates_m"
         self.flow.same_lanes(
             "delta memory picked for the lanes",
             at,
@@ -223,7 +225,7 @@ class Gating:
     ) -> None:
         """A gate's pre-activation in a word, and in the next where it stands in the table."""
         where = where | {"gate": gate}
-        value, address = (IN_LANE + signal for signal in signals)
+        value, address = (in_lane(signal) for signal in signals)
         self._lane(
             event, word, "pre-activation", value, argument, ACTIVATION, quad, where, inputs=inputs
         )
@@ -264,7 +266,7 @@ class Gating:
         self._read(event, 3, 2, quad, where)
         self._read(event, 4, 3, quad, where)
         memory = (("M_r", trace.memory[0], ACCUMULATOR),)
-        self._argument(event, 5, "r", ("q3_r", "addr3_r"), trace.q_r, quad, where, memory)
+        self._argument(event, 5, "r", ("q_r", "place_r"), trace.q_r, quad, where, memory)
 
     def on_4(self, event: Event) -> None:
         found = self._quad(event)
@@ -277,28 +279,24 @@ class Gating:
         units = slice(QUAD * quad, QUAD * quad + QUAD)
         self.flow.expect("M", sum(pack(trace.memory[b][units], 32) << 128 * b for b in range(4)))
         memory = (("M_z", trace.memory[1], ACCUMULATOR),)
-        self._argument(event, 4, "z", ("q4_z", "addr4_z"), trace.q_z, quad, where, memory)
-        self._entry(event, 6, "a", trace.q_r, quad, where | {"gate": "r"})
+        self._argument(event, 4, "z", ("q_z", "place_z"), trace.q_z, quad, where, memory)
+        self._entry(event, 6, trace.q_r, quad, where | {"gate": "r"})
 
     def _entry(
         self,
         event: Event,
         word: int,
-        port: str,
         argument: np.ndarray,
         quad: int,
         where: dict,
         is_tanh: bool = False,
     ) -> None:
         at = place(argument, is_tanh)
-        signal = f"{IN_LANE}u_sigma.data_{port}_o"
-        if is_tanh:
-            signal = IN_LANE + "tanh_data_i"
         self._lane(
             event,
             word,
             "entry of the table",
-            signal,
+            in_lane(f"entry_{where['gate']}"),
             half_table(is_tanh)[at],
             ENTRY,
             quad,
@@ -318,20 +316,20 @@ class Gating:
             event,
             2,
             "pre-activation",
-            IN_LANE + "q5_nh",
+            in_lane("q_nh"),
             trace.q_nh,
             ACTIVATION,
             quad,
             where | {"gate": "nh"},
             inputs=memory,
         )
-        self._entry(event, 3, "b", trace.q_z, quad, where | {"gate": "z"})
+        self._entry(event, 3, trace.q_z, quad, where | {"gate": "z"})
         entry = (("table entry", half_table(False)[place(trace.q_r, False)], ENTRY),)
         self._lane(
             event,
             4,
             "gate r",
-            IN_LANE + "r5",
+            in_lane("r"),
             trace.r,
             GATE,
             quad,
@@ -352,7 +350,7 @@ class Gating:
             event,
             2,
             "gate z",
-            IN_LANE + "z8",
+            in_lane("z"),
             trace.z,
             GATE,
             quad,
@@ -364,7 +362,7 @@ class Gating:
             ("q(M_nh)", trace.q_nh, ACTIVATION),
             ("r", trace.r, GATE),
         )
-        self._argument(event, 3, "n", ("pre8", "tanh_addr_o"), trace.pre_n, quad, where, inputs)
+        self._argument(event, 3, "n", ("pre_n", "place_n"), trace.pre_n, quad, where, inputs)
 
     def on_9(self, event: Event) -> None:
         found = self._quad(event)
@@ -372,11 +370,11 @@ class Gating:
             return
         quad, where = found
         trace, gates = self._trace(), self.flow.gates
-        self._entry(event, 2, "a", trace.pre_n, quad, where | {"gate": "n"}, is_tanh=True)
+        self._entry(event, 2, trace.pre_n, quad, where | {"gate": "n"}, is_tanh=True)
         first = QUAD * quad
         before = self.flow.sequence.states[gates.step][gates.layer].h[first : first + QUAD]
         half = event.lanes(3, 16)[QUAD * (quad % 2) :][:QUAD]
-        at = "hidden_memory", "u_hidden_memory.gate_rdata_o"
+        at = "hidden_memory", "gate_h_rdata"
         self.flow.same_lanes(
             "h of the step before, read by the gates", at, before, half, ACTIVATION, first, **where
         )
@@ -394,7 +392,7 @@ class Gating:
             event,
             2,
             "gate n",
-            IN_LANE + "n10",
+            in_lane("n"),
             trace.n,
             GATE,
             quad,
@@ -406,7 +404,7 @@ class Gating:
             event,
             3,
             "h of the step before, picked for the lanes",
-            "u_gate_pipeline.h_prev10_q",
+            "gates_h_prev",
             before,
             ACTIVATION,
             quad,
@@ -423,15 +421,15 @@ class Gating:
         trace = self._trace()
         where = {"step": gates.step, "layer": gates.layer}
         layer, quad = event.number(0), event.number(1)
-        flow.same("layer of h", (PIPE, "u_gate_pipeline.layer_o"), gates.layer, layer, **where)
-        flow.same("quad of h", (PIPE, "u_gate_pipeline.h_quad_o"), gates.left, quad, **where)
+        flow.same("layer of h", (PIPE, "gate_layer"), gates.layer, layer, **where)
+        flow.same("quad of h", (PIPE, "h_quad"), gates.left, quad, **where)
         first = QUAD * gates.left
         units = slice(first, first + QUAD)
         flow.expect("H", pack(trace.h[units], 16))
         before = flow.sequence.states[gates.step][gates.layer].h
         inputs = (("z", trace.z, GATE), ("n", trace.n, GATE), ("h before", before, ACTIVATION))
         self._lane(
-            event, 2, "h", IN_LANE + "h_o", trace.h, ACTIVATION, gates.left, where, inputs=inputs
+            event, 2, "h", in_lane("h"), trace.h, ACTIVATION, gates.left, where, inputs=inputs
         )
         gates.left += 1
         flow.layers[gates.layer].written = gates.left
@@ -439,7 +437,7 @@ class Gating:
         to_output = gates.layer == flow.sequence.model.num_layers - 1
         flow.same(
             "whether h goes out",
-            (PIPE, "u_gate_pipeline.out_valid_o"),
+            (PIPE, "out_valid"),
             int(to_output),
             event.number(3),
             **where,
@@ -447,7 +445,7 @@ class Gating:
         if to_output:
             flow.same(
                 "last quad of a packet",
-                (PIPE, "u_gate_pipeline.out_last_o"),
+                (PIPE, "out_last"),
                 int(final),
                 event.number(4),
                 **where,
@@ -465,7 +463,7 @@ class Gating:
         """A beat of h leaves."""
         flow = self.flow
         data, last, user = event.lanes(0, 16), event.number(1), event.number(2)
-        path = "u_h_egress.m_axis_h_"
+        path = "m_axis_h_"
         if flow.must_close and not user:
             flow.fail(
                 "closing beat of a packet that was cut",

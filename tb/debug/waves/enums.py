@@ -16,7 +16,7 @@ def enum_types() -> dict[str, dict[int, str]]:
 
 @cache
 def enum_variables() -> dict[str, tuple[str, dict[int, str]]]:
-    """Path of each enum variable below ``u_dut`` -> (name of its type, {value: name})."""
+    """Path of each enum variable below the core -> (name of its type, {value: name})."""
     from pyslang import ast, syntax
 
     design = ast.Compilation()

@@ -74,6 +74,7 @@ module edgedrnn_tb #(
   input  logic                    m_axis_h_tready,
   output logic                    m_axis_h_tlast
 );
+  `include "core_taps.svh"
 
   // Ports of a simulation may start at any value: a clock edge at time 0 that nobody made would
   // show the checkers buses that have not been reset.
@@ -138,7 +139,7 @@ module edgedrnn_tb #(
     .m_axis_h_tlast
   );
 
-  assign probe_o = {u_dut.soft_reset, u_dut.state, m_axi_rresp, m_axi_rlast, m_axi_rready, m_axi_rvalid,
+  assign probe_o = {`tap_soft_reset, `tap_state, m_axi_rresp, m_axi_rlast, m_axi_rready, m_axi_rvalid,
                     m_axi_arready, m_axi_arvalid};
 
   axil_checker u_axil_checker (

@@ -168,7 +168,7 @@ def test_gates_that_start_twice(good) -> None:
     at = [i for i, event in enumerate(events) if event.code == "g"][-1]
     found = first_divergence([*events[: at + 1], events[at], *events[at + 1 :]], history)
     assert found is not None and found.module == "pe_array", found
-    assert (found.signal, found.time_ns) == ("u_pe_array.gate_start_o", events[at].time)
+    assert (found.signal, found.time_ns) == ("gate_start", events[at].time)
 
 
 def test_a_trace_that_makes_no_sense_is_named(good) -> None:
