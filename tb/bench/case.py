@@ -15,7 +15,7 @@ from typing import Any
 
 from tb.debug.divergence import replay_settings as environment
 from tb.debug.divergence.replay import explain
-from tb.paths import MONITORS, TABLES, TOPS
+from tb.paths import CHECKERS, MONITORS, TABLES, TOPS
 from tb.settings import switched_on
 from tb.sim.build import PROTOCOL_CHECKERS, build
 from tb.sim.run import SimulationError, run
@@ -27,6 +27,7 @@ CONFIG_FILE = TABLES / "configs.toml"
 TOP = "edgedrnn_tb"
 SOURCES = [
     *PROTOCOL_CHECKERS,
+    CHECKERS / "core_checker.sv",
     MONITORS / "trace_monitor.sv",
     MONITORS / "timeline_monitor.sv",
     TOPS / "edgedrnn_tb.sv",

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from tb.debug.divergence.deep import Event
+from tb.debug.divergence.deep import Event, Handler
 from tb.debug.divergence.finding import ACTIVATION, INTEGER, THETA, Value
 from tb.debug.divergence.flow import (
     BIAS_ENTRY,
@@ -43,12 +43,26 @@ class Encoding:
         self.config: Event | None = None
         self.initialised = 0
 
+    def handlers(self) -> dict[str, Handler]:
+        """Which method looks at which kind of line, by the kind's name."""
+        return {
+            "configuration": self.on_configuration,
+            "thresholds": self.on_thresholds,
+            "x_bus_beat": self.on_x_bus_beat,
+            "x_beat": self.on_x_beat,
+            "pass": self.on_pass,
+            "clear": self.on_clear,
+            "comparison": self.on_comparison,
+            "entry": self.on_entry,
+            "reference_write": self.on_reference_write,
+        }
+
     # ------------------------------------------------------------ registers
 
-    def on_G(self, event: Event) -> None:
+    def on_configuration(self, event: Event) -> None:
         self.config = event
 
-    def on_V(self, event: Event) -> None:
+    def on_thresholds(self, event: Event) -> None:
         layers = self.flow.max_layers
         x, h = (event.fields(i, THETA_BITS, layers) for i in (0, 1))
         self.thetas.append((event.cycle, x, h))
@@ -82,7 +96,7 @@ class Encoding:
 
     # ------------------------------------------------------------ x
 
-    def on_B(self, event: Event) -> None:
+    def on_x_bus_beat(self, event: Event) -> None:
         flow = self.flow
         last, first, taken = (event.number(i) for i in (1, 2, 3))
         if first and flow.x_open:
@@ -128,7 +142,7 @@ class Encoding:
                         kind=kind,
                     )
 
-    def on_x(self, event: Event) -> None:
+    def on_x_beat(self, event: Event) -> None:
         flow = self.flow
         at = "x_ingress", "x_data"
         if not flow.alive:
@@ -150,7 +164,7 @@ class Encoding:
 
     # ------------------------------------------------------------ passes
 
-    def on_P(self, event: Event) -> None:
+    def on_pass(self, event: Event) -> None:
         flow = self.flow
         kind, layer, last, size, theta = (event.number(i) for i in range(5))
         if kind == PASS_INIT:
@@ -281,7 +295,7 @@ class Encoding:
 
     # ------------------------------------------------------------ inside the encoder
 
-    def on_K(self, event: Event) -> None:
+    def on_clear(self, event: Event) -> None:
         flow = self.flow
         if flow.alive and flow.current is not None and flow.current.type == PASS_INIT:
             at = ENC, "enc_h_vec"
@@ -297,7 +311,7 @@ class Encoding:
             if flow.current.cleared == -(-flow.current.size // LANES):
                 flow.current = None
 
-    def on_S(self, event: Event) -> None:
+    def on_comparison(self, event: Event) -> None:
         flow, one = self.flow, self.flow.current
         if not flow.alive or one is None or one.source is None:
             return
@@ -337,7 +351,7 @@ class Encoding:
             **where,
         )
 
-    def on_E(self, event: Event) -> None:
+    def on_entry(self, event: Event) -> None:
         flow, one = self.flow, self.flow.current
         if not flow.alive:
             return
@@ -396,7 +410,7 @@ class Encoding:
             flow.current = None
         flow.to_fetch.append(want)
 
-    def on_F(self, event: Event) -> None:
+    def on_reference_write(self, event: Event) -> None:
         """References as written: a cycle after the comparison, in the lanes that fire."""
         flow = self.flow
         address, lanes = event.number(0), event.number(1)

@@ -6,7 +6,7 @@ import numpy as np
 
 from golden import fixed
 from tb.checks.compare import ACCUMULATOR
-from tb.debug.divergence.deep import Event
+from tb.debug.divergence.deep import Event, Handler
 from tb.debug.divergence.finding import ACTIVATION, INTEGER, Format, Value
 from tb.debug.divergence.flow import BIAS_ENTRY, COLUMN, END, Burst, Entry, Flow, pack
 from tb.debug.divergence.sequence import H
@@ -24,6 +24,18 @@ class Fetching:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
 
+    def handlers(self) -> dict[str, Handler]:
+        """Which method looks at which kind of line, by the kind's name."""
+        return {
+            "request": self.on_request,
+            "work": self.on_work,
+            "burst": self.on_burst,
+            "bus_beat": self.on_bus_beat,
+            "weights": self.on_weights,
+            "pass_end": self.on_pass_end,
+            "sum_write": self.on_sum_write,
+        }
+
     # ------------------------------------------------------------ requests
 
     def _place(self, entry: Entry) -> tuple[int, int]:
@@ -35,7 +47,7 @@ class Fetching:
         address = image.column_address(entry.layer, kind, entry.index)
         return address, image.column_bytes(entry.layer) // pes
 
-    def on_Q(self, event: Event) -> None:
+    def on_request(self, event: Event) -> None:
         flow = self.flow
         if not flow.alive:
             return
@@ -70,7 +82,7 @@ class Fetching:
         )
         flow.requests.append(Burst(address, beats))
 
-    def on_W(self, event: Event) -> None:
+    def on_work(self, event: Event) -> None:
         flow = self.flow
         if not flow.alive:
             return
@@ -132,7 +144,7 @@ class Fetching:
 
     # ------------------------------------------------------------ the bus
 
-    def on_A(self, event: Event) -> None:
+    def on_burst(self, event: Event) -> None:
         flow = self.flow
         address, beats = event.number(0), event.number(1) + 1
         if not flow.alive:
@@ -167,7 +179,7 @@ class Fetching:
         if not request.beats:
             flow.requests.popleft()
 
-    def on_R(self, event: Event) -> None:
+    def on_bus_beat(self, event: Event) -> None:
         flow = self.flow
         if not flow.on_bus:
             return  # the protocol checker's business
@@ -191,7 +203,7 @@ class Fetching:
 
     # ------------------------------------------------------------ the PE array
 
-    def on_d(self, event: Event) -> None:
+    def on_weights(self, event: Event) -> None:
         """A beat and its work meet."""
         flow = self.flow
         if not flow.alive:
@@ -264,7 +276,7 @@ class Fetching:
         weights = raw.view(np.int8).astype(np.int64)
         flow.writes.append((entry, bank, group, lanes, values, before, weights))
 
-    def on_w(self, event: Event) -> None:
+    def on_pass_end(self, event: Event) -> None:
         """The end of a pass leaves the queue."""
         flow = self.flow
         if not flow.alive:
@@ -287,7 +299,7 @@ class Fetching:
             sides = "a start", "none"
             flow.fail("start of the gates at the end of a pass", at, *sides, **_where(entry))
 
-    def on_M(self, event: Event) -> None:
+    def on_sum_write(self, event: Event) -> None:
         """A partial sum is written."""
         flow = self.flow
         if not flow.writes:

@@ -8,7 +8,7 @@ import numpy as np
 
 from golden.integer import LayerTrace
 from tb.checks.compare import ACCUMULATOR
-from tb.debug.divergence.deep import Event
+from tb.debug.divergence.deep import Event, Handler
 from tb.debug.divergence.fetching import GATE_NAMES, PES, QUEUE
 from tb.debug.divergence.finding import ACTIVATION, GATE, INTEGER, Format, Value
 from tb.debug.divergence.flow import COLUMN, END, Flow, Gates, pack
@@ -41,9 +41,26 @@ class Gating:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
 
+    def handlers(self) -> dict[str, Handler]:
+        """Which method looks at which kind of line, by the kind's name."""
+        return {
+            "gates_start": self.on_gates_start,
+            "quad_enters": self.on_quad_enters,
+            "z_read": self.on_z_read,
+            "n_read": self.on_n_read,
+            "r_argument": self.on_r_argument,
+            "z_argument": self.on_z_argument,
+            "r_known": self.on_r_known,
+            "z_known": self.on_z_known,
+            "n_entry": self.on_n_entry,
+            "n_known": self.on_n_known,
+            "h_write": self.on_h_write,
+            "h_bus_beat": self.on_h_bus_beat,
+        }
+
     # ------------------------------------------------------------ start and reads
 
-    def on_g(self, event: Event) -> None:
+    def on_gates_start(self, event: Event) -> None:
         flow = self.flow
         if not flow.alive:
             return
@@ -97,7 +114,7 @@ class Gating:
             return flow.taken // 3 * flow.pes
         return QUAD * gates.quads
 
-    def on_0(self, event: Event) -> None:
+    def on_quad_enters(self, event: Event) -> None:
         """A quad enters: r is read."""
         flow, gates = self.flow, self.flow.gates
         if gates is None:
@@ -241,14 +258,14 @@ class Gating:
             inputs=(("pre-activation", argument, ACTIVATION),),
         )
 
-    def on_1(self, event: Event) -> None:
+    def on_z_read(self, event: Event) -> None:
         found = self._quad(event)
         if found:
             quad, where = found
             self._address(quad, event.number(2), where | {"gate": "z"})
             self._read(event, 3, 0, quad, where)
 
-    def on_2(self, event: Event) -> None:
+    def on_n_read(self, event: Event) -> None:
         found = self._quad(event)
         if found:
             quad, where = found
@@ -256,7 +273,7 @@ class Gating:
             self._captured(event, 3, 0, quad, where)
             self._read(event, 4, 1, quad, where)
 
-    def on_3(self, event: Event) -> None:
+    def on_r_argument(self, event: Event) -> None:
         found = self._quad(event)
         if not found:
             return
@@ -268,7 +285,7 @@ class Gating:
         memory = (("M_r", trace.memory[0], ACCUMULATOR),)
         self._argument(event, 5, "r", ("q_r", "place_r"), trace.q_r, quad, where, memory)
 
-    def on_4(self, event: Event) -> None:
+    def on_z_argument(self, event: Event) -> None:
         found = self._quad(event)
         if not found:
             return
@@ -305,7 +322,7 @@ class Gating:
             (("address", at, INTEGER),),
         )
 
-    def on_5(self, event: Event) -> None:
+    def on_r_known(self, event: Event) -> None:
         found = self._quad(event)
         if not found:
             return
@@ -337,7 +354,7 @@ class Gating:
             inputs=entry,
         )
 
-    def on_8(self, event: Event) -> None:
+    def on_z_known(self, event: Event) -> None:
         found = self._quad(event)
         if not found:
             return
@@ -364,7 +381,7 @@ class Gating:
         )
         self._argument(event, 3, "n", ("pre_n", "place_n"), trace.pre_n, quad, where, inputs)
 
-    def on_9(self, event: Event) -> None:
+    def on_n_entry(self, event: Event) -> None:
         found = self._quad(event)
         if not found:
             return
@@ -379,7 +396,7 @@ class Gating:
             "h of the step before, read by the gates", at, before, half, ACTIVATION, first, **where
         )
 
-    def on_a(self, event: Event) -> None:
+    def on_n_known(self, event: Event) -> None:
         found = self._quad(event)
         if not found:
             return
@@ -413,7 +430,7 @@ class Gating:
             (("h in the memory", before, ACTIVATION),),
         )
 
-    def on_c(self, event: Event) -> None:
+    def on_h_write(self, event: Event) -> None:
         """h of a quad is written, and sent out by the last layer."""
         flow, gates = self.flow, self.flow.gates
         if gates is None or not flow.alive:
@@ -459,7 +476,7 @@ class Gating:
 
     # ------------------------------------------------------------ output
 
-    def on_h(self, event: Event) -> None:
+    def on_h_bus_beat(self, event: Event) -> None:
         """A beat of h leaves."""
         flow = self.flow
         data, last, user = event.lanes(0, 16), event.number(1), event.number(2)

@@ -4,28 +4,8 @@
 // A line is: cycle, time in ns (decimal), a code, fields in hex. Lines of one cycle come in pipeline order, a module's
 // inputs before its outputs. A cycle is counted as trace_monitor counts it.
 //
-//   D width layers units                   parameters of the build, once
-//   G layers lut input hidden wx wh bias   control_registers: configuration at a START
-//   V theta_x theta_h                      control_registers: thresholds, when they change
-//   B data last first taken                beat on the x bus
-//   x data                                 x_ingress -> delta_encoder
-//   P type layer last size theta           sequencer -> delta_encoder: a pass
-//   K layer vec                            delta_encoder -> hidden_memory: clear
-//   S type layer vec source reference      inside delta_encoder: what is compared
-//   E type layer kind last index delta     delta_encoder -> column_fetch: an entry
-//   F addr lanes data                      delta_encoder writes references
-//   Q addr beats                           column_fetch -> burst_reader
-//   W type layer kind last delta groups    column_fetch -> work_queue
-//   A addr len                             burst_reader -> bus
-//   R data resp last                       bus -> burst_reader
-//   g layer                                pe_array -> gate_pipeline: start
-//   d type layer kind last delta groups data   work_queue and burst_reader -> pe_array: a beat is taken
-//   w type layer kind last                 work_queue -> pe_array: an end is taken
-//   M banks addr lanes data                pe_array writes delta memories
-//   0 ... c                                gate_pipeline and its lanes, by stage; see below
-//   h data last user                       h_egress -> bus
-//   Z hard                                 a fault, a soft reset or (1) a hard one
-//   H streams gates quiet                  handshakes that have not changed for StillLimit cycles; see below
+// tb/debug/divergence/events.py lists the codes: what each says, which module says it, and its fields. Digits and the
+// letters a, c are stages of gate_pipeline: what stands there when a quad is in that stage.
 //
 // A run that hangs is ended once there has been no event for QuietLimit cycles, and with +REPLAY_END_NS=N at that time.
 module deep_monitor

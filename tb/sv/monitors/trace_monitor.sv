@@ -1,5 +1,5 @@
 // Trace monitor: writes what the core `u_dut` beside it did, one line an event, into the file named by +TRACE=.
-// Nothing is written without that argument. tb/checks/trace.py reads the file; docs/verification.md has the format.
+// Nothing is written without that argument. tb/checks/trace.py reads the file.
 //
 //   I layer                         a layer is initialised: references, h and delta memories start anew
 //   Z cycle                         a fault or a reset: what is under way is void
