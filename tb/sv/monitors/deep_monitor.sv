@@ -35,25 +35,24 @@ module deep_monitor
   end
 
   // Values of four lanes, the highest first.
-  logic [4*16-1:0] q3_r, q4_z, q5_nh, addr3_r, addr4_z, data4_r, data5_z, r5, z8, pre8, tanh_addr, tanh_data, n10;
+  logic [4*16-1:0] q_r, q_z, q_nh, place_r, place_z, entry_r, entry_z, r, z, pre_n, place_n, entry_n, n;
   for (genvar i = 0; i < 4; i++) begin : gen_lane
-    assign q3_r     [16*i +: 16] = `tap_lane_q_r(i);
-    assign q4_z     [16*i +: 16] = `tap_lane_q_z(i);
-    assign q5_nh    [16*i +: 16] = `tap_lane_q_nh(i);
-    assign addr3_r  [16*i +: 16] = {5'd0, `tap_lane_place_r(i)};
-    assign addr4_z  [16*i +: 16] = {5'd0, `tap_lane_place_z(i)};
-    assign data4_r  [16*i +: 16] = {7'd0, `tap_lane_entry_r(i)};
-    assign data5_z  [16*i +: 16] = {7'd0, `tap_lane_entry_z(i)};
-    assign r5       [16*i +: 16] = {7'd0, `tap_lane_r(i)};
-    assign z8       [16*i +: 16] = {7'd0, `tap_lane_z(i)};
-    assign pre8     [16*i +: 16] = `tap_lane_pre_n(i);
-    assign tanh_addr[16*i +: 16] = {6'd0, `tap_lane_place_n(i)};
-    assign tanh_data[16*i +: 16] = {7'd0, `tap_lane_entry_n(i)};
-    assign n10      [16*i +: 16] = {{6{`tap_lane_n(i)[9]}},
-                                    `tap_lane_n(i)};
+    assign q_r    [16*i +: 16] = `tap_lane_q_r(i);
+    assign q_z    [16*i +: 16] = `tap_lane_q_z(i);
+    assign q_nh   [16*i +: 16] = `tap_lane_q_nh(i);
+    assign place_r[16*i +: 16] = {5'd0, `tap_lane_place_r(i)};
+    assign place_z[16*i +: 16] = {5'd0, `tap_lane_place_z(i)};
+    assign entry_r[16*i +: 16] = {7'd0, `tap_lane_entry_r(i)};
+    assign entry_z[16*i +: 16] = {7'd0, `tap_lane_entry_z(i)};
+    assign r      [16*i +: 16] = {7'd0, `tap_lane_r(i)};
+    assign z      [16*i +: 16] = {7'd0, `tap_lane_z(i)};
+    assign pre_n  [16*i +: 16] = `tap_lane_pre_n(i);
+    assign place_n[16*i +: 16] = {6'd0, `tap_lane_place_n(i)};
+    assign entry_n[16*i +: 16] = {7'd0, `tap_lane_entry_n(i)};
+    assign n      [16*i +: 16] = {{6{`tap_lane_n(i)[9]}}, `tap_lane_n(i)};
   end
 
-  wire [12:1] stage = `tap_gates_valid;
+  wire [StageWrite:1] stage = `tap_gates_valid;
   wire [QuadWidth-1:0] m_r  = `tap_gates_m[BankR *QuadWidth +: QuadWidth];
   wire [QuadWidth-1:0] m_z  = `tap_gates_m[BankZ *QuadWidth +: QuadWidth];
   wire [QuadWidth-1:0] m_nx = `tap_gates_m[BankNx*QuadWidth +: QuadWidth];
@@ -192,40 +191,40 @@ module deep_monitor
                 `tap_groups_ready, `tap_gates_to_output, `tap_out_room);
       end
       // Stages: layer, quad, then what stands there.
-      if (stage[1]) begin
+      if (stage[StageReadZ]) begin
         $fwrite(file, "%0d %0d 1 %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
-                `tap_stage_quad(1), `tap_bank_group[BankZ*SizeBits +: SizeBits],
+                `tap_stage_quad(StageReadZ), `tap_bank_group[BankZ*SizeBits +: SizeBits],
                 `tap_bank_rdata[BankR*WordWidth +: WordWidth]);
       end
-      if (stage[2]) begin
+      if (stage[StageReadN]) begin
         $fwrite(file, "%0d %0d 2 %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
-                `tap_stage_quad(2), `tap_bank_group[BankNx*SizeBits +: SizeBits], m_r,
+                `tap_stage_quad(StageReadN), `tap_bank_group[BankNx*SizeBits +: SizeBits], m_r,
                 `tap_bank_rdata[BankZ*WordWidth +: WordWidth]);
       end
-      if (stage[3]) begin
+      if (stage[StageReadN + 1]) begin
         $fwrite(file, "%0d %0d 3 %h %h %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
-                `tap_stage_quad(3), m_z, `tap_bank_rdata[BankNx*WordWidth +: WordWidth],
-                `tap_bank_rdata[BankNh*WordWidth +: WordWidth], q3_r, addr3_r);
+                `tap_stage_quad(StageReadN + 1), m_z, `tap_bank_rdata[BankNx*WordWidth +: WordWidth],
+                `tap_bank_rdata[BankNh*WordWidth +: WordWidth], q_r, place_r);
       end
-      if (stage[4]) begin
+      if (stage[StageSums]) begin
         $fwrite(file, "%0d %0d 4 %h %h %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
-                `tap_stage_quad(4), m_nx, m_nh, q4_z, addr4_z, data4_r);
+                `tap_stage_quad(StageSums), m_nx, m_nh, q_z, place_z, entry_r);
       end
-      if (stage[5]) begin
+      if (stage[StageR]) begin
         $fwrite(file, "%0d %0d 5 %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
-                `tap_stage_quad(5), q5_nh, data5_z, r5);
+                `tap_stage_quad(StageR), q_nh, entry_z, r);
       end
-      if (stage[8]) begin
+      if (stage[StageTanh]) begin
         $fwrite(file, "%0d %0d 8 %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
-                `tap_stage_quad(8), z8, pre8, tanh_addr);
+                `tap_stage_quad(StageTanh), z, pre_n, place_n);
       end
-      if (stage[9]) begin
+      if (stage[StageHidden]) begin
         $fwrite(file, "%0d %0d 9 %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
-                `tap_stage_quad(9), tanh_data, `tap_gate_h_rdata);
+                `tap_stage_quad(StageHidden), entry_n, `tap_gate_h_rdata);
       end
-      if (stage[10]) begin
+      if (stage[StageBlend]) begin
         $fwrite(file, "%0d %0d a %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
-                `tap_stage_quad(10), n10, `tap_gates_h_prev);
+                `tap_stage_quad(StageBlend), n, `tap_gates_h_prev);
       end
       if (`tap_h_we) begin
         $fwrite(file, "%0d %0d c %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer, `tap_h_quad,

@@ -98,16 +98,16 @@ module trace_monitor
           default: ;
         endcase
       end
-      if (`tap_gates_valid[4]) begin
-        $fwrite(file, "M %h %h %h %h %h %h\n", `tap_gate_layer, `tap_stage_quad(4), m4_r, m4_z,
+      if (`tap_gates_valid[StageSums]) begin
+        $fwrite(file, "M %h %h %h %h %h %h\n", `tap_gate_layer, `tap_stage_quad(StageSums), m4_r, m4_z,
                 `tap_gates_m[BankNx*QuadWidth +: QuadWidth],
                 `tap_gates_m[BankNh*QuadWidth +: QuadWidth]);
       end
-      if (`tap_gates_valid[8]) begin
-        $fwrite(file, "R %h %h %h %h\n", `tap_gate_layer, `tap_stage_quad(8), r8, z);
+      if (`tap_gates_valid[StageTanh]) begin
+        $fwrite(file, "R %h %h %h %h\n", `tap_gate_layer, `tap_stage_quad(StageTanh), r8, z);
       end
-      if (`tap_gates_valid[10]) begin
-        $fwrite(file, "N %h %h %h\n", `tap_gate_layer, `tap_stage_quad(10), n);
+      if (`tap_gates_valid[StageBlend]) begin
+        $fwrite(file, "N %h %h %h\n", `tap_gate_layer, `tap_stage_quad(StageBlend), n);
       end
       if (`tap_h_we) $fwrite(file, "H %h %h %h\n", `tap_gate_layer, `tap_h_quad, `tap_h_wdata);
       if (`tap_packet_done) begin
