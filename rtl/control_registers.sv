@@ -164,7 +164,6 @@ module control_registers
 
   wire [11:0] ra        = s_axil_araddr;
   wire        r_index_ok = ({1'b0, ra[7:5]} < 4'(MaxLayers));
-  wire [2:0]  r_layer   = r_index_ok ? ra[7:5] : 3'd0;
   wire [11:0] r_offset  = {7'd0, ra[4:0]};
   wire        c_general = (ra[11:8] == RegCycles[11:8]) && ({1'b0, ra[7:3]} < 6'(GeneralCounters));
   wire        c_columns = (ra[11:8] == ColumnsBase[11:8]) && ({1'b0, ra[7:4]} < 5'(MaxLayers));
