@@ -90,7 +90,7 @@ lock: setup  ## Write requirements.lock from what is installed
 	@{ echo "# Versions of everything that requirements.txt brings, for a repeatable set-up: make lock writes it."; \
 	  $(PY) -m pip freeze --exclude-editable | sed 's/+cpu//'; } > requirements.lock
 
-registers: setup  ## Regenerate what comes from rtl/registers.toml
+registers: setup  ## Regenerate what comes from rtl/registers.toml and the RTL packages
 	$(PY) scripts/gen_registers.py
 
 synth: setup  ## LUTs, flip-flops, DSPs and block RAM on a Zynq, by module; docs/area.md (a minute)

@@ -1,5 +1,6 @@
 // Formats and limits of the accelerator: the one place where a width is a number.
-// golden/fixed.py states the same facts for Python; tb/tests/rtl holds the two against each other.
+// golden/fixed.py states what the golden model needs of it, and tb/tests/rtl/test_edgedrnn_pkg.py compares the two;
+// tb/device/constants.py is generated from it.
 package edgedrnn_pkg;
 
   // Q8.8: inputs, hidden states, references, deltas, thresholds.

@@ -5,7 +5,9 @@
 // Python reads the counts at the end of a test. `done_i` rises when everything ought to be drained.
 // `probe_o` holds in one word what functional coverage looks at in each cycle (probe_pkg.sv).
 // `x_beats_i` and `h_beats_i` say how long packets are; 0 says that any length will do.
-module edgedrnn_tb #(
+module edgedrnn_tb
+  import probe_pkg::*;
+#(
   parameter int AxiDataWidth = 64,
   parameter int AxiAddrWidth = 32,
   parameter int MaxLayers    = 4,
@@ -24,7 +26,7 @@ module edgedrnn_tb #(
   output logic [31:0]             x_errors_o,
   output logic [31:0]             h_errors_o,
   output logic [31:0]             core_errors_o,
-  output logic [$bits(probe_pkg::probe_t)-1:0] probe_o,
+  output logic [ProbeBits-1:0]    probe_o,
 
   input  logic [11:0]             s_axil_awaddr,
   input  logic [2:0]              s_axil_awprot,
@@ -140,7 +142,7 @@ module edgedrnn_tb #(
     .m_axis_h_tlast
   );
 
-  probe_pkg::probe_t probe;
+  probe_t probe;
   assign probe.soft_reset = `tap_soft_reset;
   assign probe.state      = `tap_state;
   assign probe.rresp      = m_axi_rresp;
