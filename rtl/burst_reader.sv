@@ -5,6 +5,8 @@
 // drain_i: no new burst is started, those under way are waited for and their beats thrown away. An address that is
 // already offered stays offered until it is taken, as AXI demands, and its beats are waited for as well. idle_o then
 // says that the bus owes nothing.
+`default_nettype none
+
 module burst_reader
   import edgedrnn_pkg::*;
 #(
@@ -167,3 +169,5 @@ module burst_reader
 
   wire unused = ^m_axi_rid;
 endmodule
+
+`default_nettype wire

@@ -5,6 +5,8 @@
 //   cycle  0          1                            2                          3
 //          capture -> index * beats of a column -> region base + offset    -> request to the burst reader,
 //                                                                             entry to the PEs' work queue
+`default_nettype none
+
 module column_fetch
   import edgedrnn_pkg::*;
 #(
@@ -158,3 +160,5 @@ module column_fetch
   logic [UnitBits-1:0] unused_index;
   assign unused_index = index2_q;
 endmodule
+
+`default_nettype wire

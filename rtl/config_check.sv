@@ -1,5 +1,7 @@
 // Checks the configuration when a sequence is started: counts, sizes, chaining of layers, alignment and end of each
 // region. Takes about 20 cycles a region; one small multiplier by shift and add serves all.
+`default_nettype none
+
 module config_check
   import edgedrnn_pkg::*;
   import edgedrnn_reg_pkg::*;
@@ -141,3 +143,5 @@ module config_check
     end
   end
 endmodule
+
+`default_nettype wire

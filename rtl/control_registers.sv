@@ -2,6 +2,8 @@
 // One write and one read are served at a time; AW and W may come in either order. A write takes two cycles: it is
 // judged, then carried out and answered.
 // A refused access (see docs/interfaces.md) answers SLVERR and changes nothing.
+`default_nettype none
+
 module control_registers
   import edgedrnn_pkg::*;
   import edgedrnn_reg_pkg::*;
@@ -297,3 +299,5 @@ module control_registers
 
   wire unused = ^{s_axil_awprot, s_axil_arprot};
 endmodule
+
+`default_nettype wire

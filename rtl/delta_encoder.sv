@@ -10,6 +10,8 @@
 // A PassH keeps the references it found; a PassUndo walks from the new ones back to those: the same columns with the
 // opposite deltas, which leaves references and delta memories as if the PassH had never been.
 // While the gates of the source layer are still running, the walk keeps behind them (gate_*_i).
+`default_nettype none
+
 module delta_encoder
   import edgedrnn_pkg::*;
 #(
@@ -287,3 +289,5 @@ module delta_encoder
   end
 `endif
 endmodule
+
+`default_nettype wire

@@ -12,6 +12,8 @@
 //
 // Every arrow is a ready/valid stream or a memory port. docs/architecture.md has the pipelines cycle by cycle,
 // docs/interfaces.md the contract with the world outside.
+`default_nettype none
+
 module edgedrnn
   import edgedrnn_pkg::*;
 #(
@@ -540,3 +542,5 @@ module edgedrnn
 
   wire unused = ^{addr_wx, addr_wh, addr_bias, work_empty};
 endmodule
+
+`default_nettype wire

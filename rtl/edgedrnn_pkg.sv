@@ -1,5 +1,7 @@
 // Formats and limits of the accelerator: the one place where a width is a number.
 // golden/fixed.py states the same facts for Python; tb/tests/rtl holds the two against each other.
+`default_nettype none
+
 package edgedrnn_pkg;
 
   // Q8.8: inputs, hidden states, references, deltas, thresholds.
@@ -82,3 +84,5 @@ package edgedrnn_pkg;
   endfunction
 
 endpackage
+
+`default_nettype wire

@@ -3,6 +3,8 @@
 // Reg*: byte addresses. <Register><Field>Bit or Lsb/Width: fields. Reset*: reset values.
 // Layer*, Columns*: base, stride, count and byte offsets in a block. Err*, State*: codes.
 
+`default_nettype none
+
 package edgedrnn_reg_pkg;
 
   localparam int RegAddrWidth = 12;
@@ -161,3 +163,5 @@ package edgedrnn_reg_pkg;
   localparam logic [7:0] ErrSeqIdle = 8'd11;
 
 endpackage
+
+`default_nettype wire

@@ -10,6 +10,8 @@
 // be read at once, z a cycle later, n when it is written. The PEs have the first claim on r; z and n follow without
 // asking. A quad is read only when its units are final (all_ready_i / groups_ready_i) and, in the last layer, when
 // the output has room for it, so the lanes never stall.
+`default_nettype none
+
 module gate_pipeline
   import edgedrnn_pkg::*;
 #(
@@ -196,3 +198,5 @@ module gate_pipeline
   assign out_valid_o = write && to_output_q;
   assign out_last_o  = final_q[Stages];
 endmodule
+
+`default_nettype wire

@@ -3,6 +3,8 @@
 //
 // flush_i forgets what is queued. A beat that is already offered stays until it is taken, as AXI4-Stream demands; if
 // its packet is left open, one more beat with tlast and tuser ends it. That happens beside whatever comes next.
+`default_nettype none
+
 module h_egress
   import edgedrnn_pkg::*;
 #(
@@ -117,3 +119,5 @@ module h_egress
   end
 `endif
 endmodule
+
+`default_nettype wire

@@ -17,6 +17,8 @@
 //
 // The gates of a layer may start as soon as its last column is the head of the queue; groups_ready_o says how far
 // they may go. A column for a layer whose gates are still reading M waits until they have passed its group.
+`default_nettype none
+
 module pe_array
   import edgedrnn_pkg::*;
 #(
@@ -249,3 +251,5 @@ module pe_array
   assign groups_ready_o = started_q ? done_q : '0;
   assign idle_o         = !work_valid_i && !s1_valid_q && !s2_valid_q && !s3_valid_q;
 endmodule
+
+`default_nettype wire

@@ -11,6 +11,8 @@
 // that ran before its step began used the threshold of that moment. If another one holds when the step begins, the
 // pass is taken back (PassUndo) and made again: a step always works with the thresholds that stood when the first
 // beat of its x was taken.
+`default_nettype none
+
 module sequencer
   import edgedrnn_pkg::*;
   import edgedrnn_reg_pkg::*;
@@ -376,3 +378,5 @@ module sequencer
     end
   end
 endmodule
+
+`default_nettype wire

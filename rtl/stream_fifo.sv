@@ -1,5 +1,7 @@
 // First-in first-out queue between two ready/valid streams. The head is visible as soon as it is
 // stored (one cycle after the push). Depth is a power of two; Depth 2 is a full-throughput register slice.
+`default_nettype none
+
 module stream_fifo #(
   parameter int Width = 32,
   parameter int Depth = 2
@@ -48,3 +50,5 @@ module stream_fifo #(
     end
   end
 endmodule
+
+`default_nettype wire

@@ -1,6 +1,8 @@
 // Register slice between two ready/valid streams: what leaves comes from registers, and so does in_ready_o, so neither
 // data nor stalls pass through combinationally. One cycle of latency, full throughput. A word that arrives in the
 // cycle in which the output stalls waits in a second register.
+`default_nettype none
+
 module stream_register #(
   parameter int Width = 32
 ) (
@@ -41,3 +43,5 @@ module stream_register #(
     end
   end
 endmodule
+
+`default_nettype wire

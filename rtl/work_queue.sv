@@ -1,6 +1,8 @@
 // Queue of what the PEs have to do, in the order in which the beats will come. Like stream_fifo, but it also shows
 // whether the entry behind the head closes a layer: then the head is the last column of that layer, and the gates may
 // follow it group by group instead of waiting for its end.
+`default_nettype none
+
 module work_queue
   import edgedrnn_pkg::*;
 #(
@@ -104,3 +106,5 @@ module work_queue
     end
   end
 endmodule
+
+`default_nettype wire

@@ -3,6 +3,8 @@
 //
 // A packet that a flush has cut is still coming: the rest of it, up to its tlast, is taken and dropped in whatever
 // state the core is, so that the next packet is not mistaken for it.
+`default_nettype none
+
 module x_ingress
   import edgedrnn_pkg::*;
 (
@@ -83,3 +85,5 @@ module x_ingress
     .empty_o    (unused_empty)
   );
 endmodule
+
+`default_nettype wire

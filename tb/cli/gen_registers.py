@@ -218,6 +218,8 @@ def system_verilog(regmap: Map) -> str:
             " Err*, State*: codes."
         ),
         "",
+        "`default_nettype none",
+        "",
         "package edgedrnn_reg_pkg;",
         "",
         f"  localparam int RegAddrWidth = {bits};",
@@ -258,7 +260,7 @@ def system_verilog(regmap: Map) -> str:
     out += [f"  localparam logic [7:0] State{camel(c.name)} = 8'd{c.code};" for c in regmap.states]
     out += ["", "  // Causes of faults, ERROR.CAUSE"]
     out += [f"  localparam logic [7:0] Err{camel(c.name)} = 8'd{c.code};" for c in regmap.errors]
-    out += ["", "endpackage", ""]
+    out += ["", "endpackage", "", "`default_nettype wire", ""]
     return "\n".join(out)
 
 

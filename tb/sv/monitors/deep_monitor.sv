@@ -28,6 +28,8 @@
 //   H streams gates quiet                  handshakes that have not changed for StillLimit cycles; see below
 //
 // A run that hangs is ended once there has been no event for QuietLimit cycles, and with +REPLAY_END_NS=N at that time.
+`default_nettype none
+
 module deep_monitor
   import edgedrnn_pkg::*;
 #(
@@ -261,3 +263,5 @@ module deep_monitor
     end
   end
 endmodule
+
+`default_nettype wire

@@ -5,6 +5,8 @@
 // Python reads the counts at the end of a test. `done_i` rises when everything ought to be drained.
 // `probe_o` holds in one word what functional coverage looks at in each cycle (tb/coverage/functional/port.py).
 // `x_beats_i` and `h_beats_i` say how long packets are; 0 says that any length will do.
+`default_nettype none
+
 module edgedrnn_tb #(
   parameter int AxiDataWidth = 64,
   parameter int AxiAddrWidth = 32,
@@ -241,3 +243,5 @@ module edgedrnn_tb #(
   );
 
 endmodule
+
+`default_nettype wire
