@@ -52,6 +52,13 @@ package edgedrnn_pkg;
     PassUndo = 2'd3      // take back the last PassH of the layer, exactly
   } pass_e;
 
+  // A region of a layer in DRAM, in the order of the checks; in ERROR.INFO after a fault of the configuration.
+  typedef enum logic [1:0] {
+    RegionWx   = 2'd0,
+    RegionWh   = 2'd1,
+    RegionBias = 2'd2
+  } region_e;
+
   localparam logic KindX = 1'b0;
   localparam logic KindH = 1'b1;
 
@@ -61,6 +68,17 @@ package edgedrnn_pkg;
   localparam int BankNx = 2;
   localparam int BankNh = 3;
   localparam int Banks  = 4;
+
+  // Stages of the gate pipeline. A register `x5` belongs to stage 5; monitors and golden/timing.py use these names.
+  localparam int StageReadR  = 0;            // M_r of a quad is read
+  localparam int StageReadZ  = 1;
+  localparam int StageReadN  = 2;            // M_nx and M_nh
+  localparam int StageSums   = 4;            // all four sums of the quad are captured
+  localparam int StageR      = 5;            // r is known
+  localparam int StageTanh   = 8;            // z and the argument of tanh are known; h_{t-1} is read
+  localparam int StageHidden = StageTanh + 1;  // the vector of h_{t-1} is at the memory's output
+  localparam int StageBlend  = 10;           // n and h_{t-1} are known
+  localparam int StageWrite  = 12;           // h_t is written
 
   typedef enum logic [2:0] {
     SeqIdle  = 3'd0,

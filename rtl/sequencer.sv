@@ -101,7 +101,7 @@ module sequencer
   logic                 check_done;
   logic [7:0]           check_cause;
   logic [LayerBits-1:0] check_layer;
-  logic [1:0]           check_region;
+  region_e              check_region;
   wire                  begins = (state_q == SeqIdle) && start_i && !soft_reset_i;
 
   config_check #(
