@@ -1,5 +1,7 @@
 // Checks the configuration when a sequence is started: counts, sizes, chaining of layers, alignment and end of each
 // region. Takes about 20 cycles a region; one small multiplier by shift and add serves all.
+`include "edgedrnn_assert.svh"
+
 `default_nettype none
 
 module config_check
@@ -142,6 +144,10 @@ module config_check
       endcase
     end
   end
+
+  `EDGEDRNN_ASSERT(StateIsLegal, state_q <= StDone)
+  `EDGEDRNN_ASSERT(RegionIsLegal, (state_q == StIdle) || (region_q <= RegionBias))
+  `EDGEDRNN_ASSERT(BitWithinSize, (state_q != StSpan) || (bit_q != '0 && int'(bit_q) <= SizeBits))
 endmodule
 
 `default_nettype wire

@@ -10,6 +10,8 @@
 // be read at once, z a cycle later, n when it is written. The PEs have the first claim on r; z and n follow without
 // asking. A quad is read only when its units are final (all_ready_i / groups_ready_i) and, in the last layer, when
 // the output has room for it, so the lanes never stall.
+`include "edgedrnn_assert.svh"
+
 `default_nettype none
 
 module gate_pipeline
@@ -192,12 +194,22 @@ module gate_pipeline
     );
   end
 
+  wire [QuadBits-1:0] h_read = tag_q[StageTanh];
   assign h_re_o      = valid_q[StageTanh];
-  assign h_vec_o     = tag_q[StageTanh][QuadBits-1:1];
+  assign h_vec_o     = h_read[QuadBits-1:1];
   assign h_we_o      = write;
   assign h_quad_o    = tag_q[StageWrite];
   assign out_valid_o = write && to_output_q;
   assign out_last_o  = final_q[StageWrite];
+
+  // h_{t-1} of a quad is read before h_t of it is written.
+  `EDGEDRNN_NEVER(HiddenReadAfterWritten, h_re_o && h_we_o && (h_read <= h_quad_o))
+  `EDGEDRNN_NEVER(QuadBeforeItsSums, complete && !all_ready_i && (group >= groups_ready_i))
+  `EDGEDRNN_NEVER(QuadWithoutRoom, out_reserve_o && !out_room_i)
+  `EDGEDRNN_NEVER(GrantUnasked, bank_grant_i && !bank_re_o[BankR])
+  `EDGEDRNN_ASSERT(QuadWithinLayer, !issuing_q || (quad_q < quads_q))
+  `EDGEDRNN_NEVER(DoneWhileIssuing, done_o && issuing_q)
+  `EDGEDRNN_ASSERT(BusyWhileValid, (valid_q == '0) || busy_q)
 endmodule
 
 `default_nettype wire

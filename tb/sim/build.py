@@ -20,7 +20,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tb.paths import BUILD_ROOT, CHECKERS, MEMORIES, MONITORS, REPO, RTL_FILELIST, SIMULATORS, TOPS
+from tb.paths import (
+    BUILD_ROOT,
+    CHECKERS,
+    MEMORIES,
+    MONITORS,
+    REPO,
+    RTL_DIR,
+    RTL_FILELIST,
+    SIMULATORS,
+    TOPS,
+)
 from tb.settings import switched_on, waves_wanted
 from tb.sim import recipes
 from tb.sim.folders import exclusive, log_tail, prune
@@ -98,6 +108,7 @@ def build(
     every variable of the top itself can be read and written from Python, none below it, except
     that ``run_top``, whose speed counts, shows only what ``tb/sv/tops/public.vlt`` names, and
     ``loop_top``, which runs without cocotb, nothing.
+    Headers are looked for in ``include_dirs``, those of the file list, and ``rtl/``.
     ``waves=True`` and ``coverage=True`` make builds of their own, so that the plain one stays fast;
     ``waves=None`` asks the environment (``WAVES=1``, or a window, see `wave_window`),
     ``coverage=None`` too (``COVER_CODE=1``): it is then on where it means something, see
@@ -115,6 +126,8 @@ def build(
         all_sources += listed
         all_dirs += listed_dirs
     all_sources += [Path(s) for s in sources if Path(s) not in all_sources]
+    if RTL_DIR not in all_dirs:  # the RTL's headers, for whatever lists its files one by one
+        all_dirs.append(RTL_DIR)
     missing = [str(s) for s in all_sources if not s.is_file()]
     if missing:
         raise BuildError(f"{top}: source not found: {', '.join(missing)}")
