@@ -13,7 +13,7 @@ from tb.cli.main import COMMANDS, main
 from tb.paths import REPO, RTL_FILELIST
 
 SCRIPTS = {path.stem: path for path in (REPO / "scripts").glob("*.py")}
-OF_GOLDEN = {"train", "datasets"}  # python -m golden.train, python -m golden.datasets
+OF_GOLDEN = {"train", "datasets", "ablate"}  # python -m golden.train and so on
 
 
 def test_one_script_per_command() -> None:
