@@ -60,16 +60,6 @@ package edgedrnn_pkg;
   localparam int BankNh = 3;
   localparam int Banks  = 4;
 
-  typedef enum logic [2:0] {
-    SeqIdle  = 3'd0,
-    SeqCheck = 3'd1,
-    SeqInit  = 3'd2,
-    SeqWaitX = 3'd3,
-    SeqStep  = 3'd4,
-    SeqError = 3'd5,
-    SeqDrain = 3'd6
-  } seq_state_e;
-
   // Plain numbers: Icarus 11 does not resolve a package's parameters in a typedef used by a port.
   typedef logic signed [15:0] act_t;
   typedef logic signed [31:0] acc_t;

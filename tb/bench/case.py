@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tb.bench.stories import stories_in
 from tb.debug.divergence import replay_options
 from tb.debug.divergence.replay import explain
 from tb.handover import handover, simulation
@@ -28,6 +29,7 @@ SOURCES = [
     *PROTOCOL_CHECKERS,
     MONITORS / "trace_monitor.sv",
     MONITORS / "timeline_monitor.sv",
+    TOPS / "probe_pkg.sv",
     TOPS / "edgedrnn_tb.sv",
 ]
 
@@ -52,6 +54,8 @@ def simulate(file: str, test: str, config: str, *, timeline: bool = False, **cas
 
 
 def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str, Any]) -> None:
+    if test not in stories_in(Path(file)):
+        raise ValueError(f"{Path(file).name}: found no cocotb test {test!r}, expected one")
     module = f"tb.tests.system.{Path(file).stem}"
     timeline = timeline or settings().timeline
     chosen = configs()[config.removesuffix(STRANGERS)]

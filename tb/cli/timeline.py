@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from golden.datasets.features import features_from_model
 from golden.datasets.fsdd import DatasetError, load_folder
+from golden.files import whole_file
 from golden.model_file import Model, ModelFileError, load_model
-from golden.npz_file import whole_file
 from tb.checks.compare import MismatchError
 from tb.checks.trace import TraceError
 from tb.command_line import (
@@ -41,7 +41,7 @@ from tb.debug.timeline.plot import SUFFIXES, draw, neighbours
 from tb.debug.timeline.reader import Step, Timeline, TimelineError, read_timeline
 from tb.debug.timeline.table import cause_table, verdict
 from tb.device.dram import DramError, load_dram
-from tb.device.driver import Counters
+from tb.device.registers import Counters
 from tb.flows.simulation import simulate
 from tb.paths import REPO, SIMULATORS
 from tb.sim.run import SimulationError

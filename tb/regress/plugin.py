@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from golden.files import write_text
 from tb.handover import handover
 from tb.records import from_json
-from tb.regress.store import write_whole
 from tb.settings import change_settings
 
 MESSAGE_LENGTH = 300
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     listing = handover().listing
     if listing is not None:
-        write_whole(listing, json.dumps([item.nodeid for item in session.items]))
+        write_text(listing, json.dumps([item.nodeid for item in session.items]))
 
 
 class _Recorder:
@@ -67,7 +67,7 @@ class _Recorder:
         if self._chunk.cover:
             change_settings(cover_dir=folder / "cover")
             (folder / "cover").mkdir()
-        write_whole(self._chunk.state, job)
+        write_text(self._chunk.state, job)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._reports.append(report)
@@ -77,15 +77,15 @@ class _Recorder:
         skipped = [r for r in self._reports if r.skipped]
         folder = self._chunk.results / self._chunk.jobs[nodeid]
         text = "\n".join([*(r.longreprtext for r in bad), *_captured(self._reports)])
-        write_whole(folder / "log.txt", text + "\n")
+        write_text(folder / "log.txt", text + "\n")
         result = {
             "status": "failed" if bad else "passed",
             "skipped": bool(skipped) and not bad,
             "seconds": round(time.monotonic() - self._started, 3),
             "message": _message(bad[0]) if bad else _why_skipped(skipped),
         }
-        write_whole(folder / "result.json", json.dumps(result))
-        write_whole(self._chunk.state, "")
+        write_text(folder / "result.json", json.dumps(result))
+        write_text(self._chunk.state, "")
 
 
 def _captured(reports: list[pytest.TestReport]) -> list[str]:

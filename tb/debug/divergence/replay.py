@@ -27,6 +27,7 @@ from tb.debug.divergence.finding import Divergence
 from tb.debug.divergence.hanging import awaited
 from tb.debug.divergence.replay_options import DUMP
 from tb.debug.divergence.search import Search, search
+from tb.device.clock import CLOCK_NS
 from tb.handover import Handover, Replay, handover
 from tb.paths import REPO
 from tb.settings import Settings, child_env, running_test, settings
@@ -39,7 +40,6 @@ BEFORE_NS, AFTER_NS = 1000, 1000
 EXPECTED_FILE, REPORT_FILE = "expected.txt", "divergence.json"
 BUILD_LOG = "build.log"
 LOGS = ("trace.txt", "sim.log", BUILD_LOG)
-CLOCK_NS = {"edgedrnn_tb": 10, "run_top": 8}
 
 
 class LocaliseError(RuntimeError):
