@@ -88,7 +88,7 @@ lint: setup  ## Verilator -Wall, generated files fresh, ruff, layers of the pack
 
 lock: setup  ## Write requirements.lock from what is installed
 	@{ echo "# Versions of everything that requirements.txt brings, for a repeatable set-up: make lock writes it."; \
-	  $(PY) -m pip freeze --exclude-editable | sed 's/+cpu//'; } > requirements.lock
+	  $(PY) -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > requirements.lock
 
 registers: setup  ## Write the generated files again: registers, constants, edgedrnn.core
 	$(PY) scripts/gen_registers.py
