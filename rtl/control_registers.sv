@@ -164,12 +164,19 @@ module control_registers
 
   wire [11:0] ra        = s_axil_araddr;
   wire        r_index_ok = ({1'b0, ra[7:5]} < 4'(MaxLayers));
-  wire [2:0]  r_layer   = r_index_ok ? ra[7:5] : 3'd0;
   wire [11:0] r_offset  = {7'd0, ra[4:0]};
   wire        c_general = (ra[11:8] == RegCycles[11:8]) && ({1'b0, ra[7:3]} < 6'(GeneralCounters));
   wire        c_columns = (ra[11:8] == ColumnsBase[11:8]) && ({1'b0, ra[7:4]} < 5'(MaxLayers));
   wire [5:0]  c_index   = c_columns ? 6'(GeneralCounters) + {1'b0, ra[7:3]} : c_general ? {1'b0, ra[7:3]} : 6'd0;
   wire [63:0] count     = count_i[c_index*64 +: 64];
+
+  logic [LayerSettingsBits-1:0] r_settings;
+  always_comb begin
+    r_settings = layer_settings_o[LayerSettingsBits-1:0];
+    for (int l = 1; l < MaxLayers; l++) begin
+      if (ra[7:5] == 3'(l)) r_settings = layer_settings_o[l*LayerSettingsBits +: LayerSettingsBits];
+    end
+  end
 
   logic [31:0] read_data;
   logic        read_ok;
@@ -180,10 +187,11 @@ module control_registers
       read_ok = 1'b0;
     end else if (ra[11:8] == LayerBase[11:8]) begin
       read_ok   = r_index_ok && layer_is_setting(r_offset);
-      read_data = layer_setting(layer_settings_o[r_layer*LayerSettingsBits +: LayerSettingsBits], r_offset);
+      read_data = layer_setting(r_settings, r_offset);
     end else if (c_general || c_columns) begin
       read_data = ra[2] ? count[63:32] : count[31:0];
     end else begin
+      read_data = core_setting(settings_o, ra);
       case (ra)
         RegId:        read_data = ResetId;
         RegVersion:   read_data = ResetVersion;
@@ -193,10 +201,7 @@ module control_registers
         RegStatus:    read_data = status;
         RegError:     read_data = {error_info_i, {(8-LayerBits){1'b0}}, error_layer_i, error_cause_i};
         RegIrqStatus: read_data = {28'd0, irq_status_q};
-        default: begin
-          read_ok   = core_is_setting(ra);
-          read_data = core_setting(settings_o, ra);
-        end
+        default:      read_ok = core_is_setting(ra);
       endcase
     end
   end

@@ -15,7 +15,7 @@ from tb.bench.stories import stories_in
 from tb.debug.divergence import replay_options
 from tb.debug.divergence.replay import explain
 from tb.handover import handover, simulation
-from tb.paths import MONITORS, TABLES, TOPS
+from tb.paths import CHECKERS, MONITORS, TABLES, TOPS
 from tb.settings import settings
 from tb.sim.build import PROTOCOL_CHECKERS, build
 from tb.sim.run import SimulationError, run
@@ -27,6 +27,7 @@ CONFIG_FILE = TABLES / "configs.toml"
 TOP = "edgedrnn_tb"
 SOURCES = [
     *PROTOCOL_CHECKERS,
+    CHECKERS / "core_checker.sv",
     MONITORS / "trace_monitor.sv",
     MONITORS / "timeline_monitor.sv",
     TOPS / "probe_pkg.sv",

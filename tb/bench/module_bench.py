@@ -25,7 +25,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.bench.rtl_sources import inputs_of, sources_of
 from tb.bench.stories import stories_of
-from tb.bench.testbench import CLOCK_NS
+from tb.device.clock import BENCH_CLOCK_NS
 from tb.paths import RTL_DIR
 from tb.sim.build import build
 from tb.sim.run import RunResult, run
@@ -76,7 +76,7 @@ def start_clock(dut: Any) -> None:
     """Start the clock of a module, unless this cocotb test has done so before."""
     global _running
     if _running is None or _running.done():
-        _running = Clock(getattr(dut, CLOCK), CLOCK_NS, "ns").start()
+        _running = Clock(getattr(dut, CLOCK), BENCH_CLOCK_NS, "ns").start()
 
 
 @dataclass

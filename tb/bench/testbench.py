@@ -270,7 +270,7 @@ class TB:
         """What each protocol checker has counted."""
         return {
             name: int(getattr(self.dut, f"{name}_errors_o").value)
-            for name in ("axil", "axi", "x", "h")
+            for name in ("axil", "axi", "x", "h", "core")
         }
 
     async def finish(self, *, at_least: int = 1) -> None:

@@ -5,7 +5,6 @@ picture, and a trace for ui.perfetto.dev. Without arguments: a spoken digit thro
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import shlex
 import sys
@@ -186,9 +185,10 @@ def recorded(job: Job, record: Path, words: list[str]) -> tuple[Timeline, Counte
 def compared(timeline: Timeline, core: Counters) -> str:
     """One line: sums equal counters. Raises SimulationError at the first that does not."""
     sums = counters(timeline, len(core.columns_x), freezes=1)
-    for name, value in dataclasses.asdict(core).items():
-        if sums[name] != value:
-            raise SimulationError(f"counter {name}: {value} in the core, {sums[name]} in the file")
+    for name, value in sums.items():
+        found = getattr(core, name)
+        if found != value:
+            raise SimulationError(f"counter {name}: {found} in the core, {value} in the file")
     text = ", ".join(
         f"{name.upper()} {sums[name]}"
         for name in ("cycles", "beats", "stall_mem", "stall_out", "idle")

@@ -34,6 +34,15 @@ BANK_Z = 1
 BANK_NX = 2
 BANK_NH = 3
 BANKS = 4
+STAGE_READ_R = 0
+STAGE_READ_Z = 1
+STAGE_READ_N = 2
+STAGE_SUMS = 4
+STAGE_R = 5
+STAGE_TANH = 8
+STAGE_HIDDEN = 9
+STAGE_BLEND = 10
+STAGE_WRITE = 12
 
 # Entries of the tables of sigma and tanh, for arguments from 0 up.
 SIGMA_ENTRIES = 2048

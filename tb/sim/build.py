@@ -94,10 +94,10 @@ def build(
     """Compile ``top`` for ``sim`` (``verilator`` or ``icarus``), or find it already compiled.
 
     ``filelist`` (default: the RTL's) is read first, then ``sources``; pass ``filelist=None`` for a
-    bench that needs no RTL. ``parameters`` override the top's integer parameters. In Verilator
-    every variable of the top itself can be read and written from Python, none below it, except
-    that ``run_top``, whose speed counts, shows only what ``tb/sv/tops/public.vlt`` names, and
-    ``loop_top``, which runs without cocotb, nothing.
+    bench that needs no RTL. Headers (``.svh``) beside a source are found. ``parameters`` override
+    the top's integer parameters. In Verilator every variable of the top itself can be read and
+    written from Python, none below it, except that ``run_top``, whose speed counts, shows only what
+    ``tb/sv/tops/public.vlt`` names, and ``loop_top``, which runs without cocotb, nothing.
     ``waves=True`` and ``coverage=True`` make builds of their own, so that the plain one stays fast;
     ``waves=None`` asks the settings (``WAVES=1``, or a window), ``coverage=None`` too
     (``COVER_CODE=1``): it is then on where it means something, see `_cover_wanted`. Only files in
@@ -115,6 +115,8 @@ def build(
         all_sources += listed
         all_dirs += listed_dirs
     all_sources += [Path(s) for s in sources if Path(s) not in all_sources]
+    beside = {header.parent for source in all_sources for header in source.parent.glob("*.svh")}
+    all_dirs += sorted(beside - set(all_dirs))
     missing = [str(s) for s in all_sources if not s.is_file()]
     if missing:
         raise BuildError(f"{top}: source not found: {', '.join(missing)}")
@@ -194,7 +196,6 @@ def _content_key(plan: dict, sources: list[Path], dirs: list[Path], recipe) -> s
     digest.update("".join(VERILATED_MK_FIXES).encode())
     digest.update(Path(recipes.__file__).read_bytes())
     headers = sorted(p for d in dirs for p in d.glob("*.svh"))
-    headers += sorted({p for s in sources for p in s.parent.glob("*.svh")} - set(headers))
     for path in [*sources, *headers, *recipe.extra_inputs(plan)]:
         digest.update(path.name.encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())

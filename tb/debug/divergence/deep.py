@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from golden.model_file import Model, load_model
+from tb.debug.divergence.events import KINDS
 from tb.device.beats import fields_of, lanes_of, signed_value
 
 UNKNOWN = 1 << 40
@@ -57,6 +58,9 @@ class Event(NamedTuple):
     def fields(self, index: int, bits: int, count: int) -> list[int]:
         """`count` unsigned values of any width, lowest first."""
         return fields_of(self.number(index), bits, count)
+
+
+Handler = Callable[[Event], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +111,17 @@ def read_history(path: Path) -> History:
 
 
 def read_events(lines: Iterable[str]) -> Iterator[Event]:
-    """Events of a deep trace; a last line that was cut is left out."""
+    """Events of a deep trace; a last line that was cut is left out.
+
+    Raises DeepTraceError at a line of no known kind, or with another number of fields than its
+    kind has.
+    """
     for line in lines:
         if not line.endswith("\n"):
             return
         cycle, time, code, *words = line.split()
+        kind = KINDS.get(code)
+        if kind is None or len(words) != len(kind.fields):
+            fields = f"{len(kind.fields)} fields" if kind else "a known kind"
+            raise DeepTraceError(f"deep trace: found {line.strip()!r}, expected {fields}")
         yield Event(int(cycle), int(time), code, words)

@@ -51,7 +51,7 @@ class Input:
 class Divergence:
     """The first wrong value of a run, or (`what` begins with "hang") what the core still owes.
 
-    `kind`: x or h. `signal`: path below the core, until the replay puts the bench's before it.
+    `kind`: x or h. `signal`: a tap, until the replay puts its path there.
     `time_ns`, `cycle`: of the clock edge at which the value was there to be taken.
     """
 

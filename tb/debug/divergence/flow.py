@@ -191,7 +191,7 @@ class Flow:
         inputs: tuple[tuple[str, Any], ...] = (),
         **where: Any,
     ) -> bool:
-        """Note a difference unless the numbers are equal. `at`: (module, signal below the core)."""
+        """Note a difference unless the numbers are equal. `at`: (module, tap)."""
         if int(expected) == int(actual):
             return True
         sides = Value(int(expected), form), Value(int(actual), form)

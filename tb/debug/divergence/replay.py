@@ -27,6 +27,7 @@ from tb.debug.divergence.finding import Divergence
 from tb.debug.divergence.hanging import awaited
 from tb.debug.divergence.replay_options import DUMP
 from tb.debug.divergence.search import Search, search
+from tb.debug.taps import tap_path
 from tb.device.clock import CLOCK_NS
 from tb.handover import Handover, Replay, handover
 from tb.paths import REPO
@@ -147,7 +148,7 @@ def _localise(
     found = outcome.divergence or awaited(outcome, _why(message))
     message = message or "the test passes, but a value inside is wrong"
     top = _top(folder)
-    found.signal = _path(top, found)
+    found.signal = f"{top}.{tap_path(found.signal)}"
     (folder / EXPECTED_FILE).write_text("".join(f"{line}\n" for line in outcome.golden))
     suffix = next((p.suffix for p in folder.glob(f"{DUMP}.*")), ".fst")
     window = _window(found, WINDOW_MOST_NS[suffix])
@@ -284,12 +285,6 @@ def _top(folder: Path) -> str:
     log = folder / "sim.log"
     head = log.read_text(errors="replace")[:4000] if log.is_file() else ""
     return "run_top" if "run_top" in head else "edgedrnn_tb"
-
-
-def _path(top: str, found: Divergence) -> str:
-    if found.signal.startswith("u_"):
-        return f"{top}.u_dut.{found.signal}"
-    return f"{top}.{found.signal}"
 
 
 def _window(found: Divergence, most_ns: int) -> tuple[int, int]:

@@ -68,6 +68,7 @@ module axi_checker #(
   ) u_ar (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (arvalid_i),
     .ready_i      (arready_i),
     .payload_i    ({arid_i, araddr_i, arlen_i, arsize_i, arburst_i, arlock_i, arcache_i,
@@ -81,6 +82,7 @@ module axi_checker #(
   ) u_r (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (rvalid_i),
     .ready_i      (rready_i),
     .payload_i    ({rid_i, rdata_i, rresp_i, rlast_i}),

@@ -55,6 +55,7 @@ module axil_checker #(
   ) u_aw (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (awvalid_i),
     .ready_i      (awready_i),
     .payload_i    ({awaddr_i, awprot_i}),
@@ -67,6 +68,7 @@ module axil_checker #(
   ) u_w (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (wvalid_i),
     .ready_i      (wready_i),
     .payload_i    ({wdata_i, wstrb_i}),
@@ -79,6 +81,7 @@ module axil_checker #(
   ) u_b (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (bvalid_i),
     .ready_i      (bready_i),
     .payload_i    (bresp_i),
@@ -91,6 +94,7 @@ module axil_checker #(
   ) u_ar (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (arvalid_i),
     .ready_i      (arready_i),
     .payload_i    ({araddr_i, arprot_i}),
@@ -103,6 +107,7 @@ module axil_checker #(
   ) u_r (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (rvalid_i),
     .ready_i      (rready_i),
     .payload_i    ({rdata_i, rresp_i}),

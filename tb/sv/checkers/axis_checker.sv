@@ -40,6 +40,7 @@ module axis_checker #(
   ) u_t (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (tvalid_i),
     .ready_i      (tready_i),
     .payload_i    ({tuser_i, tlast_i, tdata_i}),

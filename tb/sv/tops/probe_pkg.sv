@@ -12,5 +12,6 @@ package probe_pkg;
     logic       arready;
     logic       arvalid;
   } probe_t;
+  localparam int ProbeBits = $bits(probe_t);
 
 endpackage

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cocotb
@@ -13,7 +16,9 @@ from golden.stimulus import random_inputs, random_model
 from tb.agents.axil import AxiLiteTimeoutError
 from tb.bench import case as bench
 from tb.bench.testbench import TB
+from tb.debug.divergence import planted
 from tb.device.image import DramImage
+from tb.settings import Settings, child_env
 from tb.sim.run import SimulationError
 
 
@@ -146,3 +151,43 @@ def test_bench_fails(test: str, config: str) -> None:
     """Each spoiled run must fail, and say why in its first line."""
     with pytest.raises(SimulationError, match=MESSAGES[test]):
         bench.simulate(__file__, test, config)
+
+
+NETWORKS = "tb/tests/system/test_networks.py::test_networks[random_networks-i64]"
+INSIDE = {  # faults that change no result: only the rules of a stream inside the core see them
+    "payload changes while it waits": (
+        "delta_encoder.sv",
+        "assign entry_delta_o = act_t'(e_delta_q[e_lane*ActBits +: ActBits]);",
+        "assign entry_delta_o = act_t'(e_delta_q[e_lane*ActBits +: ActBits])"
+        " ^ act_t'(!entry_ready_i);",
+        "u_entry: NOT_STABLE",
+    ),
+    "offer taken back": (
+        "work_queue.sv",
+        "assign out_valid_o   = head_valid_q;",
+        "logic blink_q = 1'b0;"
+        " always_ff @(posedge clk_i) blink_q <= head_valid_q && !out_ready_i && !blink_q;"
+        " assign out_valid_o = head_valid_q && !blink_q;",
+        "u_work: VALID_DROPPED",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", INSIDE)
+def test_a_broken_stream_inside_the_core_fails(fault: str, tmp_path: Path) -> None:
+    """Could break: a hand-over between modules that works by luck, until one of them changes."""
+    file, old, new, rule = INSIDE[fault]
+    case = planted.Planted(fault, file, old, new, NETWORKS, "")
+    planted.plant(case, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", NETWORKS],
+        cwd=tmp_path,
+        env=child_env(Settings(seed=1)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "protocol checkers: {" in done.stdout, done.stdout
+    assert "'core': 0" not in done.stdout
+    logs = [log.read_text(errors="replace") for log in tmp_path.rglob("sim.log")]
+    assert any(f"u_core_checker.{rule}" in log for log in logs), rule

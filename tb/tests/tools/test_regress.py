@@ -217,7 +217,7 @@ def test_the_first_failures_of_simulations_are_localised(tmp_path) -> None:
     def by(node: str, seed: int, folder: Path, *, root: Path, timeout_s: float) -> Localised:
         asked.append((node, seed, folder, root))
         assert 0 < timeout_s <= diagnosis.EACH_S
-        found = Divergence("gate z", "gate_lane", "edgedrnn_tb.u_dut.z8", 3545, 349)
+        found = Divergence("gate z", "gate_lane", "edgedrnn_tb.z8", 3545, 349)
         return Localised(found, folder, {"rerun": "again!", "dump": None}, "no")
 
     failed = [failed_in(tmp_path, "a", log="no simulation"), failed_in(tmp_path, "b")]
