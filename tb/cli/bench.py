@@ -89,31 +89,31 @@ HEADER = (
 PAGE = """\
 # Benchmark: clock cycles a step
 
-`make bench`, measured at {revision} in simulation (Verilator); cycles of the design are exact and
-the same on every machine. Every hidden state, delta memory and fetched column of these runs was
-equal to the golden model's.
+`make bench` measured this at {revision}, in simulation (Verilator). Cycles of the design are exact
+and the same on every machine. Every hidden state, delta memory and fetched column of these runs
+was equal to the golden model's.
 
 {table}
 
 - **Columns**: weight columns of a mean step, all layers. The networks have random weights, scaled
-  so that they fire about as often as those of the reference measurements (`golden/workloads.py`);
+  so that they fire about as often as those of the reference measurements (`golden/workloads.py`).
   2L-16H runs at Θ 0, the others at Θ 64 (0.25).
-- **x comes**: *back to back*: at once when h has left; `cycles` is the period. *Long gap*: after
-  all recurrent columns have been read; `cycles` is the latency from x to h, and only the Δx
-  columns are on the way.
-- **EdgeDRNN's RTL**: cycles of the authors' public core for the very same columns, from the
-  formula fitted to it in simulation (`reference_cycles` in `golden/workloads.py`; first beat after
-  0, 40 or 200 cycles). It starts to read when x comes.
-- **µs** at {clock:g} MHz, the clock of the published core, whose mean step of 2L-768H took about
-  {published} µs on a MiniZed (Gao et al., JETCAS 2020). **GOp/s**: additions and multiplications
-  done; **dense**: those of a dense network that would take as long, which publications call
-  effective (theirs: 20.2).
-- **model**: what `golden/timing.py` predicts without simulating, against the measurement; at most
-  {limit:g} %.
-- Memories: `tb/tables/dram/*.toml`. *ddr3l*: a MiniZed's, 40 cycles to the first beat, refresh, 8
-  bursts under way. *far*: the same at 200 cycles with 16 bursts under way and 4 KiB of buffer in
-  the memory; the core itself buffers two beats. 200 cycles x 8 bytes = 1.6 KB must be under way, 16
-  bursts of up to 2 KiB are.
+- **x comes**: *back to back* means as soon as h has left; `cycles` is then the period. *Long gap*
+  means after all recurrent columns have been read; `cycles` is then the latency from x to h, and
+  only the Δx columns are on the way.
+- **EdgeDRNN's RTL**: cycles of the authors' public core for the same columns, from a formula that
+  was fitted to it in simulation (`reference_cycles` in `golden/workloads.py`; first beat after 0,
+  40 or 200 cycles). That core starts to read when x comes.
+- **µs**: at {clock:g} MHz, the clock of the published core, whose mean step of 2L-768H took about
+  {published} µs on a MiniZed (Gao et al., JETCAS 2020).
+- **GOp/s**: additions and multiplications that were done. **Dense**: those of a dense network that
+  would take as long, which publications call effective (theirs: 20.2).
+- **model**: by how much the prediction of `golden/timing.py` differs from the measurement; the
+  limit is {limit:g} %.
+- **Memories**: `tb/tables/dram/*.toml`. *ddr3l* is that of a MiniZed: 40 cycles to the first beat,
+  refresh, 8 bursts under way. *far* is the same at 200 cycles, with 16 bursts under way and 4 KiB
+  of buffer in the memory. The core itself buffers two beats. To hide the latency, 200 cycles x 8
+  bytes = 1.6 KB must be under way; 16 bursts of up to 2 KiB are.
 
 ![Cycles against the port's bound and EdgeDRNN's RTL](bench.png)
 """

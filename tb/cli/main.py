@@ -37,6 +37,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("activity", "tb.cli.activity", "would a delta network help, before any training"),
         Command("sweep", "tb.cli.sweep", "accuracy, bytes and time over thresholds"),
         Command("tune", "tb.cli.tune", "search thresholds that keep a loss or a latency"),
+        Command("ablate", "golden.tuning.ablate", "what each training trick brings"),
         Command("results", "tb.cli.results", "measure the committed models"),
     ),
     VERIFY: (

@@ -159,7 +159,7 @@ def document(
     return f"""\
 # Clock
 
-Which clock the core closes after place and route. Written by `make pnr`; do not edit.
+The clock that the core closes after place and route. `make pnr` writes this page; do not edit it.
 
 | measured | |
 | --- | --- |
@@ -170,8 +170,8 @@ Which clock the core closes after place and route. Written by `make pnr`; do not
 | place and route | {NEXTPNR.version()}, `--out-of-context`, seed {part.seed} |
 | clock | **{verdict(routed, part)}** |
 
-The part stands in for the Zynq, of which the open tools have no timing model. It is of the same
-class, and this is its slowest speed grade. Another seed is another placement and moves the clock by
+The part replaces the Zynq, for which the open tools have no timing model. It is of the same class,
+and this is its slowest speed grade. Another seed gives another placement and changes the clock by
 some per cent.
 
 ## Utilisation
@@ -181,9 +181,10 @@ some per cent.
 ## Worst paths
 
 {listed} of {len(routed.paths)} pairs of registers, each with its slowest path. A name stands for
-all bits and instances of a register or memory. The time runs from clock edge to clock edge: clock
-to output, logic, routing, setup. A level is a LUT, a multiplier or a whole carry chain. Of each end
-point only its latest arrival counts. Paths from and to the ports of the core are not among them.
+all bits and instances of a register or memory. The time is measured from clock edge to clock edge:
+clock to output, logic, routing, setup. A level is a LUT, a multiplier or a whole carry chain. For
+each end point only the latest arrival counts. Paths from and to the ports of the core are not
+included.
 
 {paths_table(routed.paths, count)}
 """

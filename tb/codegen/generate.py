@@ -8,6 +8,7 @@ from pathlib import Path
 from golden.files import write_text
 from tb.codegen.c_header import c_header
 from tb.codegen.constants import python_constants
+from tb.codegen.core_file import core_file
 from tb.codegen.page import markdown
 from tb.codegen.probe import python_probe
 from tb.codegen.python import python
@@ -24,6 +25,7 @@ OF_THE_MAP: dict[str, Callable[[Map], str]] = {
 OF_SYSTEMVERILOG: dict[str, Callable[[], str]] = {
     "tb/device/constants.py": python_constants,
     "tb/coverage/functional/probe.py": python_probe,
+    "edgedrnn.core": core_file,
 }
 """These come last: they are read off SystemVerilog, the package of the registers included."""
 

@@ -102,18 +102,18 @@ def page(found: Mapping[str, Any]) -> str:
         "",
         "<!-- written by scripts/mutants.py --markdown -->",
         "",
-        "Would the tests notice if the RTL were wrong? `make mutants` changes it in one place at a",
-        "time (an operator, condition, constant, index, assignment or reset value) and runs the",
-        "tests until one fails. A mutant that none of them notices either changes nothing that can",
-        "be seen, and `tb/tables/mutants.toml` says why, or shows a test that is missing.",
+        "Would the tests detect it if the RTL were wrong? `make mutants` changes the RTL in one",
+        "place at a time (an operator, condition, constant, index, assignment or reset value) and",
+        "runs the tests until one fails. If all tests pass, the mutant either has no visible",
+        "effect, and `tb/tables/mutants.toml` says why, or it shows that a test is missing.",
         "",
         f"Of {found['possible']:,} possible mutants {len(found['mutants'])} were drawn (seed "
         f"{found['seed']}): {count[KILLED]} killed, {count[SURVIVED]} survived, "
         f"{count[EQUIVALENT]} equivalent.",
         f"Score: **{found['score']:.1%}** (goal {found['goal']:.0%}), which is killed / "
         "(killed + survived).",
-        "Tests are mended for the survivors of one sample, so its score flatters them: another",
-        "`--seed` draws mutants that nobody has looked at.",
+        "The tests were improved for the survivors of this sample, so the score is optimistic for",
+        "it. Another `--seed` draws mutants that nobody has looked at.",
         "",
         table(found),
     ]
