@@ -28,6 +28,7 @@ from tb.checks.scoreboard import DeltaGruScoreboard
 from tb.coverage.functional.collector import Collector
 from tb.device.driver import EdgeDrnnDriver
 from tb.device.image import DramImage
+from tb.failure import CheckerError, HangError
 from tb.handover import simulation
 
 CLOCK_NS = 10
@@ -168,7 +169,7 @@ class TB:
             if true_for == hold:
                 return
             await edge
-        raise AssertionError(f"{what}: not in {limit} cycles")
+        raise HangError(f"{what}: not in {limit} cycles")
 
     async def reset(self) -> None:
         """Hard reset, from any state; configuration is gone afterwards."""
@@ -278,10 +279,10 @@ class TB:
         self.dut.done_i.value = 1
         await self.cycles(3)
         errors = self.checker_errors()
-        assert not any(errors.values()), (
-            f"protocol checkers: {errors}, see CHECKER lines in the log"
-        )
-        assert not self.memory.wild, f"wild reads: {self.memory.wild[:5]}"
+        if any(errors.values()):
+            raise CheckerError(f"protocol checkers: {errors}, see CHECKER lines in the log")
+        if self.memory.wild:
+            raise CheckerError(f"wild reads: {self.memory.wild[:5]}")
         self.scoreboard.result(at_least=at_least)
         self.log.info(
             "%d steps compared, %d trace records, %d beats",

@@ -30,11 +30,10 @@ from tb.cli.command_line import (
 )
 from tb.debug.divergence.replay import LocaliseError, localise_command
 from tb.device.dram import DramError, load_dram
+from tb.failure import BuildError, SimulationError
 from tb.flows.simulation import Result, simulate
 from tb.paths import REPO, SIMULATORS
 from tb.settings import settings
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 CLOCK_MHZ = 125
 MAX_INTERVAL = 10**9

@@ -22,11 +22,11 @@ from tb.device.dram import Dram, load_dram
 from tb.device.driver import OKAY, BuildParameters, EdgeDrnnDriver
 from tb.device.image import DramImage
 from tb.device.registers import IrqEnable, Reg, Status
+from tb.failure import SimulationError
 from tb.flows.simulation import BenchLog, bench_parameters, hang_cycles, write_inputs
 from tb.sim.build import build, loop_top_sources
 from tb.sim.folders import log_tail, run_folder
 from tb.sim.process import supervise
-from tb.sim.run import SimulationError
 
 SLOWEST = 100  # cycles a step may take, in beats of all weights together
 TIMEOUT_S = 3600.0

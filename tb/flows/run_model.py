@@ -13,6 +13,7 @@ import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
@@ -20,6 +21,7 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from tb.agents.axil import AxiLiteMaster
 from tb.device.driver import DriverError, EdgeDrnnDriver
 from tb.device.registers import IrqEnable, Reg, Status
+from tb.failure import CheckerError, HangError
 from tb.handover import simulation
 
 
@@ -32,13 +34,14 @@ async def run_model(dut) -> None:
     async def alive() -> None:
         """Between two polls of STATUS: let the core work, unless it has stopped for good."""
         await ClockCycles(dut.py_clk, 20)
-        assert dut.hang.value == 0, "hang before the first step, see RUN in the log"
+        if dut.hang.value != 0:
+            raise HangError("hang before the first step, see RUN in the log")
 
     port = AxiLiteMaster(dut, "s_axil", dut.py_clk)
     driver = EdgeDrnnDriver(port, polls=10**9, idle_wait=alive)
     await RisingEdge(dut.rst_n)
     await ClockCycles(dut.py_clk, 2)
-    assert int(dut.errors.value) == 0, "the bench found errors before the start, see the log"
+    no_errors(dut, "the bench found errors before the start, see the log")
     await driver.configure(model, image)
     await driver.write(Reg.IRQ_ENABLE, IrqEnable.ERROR)
     dut.watch.value = 1
@@ -56,8 +59,9 @@ async def run_model(dut) -> None:
     await FallingEdge(dut.asleep)
     await FallingEdge(dut.clk)  # what ended the sleep has settled by now
     at = f"step {int(dut.steps_done.value)}, cycle {int(dut.cycle.value)}"
-    assert dut.hang.value == 0, f"{at}: hang, status {await state_of(driver)}"
-    assert int(dut.errors.value) == 0, f"{at}: protocol or memory error, see CHECKER and DRAM"
+    if dut.hang.value != 0:
+        raise HangError(f"{at}: hang, status {await state_of(driver)}")
+    no_errors(dut, f"{at}: protocol or memory error, see CHECKER and DRAM")
     assert dut.irq.value == 0, f"{at}: the core reports {await driver.error()}"
     assert int(dut.steps_done.value) == steps, f"{at}: woken without a reason"
     wall_seconds = time.perf_counter() - started
@@ -72,7 +76,7 @@ async def run_model(dut) -> None:
     await driver.soft_reset()
     dut.done.value = 1
     await ClockCycles(dut.py_clk, 3)
-    assert int(dut.errors.value) == 0, "errors at the end of the run, see CHECKER in the log"
+    no_errors(dut, "errors at the end of the run, see CHECKER in the log")
     result = {
         "wall_seconds": wall_seconds,
         "cpu_seconds": cpu_seconds,
@@ -82,6 +86,12 @@ async def run_model(dut) -> None:
         "counters": dataclasses.asdict(counters),
     }
     Path(job["result"]).write_text(json.dumps(result))
+
+
+def no_errors(dut: Any, otherwise: str) -> None:
+    """CheckerError with this message if a checker or the memory has counted an error."""
+    if int(dut.errors.value) != 0:
+        raise CheckerError(otherwise)
 
 
 async def state_of(driver: EdgeDrnnDriver) -> str:

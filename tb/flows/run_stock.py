@@ -38,6 +38,7 @@ from tb.agents.stream import pack
 from tb.agents.third_party import StrangersPort
 from tb.device.driver import EdgeDrnnDriver
 from tb.device.image import DramImage
+from tb.failure import BuildError, SimulationError
 from tb.flows.simulation import BEAT_BYTES, BenchLog, job_of
 from tb.handover import Handover, Simulation, simulation
 from tb.paths import REPO, RTL_FILELIST
@@ -45,8 +46,7 @@ from tb.settings import simulator_env
 from tb.sim.build import read_filelist
 from tb.sim.folders import log_tail, run_folder
 from tb.sim.process import supervise
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import VERILATED_MK_FIXES, BuildError, verilator_root
+from tb.sim.toolchain import VERILATED_MK_FIXES, verilator_root
 
 MODULE = "tb.flows.run_stock"
 TOP = "edgedrnn"

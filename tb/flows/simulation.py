@@ -24,10 +24,17 @@ from tb.debug.divergence import replay_options
 from tb.device.dram import Dram, load_dram
 from tb.device.driver import Counters
 from tb.device.image import DramImage
+from tb.failure import (
+    BuildError,
+    Difference,
+    NoProgressError,
+    ReportedError,
+    SimulationError,
+)
 from tb.handover import handover
 from tb.sim.build import build, run_top_sources
 from tb.sim.folders import run_folder
-from tb.sim.run import SimulationError, run
+from tb.sim.run import run
 
 LANES = 8  # elements of a stream beat
 BEAT_BYTES = 2 * LANES
@@ -139,7 +146,12 @@ def simulate(
     image = image or DramImage(model, port_bits)
     replay = handover().replay
     options = {"waves": waves_file is not None} | replay_options.of_build(replay, run_top_sources())
-    built = build(sim, "run_top", bench_parameters(image, outstanding), **options)
+    try:
+        built = build(sim, "run_top", bench_parameters(image, outstanding), **options)
+    except BuildError as error:
+        if replay:
+            error.attach(None, replay.folder)
+        raise
     folder = run_folder("simulate")
     plusargs = write_inputs(folder, model, stimulus, image, seed)
     plusargs += [
@@ -160,11 +172,12 @@ def simulate(
     (folder / "job.json").write_text(json.dumps(job_of(folder, model, len(stimulus), image, rest)))
     comparison = _Comparison(folder, model, stimulus, check, progress)
     outcome = folder / "result.json"
+    records = replay.folder if replay else folder
     waves = folder / f"waves{built.wave_suffix}"
     if replay:
         waves = replay_options.dump_file(replay, built.wave_suffix)
     try:
-        run(
+        done = run(
             built,
             "tb.flows.run_model",
             plusargs=plusargs,
@@ -172,14 +185,19 @@ def simulate(
             seed=seed,
             work_dir=folder,
             waves_file=waves if built.waves else None,
-            log=replay.folder / "sim.log" if replay else None,
+            log=records / "sim.log",
+            results_xml=records / "results.xml",
             timeout_s=float("inf"),
             poll=comparison.poll,
             reproduce=reproduce,
         )
-        comparison.poll()
-        measured = json.loads(outcome.read_text())
-        result = comparison.result(measured, image, built.seconds)
+        try:
+            comparison.poll()
+            measured = json.loads(outcome.read_text())
+            result = comparison.result(measured, image, built.seconds)
+        except ReportedError as error:
+            error.attach(done.record, records)
+            raise
     finally:
         comparison.close()
         if waves_file is not None and not replay and waves.exists():
@@ -293,7 +311,7 @@ class _Comparison:
                     self.progress(1)
                 self.last_progress = time.monotonic()
         if time.monotonic() - self.last_progress > QUIET_LIMIT_S:
-            raise SimulationError(f"no step has ended for {QUIET_LIMIT_S:.0f} s of wall clock")
+            raise NoProgressError(f"no step has ended for {QUIET_LIMIT_S:.0f} s of wall clock")
 
     def close(self) -> None:
         """Close the trace."""
@@ -335,11 +353,10 @@ class _Comparison:
         hidden = self.log.hidden(steps, self.model.hidden_size)
         if not np.array_equal(hidden, self.hidden):
             step, unit = np.argwhere(hidden != np.array(self.hidden))[0]
-            raise MismatchError(
-                f"layer {self.model.num_layers - 1}, element {unit}, h:"
-                f" {hidden[step, unit]} on the bus, {self.hidden[step][unit]} in the core",
-                int(step),
-            )
+            on_bus, in_core = int(hidden[step, unit]), int(self.hidden[step][unit])
+            text = f"element {unit}, h: {on_bus} on the bus, {in_core} in the core"
+            found = Difference(text, element=int(unit), expected=in_core, found=on_bus)
+            raise MismatchError(found.in_layer(self.model.num_layers - 1), int(step))
         beats = np.array([b for _, _, b in self.columns], np.int64)
         bias_bytes = measured["bias_beats"] * image.port_bytes
         if bias_bytes != sum(image.bias_bytes(i) for i in range(self.model.num_layers)):

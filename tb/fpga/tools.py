@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import IO, Any, TextIO
 
 from tb.cli.command_line import FAILED, INTERRUPTED
+from tb.failure import BuildError
 from tb.paths import REPO, RTL_FILELIST
 from tb.sim.build import read_filelist
-from tb.sim.toolchain import BuildError
 
 TOP = "edgedrnn"
 SOURCES = "sources"  # below the work folder

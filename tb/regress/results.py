@@ -10,6 +10,7 @@ from typing import Any
 
 import junitparser
 
+from tb.records import to_plain
 from tb.regress.jobs import Job
 from tb.regress.session import Done
 from tb.regress.store import read_json, write_whole
@@ -60,6 +61,7 @@ def jobs_report(
                 "rerun": one.job.rerun,
                 "log": below_root(one.log),
                 "waves": below_root(one.waves),
+                "failure": None if one.failure is None else to_plain(one.failure),
                 "diagnosis": diagnosis(one),
             }
             for one in sorted(done, key=lambda d: (d.job.node, d.job.seed))

@@ -20,10 +20,10 @@ from tb.checks.compare import MismatchError
 from tb.device import image
 from tb.device.dram import parse_dram
 from tb.device.image import WX, DramImage
+from tb.failure import SimulationError
 from tb.flows import simulation
 from tb.flows.simulation import simulate
 from tb.paths import REPO, SIMULATORS
-from tb.sim.run import SimulationError
 
 
 def make_model(sizes: list[tuple[int, int]], theta: int = 0, seed: int = 5) -> Model:
