@@ -26,6 +26,7 @@ from tb.agents.stream import LANES, AxisMonitor
 from tb.bench.replay_recorder import recorder_of
 from tb.checks.scoreboard import DeltaGruScoreboard
 from tb.coverage.functional.collector import Collector
+from tb.device.config import DeviceConfig
 from tb.device.driver import EdgeDrnnDriver
 from tb.device.image import DramImage
 from tb.failure import CheckerError, HangError
@@ -212,7 +213,7 @@ class TB:
     async def load(self, model: Model, *, timeout: int = 0, **layout: Any) -> DramImage:
         """Put a model into DRAM and write the configuration registers."""
         image = self.place(model, **layout)
-        await self.driver.configure(model, image, timeout=timeout)
+        await self.driver.configure(DeviceConfig.of(model, image), timeout=timeout)
         return image
 
     async def open(self, model: Model, *, timeout: int = 0, **layout: Any) -> DramImage:

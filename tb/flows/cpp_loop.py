@@ -18,6 +18,7 @@ import numpy as np
 
 from golden.model_file import Model
 from tb.device import registers as regs
+from tb.device.config import DeviceConfig
 from tb.device.dram import Dram, load_dram
 from tb.device.driver import OKAY, BuildParameters, EdgeDrnnDriver
 from tb.device.image import DramImage
@@ -83,7 +84,7 @@ async def _configuration(model: Model, image: DramImage, parameters: dict[str, i
         max_layers=regs.LAYER_COUNT,
         max_units=1 << 10,
     )
-    await driver.configure(model, image)
+    await driver.configure(DeviceConfig.of(model, image))
     await driver.write(Reg.IRQ_ENABLE, IrqEnable.ERROR)
     await driver.start(wait=False)
     script.poll(Reg.STATUS, Status.WAIT_X)

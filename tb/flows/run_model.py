@@ -3,7 +3,7 @@
 Python configures the core, raises ``go`` and ``asleep``, and sleeps until ``asleep`` falls: after
 the last step, on a fault, an error of a checker, or a hang. All that happens each cycle is
 SystemVerilog.
-The job that it is told of is a JSON file: what to configure and where to put the result.
+Its `tb.flows.job.Job` says what to configure and where to put the result.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cocotb
@@ -22,14 +20,12 @@ from tb.agents.axil import AxiLiteMaster
 from tb.device.driver import DriverError, EdgeDrnnDriver
 from tb.device.registers import IrqEnable, Reg, Status
 from tb.failure import CheckerError, HangError
-from tb.handover import simulation
+from tb.flows.job import job_of_this_run
 
 
 @cocotb.test()
 async def run_model(dut) -> None:
-    job = json.loads(simulation().job.read_text())
-    model, image = SimpleNamespace(**job["model"]), SimpleNamespace(**job["image"])
-    steps = job["steps"]
+    job = job_of_this_run()
 
     async def alive() -> None:
         """Between two polls of STATUS: let the core work, unless it has stopped for good."""
@@ -42,14 +38,14 @@ async def run_model(dut) -> None:
     await RisingEdge(dut.rst_n)
     await ClockCycles(dut.py_clk, 2)
     no_errors(dut, "the bench found errors before the start, see the log")
-    await driver.configure(model, image)
+    await driver.configure(job.config)
     await driver.write(Reg.IRQ_ENABLE, IrqEnable.ERROR)
     dut.watch.value = 1
     await driver.start()
     bias_beats = int(dut.dram_beats.value)
-    if job["rest"]:
+    if job.rest:
         dut.watch.value = 0
-        await ClockCycles(dut.py_clk, job["rest"])
+        await ClockCycles(dut.py_clk, job.rest)
         dut.watch.value = 1
 
     dut.go.value = 1
@@ -63,7 +59,7 @@ async def run_model(dut) -> None:
         raise HangError(f"{at}: hang, status {await state_of(driver)}")
     no_errors(dut, f"{at}: protocol or memory error, see CHECKER and DRAM")
     assert dut.irq.value == 0, f"{at}: the core reports {await driver.error()}"
-    assert int(dut.steps_done.value) == steps, f"{at}: woken without a reason"
+    assert int(dut.steps_done.value) == job.steps, f"{at}: woken without a reason"
     wall_seconds = time.perf_counter() - started
     cpu_seconds = time.process_time() - computed
     cycles = int(dut.cycle.value) - first_cycle
@@ -85,7 +81,7 @@ async def run_model(dut) -> None:
         "dram_beats": int(dut.dram_beats.value),
         "counters": dataclasses.asdict(counters),
     }
-    Path(job["result"]).write_text(json.dumps(result))
+    job.result.write_text(json.dumps(result))
 
 
 def no_errors(dut: Any, otherwise: str) -> None:

@@ -21,6 +21,7 @@ from tb.bench.replay_recorder import Recorder
 from tb.checks.compare import MismatchError, step_difference
 from tb.checks.trace import StepRecord, TraceReader
 from tb.debug.divergence import replay_options
+from tb.device.config import DeviceConfig
 from tb.device.dram import Dram, load_dram
 from tb.device.driver import Counters
 from tb.device.image import DramImage
@@ -31,6 +32,7 @@ from tb.failure import (
     ReportedError,
     SimulationError,
 )
+from tb.flows.job import Job
 from tb.handover import handover
 from tb.sim.build import build, run_top_sources
 from tb.sim.folders import run_folder
@@ -169,9 +171,9 @@ def simulate(
     timeline = folder / "timeline.txt"
     if timeline_file is not None:
         plusargs.append(f"TIMELINE={timeline}")
-    (folder / "job.json").write_text(json.dumps(job_of(folder, model, len(stimulus), image, rest)))
-    comparison = _Comparison(folder, model, stimulus, check, progress)
     outcome = folder / "result.json"
+    job = Job(DeviceConfig.of(model, image), len(stimulus), outcome, rest)
+    comparison = _Comparison(folder, model, stimulus, check, progress)
     records = replay.folder if replay else folder
     waves = folder / f"waves{built.wave_suffix}"
     if replay:
@@ -181,7 +183,7 @@ def simulate(
             built,
             "tb.flows.run_model",
             plusargs=plusargs,
-            job=folder / "job.json",
+            job=job.write(folder),
             seed=seed,
             work_dir=folder,
             waves_file=waves if built.waves else None,
@@ -247,30 +249,6 @@ def write_inputs(
         f"X_BEATS={x_beats}",
         f"STEPS={steps}",
     ]
-
-
-def job_of(
-    folder: Path, model: Model, steps: int, image: DramImage, rest: int = 0
-) -> dict[str, object]:
-    """What the cocotb side of a run needs to know, ``tb.flows.run_model`` for one."""
-    return {
-        "steps": steps,
-        "rest": rest,
-        "result": str(folder / "result.json"),
-        "model": {
-            "num_layers": model.num_layers,
-            "lut_frac": model.lut_frac,
-            "input_sizes": list(model.input_sizes),
-            "hidden_sizes": list(model.hidden_sizes),
-            "theta_x": model.theta_x.tolist(),
-            "theta_h": model.theta_h.tolist(),
-        },
-        "image": {
-            "addr_wx": image.addr_wx,
-            "addr_wh": image.addr_wh,
-            "addr_bias": image.addr_bias,
-        },
-    }
 
 
 def counters_of(measured: dict) -> Counters:
