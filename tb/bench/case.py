@@ -14,11 +14,12 @@ from typing import Any
 from tb.bench.stories import stories_in
 from tb.debug.divergence import replay_options
 from tb.debug.divergence.replay import explain
+from tb.failure import SimulationError
 from tb.handover import handover, simulation
 from tb.paths import CHECKERS, MONITORS, TABLES, TOPS
 from tb.settings import settings
 from tb.sim.build import PROTOCOL_CHECKERS, build
-from tb.sim.run import SimulationError, run
+from tb.sim.run import run
 
 STRANGERS = "+strangers"
 """Behind a configuration's name, as in `w64+strangers`: cocotbext-axi's agents drive its buses."""
@@ -51,7 +52,7 @@ def simulate(file: str, test: str, config: str, *, timeline: bool = False, **cas
     try:
         _simulate(file, test, config, timeline, case)
     except SimulationError as error:
-        raise SimulationError(explain(str(error))) from None
+        raise SimulationError(explain(error), error.failure) from None
 
 
 def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str, Any]) -> None:

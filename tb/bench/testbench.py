@@ -28,8 +28,10 @@ from tb.checks.scoreboard import DeltaGruScoreboard
 from tb.coverage.functional.collector import Collector
 from tb.device.beats import beats_of
 from tb.device.clock import BENCH_CLOCK_NS
+from tb.device.config import DeviceConfig
 from tb.device.driver import EdgeDrnnDriver
 from tb.device.image import DramImage
+from tb.failure import CheckerError, HangError
 from tb.handover import simulation
 
 RESET_CYCLES = 5
@@ -171,7 +173,7 @@ class TB:
             if true_for == hold:
                 return
             await edge
-        raise AssertionError(f"{what}: not in {limit} cycles")
+        raise HangError(f"{what}: not in {limit} cycles")
 
     async def reset(self) -> None:
         """Hard reset, from any state; configuration is gone afterwards."""
@@ -214,7 +216,7 @@ class TB:
     async def load(self, model: Model, *, timeout: int = 0, **layout: Any) -> DramImage:
         """Put a model into DRAM and write the configuration registers."""
         image = self.place(model, **layout)
-        await self.driver.configure(model, image, timeout=timeout)
+        await self.driver.configure(DeviceConfig.of(model, image), timeout=timeout)
         return image
 
     async def open(self, model: Model, *, timeout: int = 0, **layout: Any) -> DramImage:
@@ -281,10 +283,10 @@ class TB:
         self.dut.done_i.value = 1
         await self.cycles(3)
         errors = self.checker_errors()
-        assert not any(errors.values()), (
-            f"protocol checkers: {errors}, see CHECKER lines in the log"
-        )
-        assert not self.memory.wild, f"wild reads: {self.memory.wild[:5]}"
+        if any(errors.values()):
+            raise CheckerError(f"protocol checkers: {errors}, see CHECKER lines in the log")
+        if self.memory.wild:
+            raise CheckerError(f"wild reads: {self.memory.wild[:5]}")
         self.scoreboard.result(at_least=at_least)
         self.log.info(
             "%d steps compared, %d trace records, %d beats",

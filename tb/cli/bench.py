@@ -26,11 +26,10 @@ from golden.files import whole_path, write_text
 from golden.timing import CLOCK_MHZ
 from tb.checks.compare import MismatchError
 from tb.command_line import FAILED, OK, Parser
+from tb.failure import BuildError, SimulationError
 from tb.flows.benchmark import LONG_GAP, MODEL_LIMIT, Case, Row, measure_all
 from tb.fpga.tools import revision, table
 from tb.paths import REPO
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 PUBLISHED_US = 500  # 2L-768H, Gao et al. 2020 (JETCAS), mean of a step
 AUTHORS, BARS = "#b0b0b0", {"ideal": "#2a6f97", "ddr3l": "#e07a2f"}

@@ -41,10 +41,9 @@ from tb.debug.timeline.reader import Step, Timeline, TimelineError, read_timelin
 from tb.debug.timeline.table import cause_table, verdict
 from tb.device.dram import DramError, load_dram
 from tb.device.registers import Counters
+from tb.failure import BuildError, SimulationError
 from tb.flows.simulation import simulate
 from tb.paths import REPO, SIMULATORS
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 DEMO_MODEL = REPO / "golden/models/digits-2l128h.npz"
 DEMO_CLIPS = REPO / "golden/clips"

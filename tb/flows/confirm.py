@@ -15,9 +15,8 @@ from golden.model_file import Model
 from golden.tuning.operating_point import pause
 from tb.checks.compare import MismatchError
 from tb.device.dram import load_dram
+from tb.failure import BuildError, SimulationError
 from tb.flows.simulation import simulate
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 PORT_BITS = 64
 RTL_FAILURES = (MismatchError, SimulationError, BuildError)  # what a run on the RTL can end in

@@ -29,9 +29,9 @@ from typing import IO, Any, TextIO
 from golden.files import write_text
 from tb import checkout
 from tb.command_line import FAILED, INTERRUPTED
+from tb.failure import BuildError
 from tb.paths import REPO, RTL_FILELIST
 from tb.sim.build import read_filelist
-from tb.sim.toolchain import BuildError
 
 TOP = "edgedrnn"
 SOURCES = "sources"  # below the work folder

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from golden.files import write_text as write_whole
+from golden.files import write_text
 from tb.regress.cuts import Cut, CutError, load_cut, matches
 from tb.regress.diagnosis import with_diagnoses
 from tb.regress.jobs import Job, collect, jobs_of
@@ -164,7 +164,7 @@ def _chosen(request: Request, cut: Cut, results: Path) -> list[Job]:
     nodes = read_json(listing)
     if not nodes:
         nodes = collect(request.root)
-        write_whole(listing, json.dumps(nodes))
+        write_text(listing, json.dumps(nodes))
     jobs = jobs_of(
         cut,
         nodes,

@@ -15,7 +15,9 @@ from golden.datasets import fsdd
 from golden.datasets.features import Channels, features_from_model
 from golden.model_file import load_model
 from golden.train import training as train
+from tb.failure import Failure, SimulationError
 from tb.paths import REPO
+from tb.records import from_json
 
 MODELS = REPO / "golden" / "models"
 
@@ -48,6 +50,7 @@ def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name, tmp_path)
     x = stimulus(model, name)
     np.save(tmp_path / "x.npy", x)
     words = ["--model", str(path), "--stimulus", "x.npy", "--output", "out.npz"]
+    words += ["--failure", "why.json"]
     done = subprocess.run(
         [sys.executable, str(REPO / "scripts" / "simulate.py"), *words, "--dram", "ddr3l"],
         cwd=tmp_path,
@@ -55,7 +58,10 @@ def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name, tmp_path)
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    if done.returncode != 0:
+        why = tmp_path / "why.json"
+        failure = from_json(why.read_text(), Failure) if why.exists() else None
+        raise SimulationError(done.stderr, failure)
     (trace,) = run_batch(model, [x])
     with np.load(tmp_path / "out.npz") as out:
         assert np.array_equal(out["h"], trace.h)
