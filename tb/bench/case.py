@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from tb.debug.divergence.replay import explain
 from tb.paths import MONITORS, TABLES, TOPS
 from tb.settings import switched_on
 from tb.sim.build import PROTOCOL_CHECKERS, build
+from tb.sim.configurations import Configuration, read_configurations
 from tb.sim.run import SimulationError, run
 
 STRANGERS = "+strangers"
@@ -34,9 +34,9 @@ SOURCES = [
 
 
 @cache
-def configs() -> dict[str, dict[str, Any]]:
+def configs() -> dict[str, Configuration]:
     """The named configurations of `tb/tables/configs.toml`."""
-    return tomllib.loads(CONFIG_FILE.read_text(encoding="utf-8"))
+    return read_configurations(CONFIG_FILE)
 
 
 def simulate(file: str, test: str, config: str, *, timeline: bool = False, **case: Any) -> None:
@@ -59,7 +59,7 @@ def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str,
     chosen = configs()[config.removesuffix(STRANGERS)]
     agents = "strangers" if config.endswith(STRANGERS) else "ours"
     replay = environment.wanted()
-    built = build(chosen["sim"], TOP, chosen["parameters"], **environment.build_options(SOURCES))
+    built = build(chosen.sim, TOP, chosen.parameters, **environment.build_options(SOURCES))
     run(
         built,
         module,
@@ -77,7 +77,8 @@ def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str,
 
 def case() -> dict[str, Any]:
     """Inside the simulation: the numbers that `simulate` was given."""
-    return json.loads(os.environ.get("CASE", "{}"))
+    numbers: dict[str, Any] = json.loads(os.environ.get("CASE", "{}"))
+    return numbers
 
 
 def matrix(*rows: tuple[str, str]) -> list[tuple[str, str]]:
@@ -97,4 +98,5 @@ def on_icarus() -> bool:
 
 def parameters() -> dict[str, int]:
     """Inside the simulation: the parameters that this build was made with."""
-    return {"AxiAddrWidth": 32} | json.loads(os.environ["BUILD_PARAMETERS"])
+    given: dict[str, int] = json.loads(os.environ["BUILD_PARAMETERS"])
+    return {"AxiAddrWidth": 32} | given

@@ -17,11 +17,17 @@ import contextlib
 import difflib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pywellen
+
+from golden.arrays import Int64s
+
+_T = TypeVar("_T")
 
 CLOCK = "u_dut.clk_i"
 RESET_N = "u_dut.rst_ni"
@@ -49,7 +55,7 @@ def _quiet() -> Iterator[None]:
         os.close(kept)
 
 
-def _guarded(path: Path, action):
+def _guarded(path: Path, action: Callable[[], _T]) -> _T:
     """Call the library; its panics, which are no Exceptions, and errors become WaveError."""
     try:
         with _quiet():
@@ -71,7 +77,7 @@ class Moment:
         self.index = index
 
     def __getitem__(self, name: str) -> int:
-        return self._wave[name][self.index].item()
+        return int(self._wave[name][self.index])
 
 
 class Wave:
@@ -222,9 +228,10 @@ class Wave:
         """All signals in one cycle."""
         return Moment(self, self.index_of(cycle))
 
-    def when(self, condition: np.ndarray) -> np.ndarray:
+    def when(self, condition: npt.ArrayLike) -> Int64s:
         """Numbers of the cycles in which ``condition``, bool (N,), holds."""
-        return self.cycle[np.asarray(condition, bool)]
+        chosen: Int64s = self.cycle[np.asarray(condition, bool)]
+        return chosen
 
     def index_at_ns(self, time_ns: float) -> int:
         """Place of the last edge not after a time; WaveError outside the dump."""

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.model_file import Model
+
 WX, WH, BIAS = "wx", "wh", "bias"
 KINDS = (WX, WH, BIAS)  # the order of the fault register's region codes 0, 1, 2
 PAGE_BYTES = 4096  # no AXI burst crosses a multiple of this
@@ -72,7 +74,7 @@ class DramImage:
 
     def __init__(
         self,
-        model,
+        model: Model,
         port_bits: int,
         base: int = 0,
         *,

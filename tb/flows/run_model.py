@@ -14,6 +14,7 @@ import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
@@ -24,7 +25,7 @@ from tb.device.registers import IrqEnable, Reg, Status
 
 
 @cocotb.test()
-async def run_model(dut) -> None:
+async def run_model(dut: Any) -> None:
     job = json.loads(Path(os.environ["RUN_MODEL"]).read_text())
     model, image = SimpleNamespace(**job["model"]), SimpleNamespace(**job["image"])
     steps = job["steps"]

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -82,7 +83,7 @@ def run_stock(
     stimulus: np.ndarray,
     *,
     seed: int = 1,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> StockResult:
     """Build with cocotb's runner and run ``stimulus``, int16 (T, I) Q8.8, through ``model``.
 
@@ -189,7 +190,7 @@ def main() -> int:
 
 
 @cocotb.test()
-async def run_model(dut) -> None:
+async def run_model(dut: Any) -> None:
     """Configure the core, stream x back to back, note h."""
     job = json.loads(Path(os.environ["RUN_STOCK"]).read_text())
     folder = Path(job["folder"])

@@ -19,6 +19,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tb.mutation.schemata import NUMBER_FILE
 from tb.sim.process import die_with_parent
@@ -90,12 +91,12 @@ def _sleeps(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] == "S"
 
 
-def _outcome(word: str, folder: Path) -> dict:
+def _outcome(word: str, folder: Path) -> dict[str, Any]:
     passed, _, failed = read_results(folder / RESULTS) if word == "ended" else (None, [], [])
     return {"status": word, "passed": len(passed or ()), "failed": failed[:1]}
 
 
-def _serve(batch: dict) -> None:
+def _serve(batch: dict[str, Any]) -> None:
     """Returns in each child, never in the parent."""
     die_with_parent()
     here = Path.cwd()

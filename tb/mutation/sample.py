@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
+from msgspec import Meta, Struct
+
+from golden.toml_file import Count, Text, TomlError, read_toml
 from tb.mutation.mutant import Mutant, name_edits, squeeze
 from tb.mutation.operators import find_edits
 
 
-class PlanError(ValueError):
+class PlanError(TomlError):
     """The plan does not fit itself, the RTL, or what was found. One line."""
 
 
-@dataclass(frozen=True)
-class Equivalent:
+class Equivalent(Struct, frozen=True, forbid_unknown_fields=True):
     """Mutants of ``file`` that turn the lines ``before`` into ``after``, and why none matters."""
 
     file: str
     before: str
     after: str
-    reason: str
-    nth: int = 0  # of several with these lines only this one, in the order of the file, from 1
+    reason: Text
+    nth: Annotated[int, Meta(ge=0)] = (
+        0  # of several with these lines only this one, in the order of the file, from 1
+    )
 
     def matches(self, mutant: Mutant) -> bool:
         """Whether it speaks of this mutant."""
@@ -44,34 +48,23 @@ class Plan:
     equivalents: Sequence[Equivalent] = field(default_factory=list)
 
 
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    """``system``: tests that follow those of every file."""
+
+    goal: Annotated[float, Meta(gt=0, le=1)]
+    sample: Count
+    least: Annotated[int, Meta(ge=0)]
+    seed: Annotated[int, Meta(ge=0)]
+    tests: dict[str, tuple[str, ...]]
+    system: tuple[str, ...] = ()
+    equivalent: tuple[Equivalent, ...] = ()
+
+
 def load_plan(path: Path) -> Plan:
     """Read the plan. Raises PlanError, one line, for a file that is not one."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        tests = {
-            file: tuple(dict.fromkeys([*nodes, *data.get("system", ())]))
-            for file, nodes in data["tests"].items()
-        }
-        plan = Plan(
-            goal=float(data["goal"]),
-            sample=int(data["sample"]),
-            least=int(data["least"]),
-            seed=int(data["seed"]),
-            tests=tests,
-            equivalents=[Equivalent(**entry) for entry in data.get("equivalent", ())],
-        )
-    except OSError as error:
-        raise PlanError(f"{path.name}: {error.strerror}") from None
-    except KeyError as error:
-        raise PlanError(f"{path.name}: found no {error}, expected one") from None
-    except (tomllib.TOMLDecodeError, TypeError, ValueError, AttributeError) as error:
-        raise PlanError(f"{path.name}: {error}") from None
-    if not 0 < plan.goal <= 1:
-        raise PlanError(f"{path.name}: goal: found {plan.goal}, expected more than 0, at most 1")
-    for entry in plan.equivalents:
-        if not entry.reason.strip():
-            raise PlanError(f"{path.name}: equivalent {entry.before!r}: found no reason")
-    return plan
+    file = read_toml(path, _File, PlanError)
+    tests = {name: tuple(dict.fromkeys([*own, *file.system])) for name, own in file.tests.items()}
+    return Plan(file.goal, file.sample, file.least, file.seed, tests, file.equivalent)
 
 
 def possible_mutants(root: Path, files: Iterable[str]) -> list[Mutant]:

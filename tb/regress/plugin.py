@@ -13,6 +13,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 class _Recorder:
-    def __init__(self, chunk: dict) -> None:
+    def __init__(self, chunk: dict[str, Any]) -> None:
         self._jobs: dict[str, str] = chunk["jobs"]
         self._results = Path(chunk["results"])
         self._cover: bool = chunk["cover"]

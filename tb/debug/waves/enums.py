@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from tb.paths import RTL_FILELIST
 from tb.sim.build import read_filelist
@@ -31,16 +32,17 @@ def enum_variables() -> dict[str, tuple[str, dict[int, str]]]:
         if isinstance(kind, ast.EnumType):
             top, _, path = symbol.hierarchicalPath.partition(".")
             if top == "edgedrnn":
-                values = {int(entry.value.value): entry.name for entry in kind}
+                entries: Any = kind  # which iterates over EnumValueSymbols
+                values = {int(entry.value.value): entry.name for entry in entries}
                 found[path] = (_type_name(symbol), values)
 
     design.getRoot().visit(visit)
     return found
 
 
-def _type_name(symbol) -> str:
+def _type_name(symbol: Any) -> str:
     """``seq_state_e``; ``delta_encoder_state_e`` for a type that only one module has."""
-    alias = symbol.type.name
+    alias: str = symbol.type.name
     if "::" in symbol.type.hierarchicalPath:
         return alias
     return f"{symbol.declaringDefinition.name}_{alias}"

@@ -23,7 +23,7 @@ async def equal(tb: TB) -> Timeline:
     await tb.cycles(2)  # the file is flushed
     counted = dataclasses.asdict(await tb.driver.counters())
     timeline = read_timeline(FILE)
-    assert counters(timeline, tb.driver.build.max_layers) == counted
+    assert counters(timeline, tb.driver.parameters.max_layers) == counted
     runs = timeline.runs
     assert (runs["end"] > runs["start"]).all() and (runs["end"][:-1] == runs["start"][1:]).all()
     await tb.driver.freeze(False)

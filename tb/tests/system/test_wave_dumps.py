@@ -35,10 +35,10 @@ async def three_steps(dut: Any) -> None:
 
 
 @pytest.fixture(scope="module", params=["w64", "i64"])
-def wave(request, tmp_path_factory) -> Wave:
+def wave(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Wave:
     """The dump of that run, by each simulator."""
     config = bench.configs()[request.param]
-    built = build(config["sim"], bench.TOP, config["parameters"], sources=bench.SOURCES, waves=True)
+    built = build(config.sim, bench.TOP, config.parameters, sources=bench.SOURCES, waves=True)
     folder = tmp_path_factory.mktemp(request.param)
     dump = folder / f"dump{built.wave_suffix}"
     run(
@@ -89,8 +89,8 @@ def test_values_and_cycles_equal_the_trace(wave: Wave) -> None:
     seen = zip(*(wave.get(f"u_dut.{name}", -1)[column].tolist() for name in names), strict=True)
     assert list(seen) == [tuple(int(word, 16) for word in line) for line in events(wave, "C")]
     written = wave["u_dut.h_we"]
-    names = ("gate_layer", "h_quad", "h_wdata")
-    seen = zip(*(wave.get(f"u_dut.{name}", -1)[written].tolist() for name in names), strict=True)
+    outputs = ("gate_layer", "h_quad", "h_wdata")
+    seen = zip(*(wave.get(f"u_dut.{name}", -1)[written].tolist() for name in outputs), strict=True)
     assert list(seen) == [tuple(int(word, 16) for word in line) for line in events(wave, "H")]
 
 

@@ -10,6 +10,8 @@ import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import cocotb
 import pytest
@@ -32,7 +34,7 @@ FAMILIES = {
 
 @pytest.mark.parametrize("sim", SIMULATORS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_checker(family: str, sim: str, tmp_path) -> None:
+def test_checker(family: str, sim: str, tmp_path: Path) -> None:
     top = family.removesuffix("_any")
     sources = [CHECKERS / "channel_checker.sv", CHECKERS / f"{top}.sv"]
     built = build(sim, top, FAMILIES[family], sources=sources, filelist=None)
@@ -50,7 +52,7 @@ def test_checker(family: str, sim: str, tmp_path) -> None:
 
 @pytest.mark.parametrize("sim", SIMULATORS)
 @pytest.mark.parametrize("top", [f for f in FAMILIES if not f.endswith("_any")])
-def test_checker_that_saw_no_reset_complains(top: str, sim: str, tmp_path) -> None:
+def test_checker_that_saw_no_reset_complains(top: str, sim: str, tmp_path: Path) -> None:
     sources = [CHECKERS / "channel_checker.sv", CHECKERS / f"{top}.sv"]
     built = build(sim, top, FAMILIES[top], sources=sources, filelist=None)
     # zeros, for the random values that signals begin with might look like a reset
@@ -64,7 +66,7 @@ class Scenario:
     """Bus cycles to play, and the rules (``where RULE``) that must fire, each once."""
 
     name: str
-    cycles: list[dict]
+    cycles: list[dict[str, Any]]
     trips: list[str] = field(default_factory=list)
     four_state: bool = False  # needs X: nothing to see on a two-state simulator
 
@@ -82,7 +84,13 @@ ALSO_X = {
 }
 
 
-def channel(prefix: str, where: str, payload: dict, answer: list[dict], lead: list[dict]) -> list:
+def channel(
+    prefix: str,
+    where: str,
+    payload: dict[str, Any],
+    answer: list[dict[str, Any]],
+    lead: list[dict[str, Any]],
+) -> list[Any]:
     """Violations of the channel rules on one channel.
 
     ``payload``: two different legal payloads per signal. ``lead``: cycles that make the beat legal,
@@ -169,7 +177,7 @@ def axi_scenarios() -> list[Scenario]:
     ]  # fmt: skip
 
 
-def is_same_payload(scenario: Scenario, payload: dict) -> bool:
+def is_same_payload(scenario: Scenario, payload: dict[str, Any]) -> bool:
     """A "changes" scenario whose two payloads are equal: no other value is legal there."""
     words = scenario.name.split()
     return words[-1] == "changes" and payload[words[1]][0] == payload[words[1]][1]
@@ -251,7 +259,7 @@ SCENARIOS = {
 
 
 @cocotb.test()
-async def no_reset(dut) -> None:
+async def no_reset(dut: Any) -> None:
     for handle in dut:
         if handle._name.endswith("_i"):
             handle.value = 0
@@ -267,7 +275,7 @@ async def no_reset(dut) -> None:
 
 
 @cocotb.test()
-async def every_rule_fires(dut) -> None:
+async def every_rule_fires(dut: Any) -> None:
     two_state = cocotb.SIM_NAME.lower().startswith("verilator")
     scenarios = [s for s in SCENARIOS[os.environ["FAMILY"]]() if not (s.four_state and two_state)]
     inputs = [
