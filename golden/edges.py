@@ -9,7 +9,7 @@ from typing import Literal, SupportsInt
 
 import numpy as np
 
-from golden.arrays import Int16s, Int64s
+from golden.arrays import Int16s, Int64s, Integers
 from golden.integer import IntegerGru, LayerState
 from golden.model_file import Model
 
@@ -18,7 +18,7 @@ from golden.model_file import Model
 _CANDIDATES = np.unique(np.geomspace(2, 512, 48).astype(np.int16))[::-1]
 
 
-def distances(values: Int16s, deltas: Int16s) -> Int64s:
+def distances(values: Integers, deltas: Integers) -> Int64s:
     """value - reference of each element and step, before saturation and threshold: int64 (T, N).
 
     `values` int16 (T, N): what a delta encoder was given from the start of a sequence on. `deltas`

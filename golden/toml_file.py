@@ -177,11 +177,10 @@ def _chosen(kind: inspect.Type, value: Any) -> inspect.Type:
     if not isinstance(kind, inspect.UnionType):
         return kind
     some = [one for one in kind.types if not isinstance(one, inspect.NoneType)]
+    given = value if isinstance(value, Mapping) else {}
     for one in some:
-        tagged = (
-            isinstance(one, inspect.StructType) and one.tag_field and isinstance(value, Mapping)
-        )
-        if tagged and value.get(one.tag_field) == one.tag:
+        tag_field = one.tag_field if isinstance(one, inspect.StructType) else None
+        if tag_field and given.get(tag_field) == getattr(one, "tag", None):
             return one
     return some[0] if len(some) == 1 else kind
 

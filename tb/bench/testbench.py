@@ -157,7 +157,7 @@ class TB:
         await ClockCycles(self.clock, count)
 
     async def until(
-        self, condition: Callable[[], bool], what: str, limit: int = 200_000, hold: int = 1
+        self, condition: Callable[..., bool], what: str, limit: int = 200_000, hold: int = 1
     ) -> None:
         """Wait until `condition()` is true in `hold` cycles in a row; fail after `limit` cycles."""
         edge = RisingEdge(self.clock)

@@ -70,7 +70,13 @@ class Check:
     async def start(self) -> None:
         """Reset with every input at 0."""
         dut = self.dut
-        names = ("flush_i", "start_i", "num_layers_i", "lut_frac_i", "input_size_i")
+        names: tuple[str, ...] = (
+            "flush_i",
+            "start_i",
+            "num_layers_i",
+            "lut_frac_i",
+            "input_size_i",
+        )
         names += ("hidden_size_i", "groups_i", "addr_wx_i", "addr_wh_i", "addr_bias_i", "rst_ni")
         for name in names:
             getattr(dut, name).value = 0
@@ -226,7 +232,7 @@ async def ends_of_regions(dut: Any) -> None:
         for region in range(3):
             for units, inputs in ((None, None), (8, 1), (limit, limit), (24, limit)):
                 config = check.good(layer + 1)
-                if units:
+                if units and inputs:
                     config.units[layer] = units
                     config.inputs[layer] = inputs if layer == 0 else config.units[layer - 1]
                 for other in range(3):

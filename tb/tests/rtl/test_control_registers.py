@@ -13,7 +13,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.agents.axil import OKAY, SLVERR, AxiLiteMaster
 from tb.bench.testbench import rng_for
-from tb.device.registers import LAYER_COUNT, LayerReg, Reg, columns_reg, layer_reg
+from tb.device.registers import LAYER_COUNT, ColumnsReg, LayerReg, Reg, columns_reg, layer_reg
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
@@ -32,7 +32,10 @@ STROBES = ("start", "soft_reset", "new_sequence", "perf_clear")
 
 # Of docs/registers.md: what a register holds after reset, how many bits a value may have (more is
 # refused), which of them are kept, and whether it can be written in idle alone.
-HOLDS = {Reg.IRQ_ENABLE: (0, 32, 0xF, False), Reg.PERF_CTRL: (0, 32, 1, False)}
+HOLDS: dict[int, tuple[int, int, int, bool]] = {
+    Reg.IRQ_ENABLE: (0, 32, 0xF, False),
+    Reg.PERF_CTRL: (0, 32, 1, False),
+}
 HOLDS |= {Reg.NUM_LAYERS: (1, 4, 0xF, True), Reg.LUT_FRAC: (8, 4, 0xF, True)}
 HOLDS |= {Reg.TIMEOUT: (0, 32, 0xFFFFFFFF, True)}
 for _layer in range(LAYERS):
@@ -43,8 +46,10 @@ for _layer in range(LAYERS):
     for _register in (LayerReg.ADDR_WX, LayerReg.ADDR_WH, LayerReg.ADDR_BIAS):
         HOLDS[layer_reg(_layer, _register)] = (0, 32, 0xFFFFFFFF, True)
 ACTS = (Reg.CTRL, Reg.IRQ_STATUS)  # writes that do something and hold nothing
-GENERAL = (Reg.CYCLES, Reg.STEPS, Reg.BEATS, Reg.STALL_MEM, Reg.STALL_OUT, Reg.IDLE)
-GENERAL += (Reg.BIAS_BEATS, Reg.COLUMNS_UNDONE)
+GENERAL = (
+    *(Reg.CYCLES, Reg.STEPS, Reg.BEATS, Reg.STALL_MEM, Reg.STALL_OUT, Reg.IDLE),
+    *(Reg.BIAS_BEATS, Reg.COLUMNS_UNDONE),
+)
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
@@ -169,7 +174,7 @@ async def every_address_after_reset(dut: Any) -> None:
     expected |= {Reg.BUILD_PORT: OUTSTANDING << 16 | WIDTH, Reg.BUILD_SIZE: UNITS << 16 | LAYERS}
     expected |= {Reg.IRQ_STATUS: 0}
     lows = [int(r) for r in GENERAL] + [0x400 + 8 * i for i in range(2 * LAYERS)]
-    assert lows[8] == columns_reg(0, 0)
+    assert lows[8] == columns_reg(0, ColumnsReg.COLUMNS_X)
     for address, value in zip(lows, count, strict=True):
         expected |= {address: value & 0xFFFFFFFF, address + 4: value >> 32}
     registers.compare("reset")

@@ -81,7 +81,14 @@ class Life:
     async def reset(self) -> None:
         """Reset with every input at 0."""
         dut = self.dut
-        names = ("start", "soft_reset", "new_sequence", "num_layers", "lut_frac", "input_size")
+        names: tuple[str, ...] = (
+            "start",
+            "soft_reset",
+            "new_sequence",
+            "num_layers",
+            "lut_frac",
+            "input_size",
+        )
         names += ("hidden_size", "groups", "theta_x", "theta_h", "addr_wx", "addr_wh", "addr_bias")
         names += ("x_first", "x_short", "x_long", "x_beat", "pass_ready", "gate_started")
         names += ("gate_done", "hungry", "quiet", "bus_idle", "slverr", "decerr", "timeout")

@@ -50,7 +50,7 @@ def make(sim: str, source: Path, *, width: int = 4, **options: Any) -> Build:
 
 
 def test_builds_once_and_again_when_anything_changes(source: Path, tmp_path: Path) -> None:
-    own = {"build_root": tmp_path / "build"}
+    own: dict[str, Any] = {"build_root": tmp_path / "build"}
     first = make("icarus", source, **own)
     assert first.seconds > 0
     again = make("icarus", source, **own)
@@ -77,7 +77,7 @@ def test_runs_and_reports(sim: str, source: Path, tmp_path: Path) -> None:
 
 
 def test_several_at_once_compile_once(source: Path, tmp_path: Path) -> None:
-    own = {"build_root": tmp_path / "build"}
+    own: dict[str, Any] = {"build_root": tmp_path / "build"}
     with ThreadPoolExecutor(4) as pool:
         builds = list(pool.map(lambda _: make("icarus", source, **own), range(4)))
     assert len({b.directory for b in builds}) == 1

@@ -407,7 +407,12 @@ def test_workers_that_never_come_back_turn_it_red(tmp_path: Path, scheduler: Clu
     root = make_toy(tmp_path / "toy", HOLDING)
     (root / "build" / "hold").touch()
     worker = start()
-    killer = Thread(target=lambda: (wait_for(root / "build" / "pid"), worker.kill()))
+
+    def kill_worker() -> None:
+        wait_for(root / "build" / "pid")
+        worker.kill()
+
+    killer = Thread(target=kill_worker)
     killer.start()
     ran = go(root, dask=address, patience_s=1.0)
     killer.join()

@@ -138,7 +138,8 @@ def test_a_loss_is_over_the_network_before_it_was_retrained(
     }
     for name, more in runs.items():
         done = called(
-            *("sweep.py", "--model", trained, "--set", "har", "--data", wrists, *more),
+            "sweep.py",
+            *("--model", trained, "--set", "har", "--data", wrists, *more),
             *("--theta-x", "48,32767", "--theta-h", "48", "--max-loss", "5", "--confirm", "0"),
             *("--output", tmp_path / name, "--jobs", "1"),
         )

@@ -25,9 +25,8 @@ from tb.paths import REPO
 
 PERIOD, CYCLES = 10, 24
 N10 = "u_dut.u_gate_pipeline.gen_lane[2].u_lane.n10"
-SIGNALS: dict[
-    str, tuple[int, dict[int, Any]]
-] = {  # path below the bench: (width, {cycle: value that flip-flops take from this cycle on})
+# Path below the bench: (width, {cycle: value that flip-flops take from this cycle on}).
+SIGNALS: dict[str, tuple[int, dict[int, Any]]] = {
     "u_dut.state": (3, {0: 0, 4: 3, 6: 4, 16: 3}),
     "u_dut.x_first": (1, {0: 0, 5: 1, 6: 0, 17: 1, 18: 0}),
     "u_dut.packet_done": (1, {0: 0, 15: 1, 16: 0}),
