@@ -79,10 +79,11 @@ tool-tests: tools  ## Tests of builds, checkers, coverage, debugging, regression
 system: tools  ## The whole core
 	$(PYTEST) tb/tests/system
 
-lint: setup  ## Verilator -Wall, generated files fresh, ruff
+lint: setup  ## Verilator -Wall, generated files fresh, ruff, types (mypy --strict)
 	$(PY) scripts/lint.py
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 registers: setup  ## Regenerate what comes from rtl/registers.toml
 	$(PY) scripts/gen_registers.py
