@@ -80,11 +80,12 @@ tool-tests: tools  ## Tests of builds, checkers, coverage, debugging, regression
 system: tools  ## The whole core
 	$(PYTEST) tb/tests/system
 
-lint: setup  ## Verilator -Wall, generated files fresh, ruff, layers of the packages
+lint: setup  ## Verilator -Wall, generated files fresh, ruff, package layers, types
 	$(PY) scripts/lint.py
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports --no-logo --cache-dir build/import_linter
+	$(VENV)/bin/mypy
 
 lock: setup  ## Write requirements.lock from what is installed
 	@{ echo "# Versions of everything that requirements.txt brings, for a repeatable set-up: make lock writes it."; \

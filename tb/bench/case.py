@@ -6,7 +6,6 @@ runs them on the configurations they name.
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tb.handover import handover, simulation
 from tb.paths import CHECKERS, MONITORS, TABLES, TOPS
 from tb.settings import settings
 from tb.sim.build import PROTOCOL_CHECKERS, build
+from tb.sim.configurations import Configuration, read_configurations
 from tb.sim.run import run
 
 STRANGERS = "+strangers"
@@ -37,9 +37,9 @@ SOURCES = [
 
 
 @cache
-def configs() -> dict[str, dict[str, Any]]:
+def configs() -> dict[str, Configuration]:
     """The named configurations of `tb/tables/configs.toml`."""
-    return tomllib.loads(CONFIG_FILE.read_text(encoding="utf-8"))
+    return read_configurations(CONFIG_FILE)
 
 
 def simulate(file: str, test: str, config: str, *, timeline: bool = False, **case: Any) -> None:
@@ -64,7 +64,7 @@ def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str,
     agents = "strangers" if config.endswith(STRANGERS) else "ours"
     replay = handover().replay
     options = replay_options.of_build(replay, SOURCES)
-    built = build(chosen["sim"], TOP, chosen["parameters"], **options)
+    built = build(chosen.sim, TOP, chosen.parameters, **options)
     run(
         built,
         module,

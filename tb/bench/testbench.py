@@ -85,7 +85,7 @@ PAUSES = ("free", "random", "runs", "heavy", "hiccup")
 
 def pause_of(kind: str, rng: np.random.Generator) -> Iterator[bool]:
     """A pause generator by name."""
-    makers = {
+    makers: dict[str, Callable[[], Iterator[bool]]] = {
         "free": never,
         "random": lambda: at_random(rng, 0.4),
         "runs": lambda: in_runs(rng, 12, 12),
@@ -138,14 +138,12 @@ class TB:
         self.scoreboard.attach(self.axil_monitor, self.x_monitor, self.h_monitor)
         self.recorder = recorder_of(self.scoreboard, self.x_monitor)
         if "TRACE" in cocotb.plusargs:
-            self.scoreboard.follow(Path(cocotb.plusargs["TRACE"]))
+            self.scoreboard.follow(Path(str(cocotb.plusargs["TRACE"])))
             self._h_out = Event()
             self.h_monitor.add_callback(lambda packet: self._h_out.set())
             cocotb.start_soon(self._settle_after_h())
         self.coverage = Collector(self) if simulation().coverage else None
-        cocotb.start_soon(
-            Clock(clock, BENCH_CLOCK_NS, unit="ns", impl="gpi").start(start_high=False)
-        )
+        Clock(clock, BENCH_CLOCK_NS, unit="ns", impl="gpi").start(start_high=False)
 
     async def _settle_after_h(self) -> None:
         edge = RisingEdge(self.clock)
@@ -163,7 +161,7 @@ class TB:
         await ClockCycles(self.clock, count)
 
     async def until(
-        self, condition: Callable[[], bool], what: str, limit: int = 200_000, hold: int = 1
+        self, condition: Callable[..., bool], what: str, limit: int = 200_000, hold: int = 1
     ) -> None:
         """Wait until `condition()` is true in `hold` cycles in a row; fail after `limit` cycles."""
         edge = RisingEdge(self.clock)

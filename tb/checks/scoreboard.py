@@ -151,9 +151,9 @@ class DeltaGruScoreboard(Scoreboard):
             self._new_sequence = False
             self.gru.reset()
         layers = range(self.gru.model.num_layers)
-        self.taken_theta = tuple(
-            [self.theta.get((register, layer), 0) for layer in layers]
-            for register in (LayerReg.THETA_X, LayerReg.THETA_H)
+        self.taken_theta = (
+            [self.theta.get((LayerReg.THETA_X, layer), 0) for layer in layers],
+            [self.theta.get((LayerReg.THETA_H, layer), 0) for layer in layers],
         )
 
     def _on_x(self, packet: Packet) -> None:
@@ -233,10 +233,10 @@ class DeltaGruScoreboard(Scoreboard):
             self.errors += 1
             raise noted(MismatchError(found, step))
         self.compared_trace += 1
-        for call in self.on_record:
-            call(record)
-        for call in self.on_compared:
-            call(expected, record)
+        for hear in self.on_record:
+            hear(record)
+        for hear_both in self.on_compared:
+            hear_both(expected, record)
 
     # ------------------------------------------------------------ the end
 
@@ -270,7 +270,7 @@ class DeltaGruScoreboard(Scoreboard):
             for number, layer in enumerate(step.layers)
         )
 
-    def result(self, *, at_least: int = 1) -> None:  # type: ignore[override]
+    def result(self, *, at_least: int = 1) -> None:
         """Raise AssertionError unless `at_least` steps were compared and nothing is owed.
 
         Overrides a property of the library that ends the running test as passed.

@@ -14,11 +14,17 @@ import argparse
 import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
 from tb.paths import REPO
+
+if TYPE_CHECKING:
+    from tb.mutation.campaign import Verdict
+    from tb.mutation.mutant import Mutant
+    from tb.mutation.sample import Plan
 
 PLAN = REPO / "tb" / "tables" / "mutants.toml"
 JSON = REPO / "reports" / "mutants.json"
@@ -98,18 +104,28 @@ def work(args: argparse.Namespace) -> None:
     run(args, plan, mutants, planted, reasons, seed=seed, jobs=jobs, possible=len(possible))
 
 
-def patch_of(name: str, mutants: Sequence) -> str:
+def patch_of(name: str, mutants: Sequence[Mutant]) -> str:
     """A mutant as a unified diff."""
     found = next((m for m in mutants if m.id == name), None)
     if found is None:
         raise BadInputError(f"--diff: found {name!r}, expected an ID that --list prints")
     old = (REPO / found.file).read_text(encoding="utf-8")
     new = old[: found.edit.start] + found.edit.text + old[found.edit.end :]
-    lines = (text.splitlines(keepends=True) for text in (old, new))
-    return "".join(difflib.unified_diff(*lines, f"a/{found.file}", f"b/{found.file}"))
+    before, after = (text.splitlines(keepends=True) for text in (old, new))
+    return "".join(difflib.unified_diff(before, after, f"a/{found.file}", f"b/{found.file}"))
 
 
-def run(args, plan, mutants, planted, reasons, *, seed, jobs, possible) -> None:
+def run(
+    args: argparse.Namespace,
+    plan: Plan,
+    mutants: Sequence[Mutant],
+    planted: Sequence[Mutant],
+    reasons: Mapping[str, str],
+    *,
+    seed: int,
+    jobs: int,
+    possible: int,
+) -> None:
     """Run the campaign, report it; RedError unless all is well."""
     from tqdm import tqdm
 
@@ -125,7 +141,7 @@ def run(args, plan, mutants, planted, reasons, *, seed, jobs, possible) -> None:
     with tqdm(total=len(mutants), unit="mutant", disable=None, smoothing=0.1) as bar:
         killed = 0
 
-        def tell(verdict) -> None:
+        def tell(verdict: Verdict) -> None:
             nonlocal killed
             killed += verdict.by is not None
             bar.update()

@@ -139,7 +139,7 @@ def localised(words: list[str], mismatch: MismatchError, seed: int) -> str:
     folder = REPO / "reports" / "localise" / "simulate"
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(REPO / "scripts" / "simulate.py"), *words[2:], "--no-check"]
-    command += ["--steps", str(mismatch.step + 1), "--output", str(folder / "out.npz")]
+    command += ["--steps", str((mismatch.step or 0) + 1), "--output", str(folder / "out.npz")]
     try:
         found = localise_command(command, seed, folder, rerun=again)
         return replace(found, message=str(mismatch)).text()
@@ -198,7 +198,10 @@ def main(argv: list[str] | None = None) -> int:
     except MismatchError as error:
         leave_failure(args.failure, error)
         print(f"simulate.py: mismatch: {error}", file=sys.stderr)
-        print(f"REPRODUCE: {shlex.join(words)} --steps {error.step + 1} --waves", file=sys.stderr)
+        print(
+            f"REPRODUCE: {shlex.join(words)} --steps {(error.step or 0) + 1} --waves",
+            file=sys.stderr,
+        )
         print(localised(words, error, seed), file=sys.stderr)
         return FAILED
     except (SimulationError, BuildError, TraceError, OSError) as error:

@@ -239,6 +239,13 @@ class EdgeDrnnDriver:
         """Hold the performance counters, or let them run again."""
         await self.write(Reg.PERF_CTRL, PerfCtrl.FREEZE if on else 0)
 
+    @property
+    def parameters(self) -> BuildParameters:
+        """The build, as `identify` found it; DriverError before that."""
+        if self.build is None:
+            raise DriverError("the build is not known: call identify first")
+        return self.build
+
     async def clear_counters(self) -> None:
         """All performance counters to 0, and running."""
         await self.write(Reg.PERF_CTRL, PerfCtrl.CLEAR)
@@ -248,7 +255,7 @@ class EdgeDrnnDriver:
         build = self.build or await self.identify()
         frozen = bool(await self.read(Reg.PERF_CTRL) & PerfCtrl.FREEZE)
         await self.freeze()
-        values = [await self.read64(register) for register in regs.COUNTERS]
+        values: list[Any] = [await self.read64(register) for register in regs.COUNTERS]
         columns = [
             tuple(
                 [

@@ -52,7 +52,7 @@ def confirm(
     sim: str = "verilator",
     dram: str | Path = "ddr3l",
     seed: int = 1,
-    progress: Callable[[int], None] = lambda steps: None,
+    progress: Callable[[int], object] = lambda steps: None,
 ) -> Confirmation:
     """Run ``x`` int16 (T, I), T >= 2, at thresholds (Q8.8, one per layer) on the RTL.
 

@@ -100,7 +100,7 @@ def run_cpp_loop(
     seed: int = 1,
     port_bits: int = 64,
     outstanding: int = 16,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> LoopResult:
     """Run ``stimulus``, int16 (T, I) Q8.8, through ``model``, x back to back.
 

@@ -24,7 +24,7 @@ from tb.flows.job import job_of_this_run
 
 
 @cocotb.test()
-async def run_model(dut) -> None:
+async def run_model(dut: Any) -> None:
     job = job_of_this_run()
 
     async def alive() -> None:

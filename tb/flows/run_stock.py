@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -85,7 +86,7 @@ def run_stock(
     stimulus: np.ndarray,
     *,
     seed: int = 1,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> StockResult:
     """Build with cocotb's runner and run ``stimulus``, int16 (T, I) Q8.8, through ``model``.
 
@@ -189,7 +190,7 @@ def main(build_folder: Path) -> int:
 
 
 @cocotb.test()
-async def run_model(dut) -> None:
+async def run_model(dut: Any) -> None:
     """Configure the core, stream x back to back, note h."""
     job = job_of_this_run()
     folder = job.result.parent

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -78,7 +79,7 @@ class BenchLog:
     offered: list[int] = field(default_factory=list)
     taken: list[int] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
-    _handle: object = None
+    _handle: TextIO | None = None
     _rest: str = ""
 
     def poll(self) -> None:
@@ -119,7 +120,7 @@ def simulate(
     h_stall: float = 0.0,
     rest: int = 0,
     image: DramImage | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
     reproduce: str | None = None,
 ) -> Result:
     """Run ``stimulus``, int16 (T, I) Q8.8, through ``model`` on the RTL.
@@ -247,9 +248,12 @@ def write_inputs(
     ]
 
 
-def counters_of(measured: dict) -> Counters:
+def counters_of(measured: dict[str, Any]) -> Counters:
     """The counters as the cocotb side wrote them; JSON has no tuples."""
-    return Counters(**{k: tuple(v) if isinstance(v, list) else v for k, v in measured.items()})
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in measured.items()
+    }
+    return Counters(**fields)
 
 
 class _Comparison:
@@ -261,7 +265,7 @@ class _Comparison:
         model: Model,
         stimulus: np.ndarray,
         check: bool,
-        progress: Callable[[int], None] | None,
+        progress: Callable[[int], object] | None,
     ) -> None:
         self.model = model
         self.stimulus = stimulus
@@ -313,7 +317,7 @@ class _Comparison:
         self.cycles.append((record.offered, record.finished))
         self.hidden.append(record.h)
 
-    def result(self, measured: dict, image: DramImage, build_seconds: float) -> Result:
+    def result(self, measured: dict[str, Any], image: DramImage, build_seconds: float) -> Result:
         """Everything at the end, once the independent sources have been held against each other."""
         self.log.poll()
         steps = len(self.stimulus)

@@ -68,9 +68,9 @@ def complaints(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def by_file(found: Mapping[str, Any]) -> list[tuple[str, Counter]]:
+def by_file(found: Mapping[str, Any]) -> list[tuple[str, Counter[str]]]:
     """Counts of each status by file, in the order of the files."""
-    counts: dict[str, Counter] = {}
+    counts: dict[str, Counter[str]] = {}
     for row in found["mutants"]:
         counts.setdefault(row["file"], Counter())[row["status"]] += 1
     return sorted(counts.items())
@@ -82,14 +82,14 @@ def table(found: Mapping[str, Any]) -> str:
         "| file | mutants | killed | equivalent | survived |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    total: Counter = Counter()
+    total: Counter[str] = Counter()
     for file, count in by_file(found):
         total += count
         lines.append(_row(f"`{file}`", count))
     return "\n".join([*lines, _row("**all**", total)])
 
 
-def _row(name: str, count: Counter) -> str:
+def _row(name: str, count: Counter[str]) -> str:
     figures = (count.total(), count[KILLED], count[EQUIVALENT], count[SURVIVED])
     return f"| {name} | {' | '.join(map(str, figures))} |"
 

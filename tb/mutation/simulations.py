@@ -177,7 +177,7 @@ def run_batch(
     seed: int,
     cpu_s: float,
     wall_s: float,
-    found: Callable[[dict], None],
+    found: Callable[[dict[str, Any]], None],
 ) -> None:
     """Run mutants on a bench, one after the other; ``found`` is called with each report of fork.py.
 

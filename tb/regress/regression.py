@@ -250,7 +250,7 @@ class _Screen:
     def __init__(self, total: int) -> None:
         from tqdm import tqdm
 
-        quiet = {} if sys.stderr.isatty() else {"mininterval": 30.0, "ncols": 100}
+        quiet: dict[str, Any] = {} if sys.stderr.isatty() else {"mininterval": 30.0, "ncols": 100}
         self._bar = tqdm(total=total, unit="job", bar_format=BAR, **quiet)
         self._failed = 0
         self.session: Session | None = None

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tb.failure import BuildError, Design, Failure, Kind
 from tb.paths import (
@@ -35,6 +36,7 @@ from tb.paths import (
 from tb.settings import settings
 from tb.sim import recipes
 from tb.sim.folders import exclusive, log_tail, prune
+from tb.sim.recipes import IcarusRecipe, VerilatorRecipe
 from tb.sim.toolchain import VERILATED_MK_FIXES
 
 PROTOCOL_CHECKERS = tuple(
@@ -177,7 +179,13 @@ def build(
     )
 
 
-def _make(recipe, plan: dict, sources: list[Path], dirs: list[Path], directory: Path) -> None:
+def _make(
+    recipe: VerilatorRecipe | IcarusRecipe,
+    plan: dict[str, Any],
+    sources: list[Path],
+    dirs: list[Path],
+    directory: Path,
+) -> None:
     """Compile in a scratch folder beside ``directory`` and rename it there when all went well."""
     scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
@@ -208,7 +216,12 @@ def _make(recipe, plan: dict, sources: list[Path], dirs: list[Path], directory: 
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _content_key(plan: dict, sources: list[Path], dirs: list[Path], recipe) -> str:
+def _content_key(
+    plan: dict[str, Any],
+    sources: list[Path],
+    dirs: list[Path],
+    recipe: VerilatorRecipe | IcarusRecipe,
+) -> str:
     digest = hashlib.sha256()
     digest.update(json.dumps(plan, sort_keys=True).encode())
     digest.update(recipe.identity().encode())

@@ -8,9 +8,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tb.paths import BUILD_ROOT, CPP_DIR, RTL_FILELIST, TOPS
 from tb.settings import tool_env
@@ -59,17 +59,17 @@ class VerilatorRecipe:
         tools = [tool_version(("verilator",)), gxx_version(), str(cocotb_config().libs_dir)]
         return "|".join([*tools, self.wave_suffix()])
 
-    def extra_inputs(self, plan: dict) -> list[Path]:
+    def extra_inputs(self, plan: dict[str, Any]) -> list[Path]:
         return [self._main(plan), *([PUBLIC_VLT] if plan["top"] == "run_top" else [])]
 
-    def _main(self, plan: dict) -> Path:
+    def _main(self, plan: dict[str, Any]) -> Path:
         if plan["waves"] and plan["top"] != "loop_top":
             return WAVE_MAIN
         if plan["top"] == "run_top" and plan["coverage"]:
             return cocotb_main()
         return self.mains.get(plan["top"]) or cocotb_main()
 
-    def _cocotb_words(self, plan: dict, scratch: Path) -> list[str]:
+    def _cocotb_words(self, plan: dict[str, Any], scratch: Path) -> list[str]:
         """What makes it a simulation under cocotb: VPI, its library, and what Python may see."""
         libs = cocotb_config().libs_dir
         if plan["top"] == "run_top":
@@ -97,8 +97,8 @@ class VerilatorRecipe:
         return ["--coverage-line", "--coverage-toggle", "--coverage-expr", str(control)]
 
     def commands(
-        self, plan: dict, sources: list[Path], dirs: list[Path], scratch: Path
-    ) -> Iterator[tuple[list[str], dict[str, str]]]:
+        self, plan: dict[str, Any], sources: list[Path], dirs: list[Path], scratch: Path
+    ) -> Generator[tuple[list[str], dict[str, str]], None, None]:
         main = self._main(plan)
         fast = plan["top"] in self.fast_tops and not plan["waves"]
         optimise = "-O2" if fast else "-O1"
@@ -134,7 +134,7 @@ class VerilatorRecipe:
         yield make, verilator_env()
 
     @contextlib.contextmanager
-    def _library(self, plan: dict, scratch: Path) -> Iterator[list[str]]:
+    def _library(self, plan: dict[str, Any], scratch: Path) -> Iterator[list[str]]:
         """Put the objects of Verilator's own library, which all designs share, into ``scratch``.
 
         Yields the names of those that nobody has compiled yet: made meanwhile, they are kept for
@@ -173,12 +173,12 @@ class IcarusRecipe:
     def identity(self) -> str:
         return tool_version(("iverilog", "-V"))
 
-    def extra_inputs(self, plan: dict) -> list[Path]:
+    def extra_inputs(self, plan: dict[str, Any]) -> list[Path]:
         return []
 
     def commands(
-        self, plan: dict, sources: list[Path], dirs: list[Path], scratch: Path
-    ) -> Iterator[tuple[list[str], dict[str, str]]]:
+        self, plan: dict[str, Any], sources: list[Path], dirs: list[Path], scratch: Path
+    ) -> Generator[tuple[list[str], dict[str, str]], None, None]:
         top = plan["top"]
         switches = scratch / "switches.f"
         switches.write_text(f"+timescale+{TIMESCALE}\n")

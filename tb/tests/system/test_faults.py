@@ -41,6 +41,7 @@ async def recover(tb: TB, *, steps: int = 2) -> None:
     await tb.driver.soft_reset()
     assert await tb.driver.error() == DeviceError(Cause.NONE, 0, 0)
     model = tb.model
+    assert model is not None
     await tb.load(model)
     await tb.driver.start()
     await tb.send(random_inputs(tb.rng, steps, model.input_size))

@@ -6,6 +6,7 @@ utterances of those. Here sound comes from the clips beside the models, and sens
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from golden.batch import run_batch
 from golden.datasets import fsdd
 from golden.datasets.features import Channels, features_from_model
-from golden.model_file import load_model
+from golden.model_file import Model, load_model
 from golden.train import training as train
 from tb.failure import Failure, SimulationError
 from tb.paths import REPO
@@ -22,7 +23,7 @@ from tb.records import from_json
 MODELS = REPO / "golden" / "models"
 
 
-def stimulus(model, name):
+def stimulus(model: Model, name: str) -> np.ndarray:
     """Inputs int16 (T, I) of the kind that `model` was trained for."""
     extract = features_from_model(model)
     if isinstance(extract, Channels):
@@ -32,18 +33,20 @@ def stimulus(model, name):
         swing = np.sin(np.arange(steps)[:, None] / (2 + 3 * np.arange(channels)))
         active = np.repeat([0, 1, 0], steps // 3)[:, None]
         noise = 0.02 * rng.normal(size=(steps, channels))
-        return extract(rest + extract.std[:channels] * (swing * active + noise))
+        swung: np.ndarray = extract(rest + extract.std[:channels] * (swing * active + noise))
+        return swung
     clips = fsdd.load_folder(REPO / "golden" / "clips")
     words = clips[3:6] if name.startswith("connected") else clips[3:4]
     silence = np.zeros(1600)
     joined = [silence]
     for clip in words:
         joined += [clip.samples, silence]
-    return extract(np.concatenate(joined))
+    spoken: np.ndarray = extract(np.concatenate(joined))
+    return spoken
 
 
 @pytest.mark.parametrize("name", train.recipes())
-def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name, tmp_path):
+def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name: str, tmp_path: Path) -> None:
     path = MODELS / f"{name}.npz"
     assert path.stat().st_size < 2_000_000
     model = load_model(path)
@@ -74,7 +77,7 @@ def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", train.recipes())
-def test_the_network_before_its_thresholds_is_kept_beside_it(name):
+def test_the_network_before_its_thresholds_is_kept_beside_it(name: str) -> None:
     model, dense = (load_model(MODELS / f"{name}{kind}.npz") for kind in ("", ".dense"))
     assert dense.theta_x.max() == dense.theta_h.max() == 0
     assert model.theta_x.min() > 0

@@ -213,7 +213,7 @@ def test_quick_cut_promises_less(tmp_path: Path) -> None:
 
 # ----------------------------------------------------------------------------------- damaged files
 
-DAMAGED = {
+DAMAGED: dict[str, tuple[str, Callable[[str], str], str]] = {
     "cut short": ("jobs.json", lambda text: text[:-40], "damaged JSON"),
     "empty": ("plan.json", lambda text: "", "damaged JSON"),
     "not a number": ("mutants.json", lambda text: text.replace("0.95", "NaN"), "NaN"),
@@ -358,7 +358,7 @@ def test_a_failure_shows_where_it_went_wrong(tmp_path: Path) -> None:
     _, page, _ = run(made(tmp_path / "reports", change))
     images = [attributes for tag, attributes in Elements(page).found if tag == "img"]
     assert [image["alt"] for image in images] == ["Timing diagram: first divergence: gate z"]
-    kind, content = images[0]["src"].split(",")
+    kind, content = str(images[0]["src"]).split(",")
     assert (kind, base64.b64decode(content)) == ("data:image/svg+xml;base64", drawing)
     assert page.count(found["text"]) == 2 and "waves.py reports/x.fst" in page
     assert f"The timing diagram {tmp_path}/lost.svg is not there any more" in page
