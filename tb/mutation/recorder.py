@@ -55,7 +55,6 @@ def _run(
     case: Any = None,
     agents: str | None = None,
     job: Path | None = None,
-    extra_env: Any = None,
     **_: Any,
 ) -> None:
     _found.append(
@@ -68,7 +67,6 @@ def _run(
             "case": dict(case or {}),
             "agents": agents,
             "job": str(job) if job else None,
-            "env": dict(extra_env or {}),
             "path": [p for p in sys.path if p],
         }
     )

@@ -83,7 +83,6 @@ def run(
     case: Mapping[str, Any] | None = None,
     agents: str | None = None,
     job: Path | None = None,
-    extra_env: Mapping[str, str] | None = None,
     seed: int | None = None,
     results_xml: Path | None = None,
     log: Path | None = None,
@@ -96,7 +95,7 @@ def run(
     """Run the cocotb tests of ``test_module`` whose names match the regex ``test_filter``.
 
     ``plusargs`` are given without the plus sign, as ``NAME=value``. ``case``, ``agents``, ``job``:
-    what the test is told, see `tb.handover.Simulation`. ``extra_env``: variables of other programs.
+    what the test is told, see `tb.handover.Simulation`.
     ``seed`` (default: ``SEED``, else a fresh one) is printed, reaches cocotb and Verilator's random
     initial values.
     ``work_dir`` (default: a new folder under ``build/run``) is where the simulator runs and where
@@ -147,7 +146,7 @@ def run(
         job=job,
         difference_file=difference_file.resolve(),
     )
-    env = simulation_env(built, told, results_xml) | dict(extra_env or {})
+    env = simulation_env(built, told, results_xml)
     shutil.rmtree(work_dir / "cover", ignore_errors=True)
     again = reproduce or _reproduce_line(built, test_module, test_filter, plusargs, seed)
 
