@@ -3,6 +3,10 @@
 // One write and one read are served at a time; AW and W may come in either order. A write takes two cycles: it is
 // judged, then carried out and answered.
 // A refused access (see docs/interfaces.md) answers SLVERR and changes nothing.
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module control_registers
   import edgedrnn_pkg::*;
   import edgedrnn_reg_pkg::*;
@@ -232,4 +236,9 @@ module control_registers
   end
 
   wire unused = ^{s_axil_awprot, s_axil_arprot};
+
+  `EDGEDRNN_STABLE(WriteResponseStable, s_axil_bvalid, s_axil_bready, s_axil_bresp, 1'b0)
+  `EDGEDRNN_STABLE(ReadDataStable, s_axil_rvalid, s_axil_rready, {s_axil_rdata, s_axil_rresp}, 1'b0)
 endmodule
+
+`default_nettype wire

@@ -12,6 +12,10 @@
 //
 // Every arrow is a ready/valid stream or a memory port. docs/architecture.md has the pipelines cycle by cycle,
 // docs/interfaces.md the contract with the world outside.
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module edgedrnn
   import edgedrnn_pkg::*;
   import edgedrnn_reg_pkg::*;
@@ -547,4 +551,10 @@ module edgedrnn
   );
 
   wire unused = ^{addr_wx, addr_wh, addr_bias, work_empty, settings.irq_enable};
+
+  `EDGEDRNN_STABLE(BurstStable, burst_valid, burst_ready, {burst_addr, burst_beats}, flush)
+  `EDGEDRNN_STABLE(WorkStable, push_valid, push_ready, {push_type, push_layer, push_kind, push_last, push_delta,
+                   push_last_group}, flush)
 endmodule
+
+`default_nettype wire

@@ -1,6 +1,8 @@
 // Formats and limits of the accelerator: the one place where a width is a number.
 // golden/fixed.py states what the golden model needs of it, and tb/tests/rtl/test_edgedrnn_pkg.py compares the two;
 // tb/device/constants.py is generated from it.
+`default_nettype none
+
 package edgedrnn_pkg;
 
   // Q8.8: inputs, hidden states, references, deltas, thresholds.
@@ -51,6 +53,13 @@ package edgedrnn_pkg;
     PassUndo = 2'd3      // take back the last PassH of the layer, exactly
   } pass_e;
 
+  // A region of a layer in DRAM, in the order of the checks; in ERROR.INFO after a fault of the configuration.
+  typedef enum logic [1:0] {
+    RegionWx   = 2'd0,
+    RegionWh   = 2'd1,
+    RegionBias = 2'd2
+  } region_e;
+
   localparam logic KindX = 1'b0;
   localparam logic KindH = 1'b1;
 
@@ -84,3 +93,5 @@ package edgedrnn_pkg;
   endfunction
 
 endpackage
+
+`default_nettype wire

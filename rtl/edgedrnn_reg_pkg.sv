@@ -4,6 +4,8 @@
 // Layer*, Columns*: base, stride, count, and byte offsets in a block. Err*: causes of faults.
 // *_settings_t: what the writable registers hold. Event*: numbers of the counters.
 
+`default_nettype none
+
 package edgedrnn_reg_pkg;
 
   localparam int RegAddrWidth = 12;
@@ -316,3 +318,5 @@ package edgedrnn_reg_pkg;
   localparam logic [7:0] ErrSeqIdle = 8'd11;
 
 endpackage
+
+`default_nettype wire

@@ -30,6 +30,8 @@ def system_verilog(regmap: Map) -> str:
         ),
         "// *_settings_t: what the writable registers hold. Event*: numbers of the counters.",
         "",
+        "`default_nettype none",
+        "",
         "package edgedrnn_reg_pkg;",
         "",
         f"  localparam int RegAddrWidth = {bits};",
@@ -62,7 +64,7 @@ def system_verilog(regmap: Map) -> str:
     out += ["", "  // States of the sequencer, STATUS.STATE", *_states(regmap)]
     out += ["", "  // Causes of faults, ERROR.CAUSE"]
     out += [f"  localparam logic [7:0] Err{camel(c.name)} = 8'd{c.code};" for c in regmap.errors]
-    out += ["", "endpackage", ""]
+    out += ["", "endpackage", "", "`default_nettype wire", ""]
     return "\n".join(out)
 
 

@@ -64,3 +64,11 @@ class PassType(IntEnum):
     H = 1
     INIT = 2
     UNDO = 3
+
+
+class RegionType(IntEnum):
+    """The codes of region_e."""
+
+    WX = 0
+    WH = 1
+    BIAS = 2

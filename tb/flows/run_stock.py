@@ -157,8 +157,10 @@ def main() -> int:
     runner = get_runner("verilator")
     started = time.monotonic()
     if not (build_folder / BUILT).exists():
+        sources, include_dirs = read_filelist(RTL_FILELIST)
         runner.build(
-            sources=read_filelist(RTL_FILELIST)[0],
+            sources=sources,
+            includes=include_dirs,
             hdl_toplevel=TOP,
             build_dir=build_folder,
             log_file=build_folder / "build.log",

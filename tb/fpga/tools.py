@@ -234,9 +234,11 @@ def work_folder(folder: Path) -> Iterator[Path]:
 
 
 def copy_rtl(folder: Path, filelist: Path = RTL_FILELIST) -> list[Path]:
-    """Copy what the file list names to where the tools see it; the copies, in its order."""
+    """Copy sources and headers to where the tools see them; the copied sources, in their order."""
     (folder / SOURCES).mkdir(exist_ok=True)
-    sources, _ = read_filelist(filelist)
+    sources, include_dirs = read_filelist(filelist)
+    for header in (path for directory in include_dirs for path in directory.glob("*.svh")):
+        shutil.copy(header, folder / SOURCES / header.name)
     return [Path(shutil.copy(source, folder / SOURCES / source.name)) for source in sources]
 
 

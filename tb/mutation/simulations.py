@@ -22,7 +22,7 @@ from typing import Any
 from tb.handover import Handover, MutantBatch, Simulation
 from tb.mutation.mutant import Mutant
 from tb.mutation.schemata import PACKAGE, PACKAGE_TEXT, mutated_text
-from tb.paths import BUILD_ROOT, REPO
+from tb.paths import BUILD_ROOT, REPO, RTL_DIR
 from tb.settings import child_env, settings
 from tb.sim.build import Build, build
 from tb.sim.folders import log_tail
@@ -60,7 +60,7 @@ class Bench:
         what = [seed, self.build["top"], self.build["parameters"], self.module, self.filter,
                 self.plusargs, self.case, self.agents, self.job, self.env]  # fmt: skip
         digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
-        for path in self.build["sources"]:
+        for path in (*self.build["sources"], *sorted(RTL_DIR.glob("*.svh"))):
             digest.update(_content(Path(path)).encode())
         for path in imported(self.module, tuple(self.path)):
             digest.update(_content(path).encode())

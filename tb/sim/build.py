@@ -20,7 +20,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tb.paths import BUILD_ROOT, CHECKERS, MEMORIES, MONITORS, REPO, RTL_FILELIST, SIMULATORS, TOPS
+from tb.paths import (
+    BUILD_ROOT,
+    CHECKERS,
+    MEMORIES,
+    MONITORS,
+    REPO,
+    RTL_DIR,
+    RTL_FILELIST,
+    SIMULATORS,
+    TOPS,
+)
 from tb.settings import settings
 from tb.sim import recipes
 from tb.sim.folders import exclusive, log_tail, prune
@@ -94,7 +104,8 @@ def build(
     """Compile ``top`` for ``sim`` (``verilator`` or ``icarus``), or find it already compiled.
 
     ``filelist`` (default: the RTL's) is read first, then ``sources``; pass ``filelist=None`` for a
-    bench that needs no RTL. Headers (``.svh``) beside a source are found. ``parameters`` override
+    bench that needs no RTL. Headers (``.svh``) beside a source and in
+    ``rtl/`` are found. ``parameters`` override
     the top's integer parameters. In Verilator every variable of the top itself can be read and
     written from Python, none below it, except that ``run_top``, whose speed counts, shows only what
     ``tb/sv/tops/public.vlt`` names, and ``loop_top``, which runs without cocotb, nothing.
@@ -116,7 +127,7 @@ def build(
         all_dirs += listed_dirs
     all_sources += [Path(s) for s in sources if Path(s) not in all_sources]
     beside = {header.parent for source in all_sources for header in source.parent.glob("*.svh")}
-    all_dirs += sorted(beside - set(all_dirs))
+    all_dirs += sorted((beside | {RTL_DIR}) - set(all_dirs))
     missing = [str(s) for s in all_sources if not s.is_file()]
     if missing:
         raise BuildError(f"{top}: source not found: {', '.join(missing)}")

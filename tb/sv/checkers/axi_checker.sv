@@ -15,6 +15,8 @@
 //   NOT_DRAINED      when done_i rises nothing waits and nothing is under way
 //   NOT_RESET        when done_i rises there has been a reset: nothing is checked before
 
+`default_nettype none
+
 module axi_checker #(
   parameter int DataWidth = 64,
   parameter int AddrWidth = 32,
@@ -232,3 +234,5 @@ module axi_checker #(
   // verilator lint_on BLKSEQ
 
 endmodule
+
+`default_nettype wire

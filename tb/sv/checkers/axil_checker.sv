@@ -8,6 +8,8 @@
 //   NOT_DRAINED            when done_i rises nothing waits and nothing is unanswered
 //   NOT_RESET              when done_i rises there has been a reset: nothing is checked before
 
+`default_nettype none
+
 module axil_checker #(
   parameter int DataWidth = 32,
   parameter int AddrWidth = 12,
@@ -223,3 +225,5 @@ module axil_checker #(
   // verilator lint_on BLKSEQ
 
 endmodule
+
+`default_nettype wire

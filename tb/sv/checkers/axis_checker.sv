@@ -8,6 +8,8 @@
 //
 // expected_beats_i = 0 says that the length is not known: any length will do.
 
+`default_nettype none
+
 module axis_checker #(
   parameter int DataWidth = 128,
   parameter int MaxMessages = 20,
@@ -97,3 +99,5 @@ module axis_checker #(
   // verilator lint_on BLKSEQ
 
 endmodule
+
+`default_nettype wire

@@ -11,6 +11,8 @@
 // A checker only watches. It counts what it found in error_count_o and prints one line for each,
 // up to MaxMessages of them. On a two-state simulator the X rules never fire.
 
+`default_nettype none
+
 module channel_checker #(
   parameter int Width = 1,
   parameter int MaxMessages = 20,
@@ -85,3 +87,5 @@ module channel_checker #(
   // verilator lint_on BLKSEQ
 
 endmodule
+
+`default_nettype wire

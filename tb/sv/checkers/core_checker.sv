@@ -12,6 +12,8 @@
 //   NOT_TOGETHER  a burst and the work that it belongs to are taken in the same cycle
 //
 // A flush, after a fault or a soft reset, takes everything back. What a type has no use for is not part of a payload.
+`default_nettype none
+
 module core_checker
   import edgedrnn_pkg::*;
 (
@@ -89,3 +91,5 @@ module core_checker
   assign error_count_o = counts[0] + counts[1] + counts[2] + counts[3] + counts[4] + counts[5] + counts[6] + counts[7]
                        + 32'(apart);
 endmodule
+
+`default_nettype wire

@@ -8,6 +8,8 @@
 // letters a, c are stages of gate_pipeline: what stands there when a quad is in that stage.
 //
 // A run that hangs is ended once there has been no event for QuietLimit cycles, and with +REPLAY_END_NS=N at that time.
+`default_nettype none
+
 module deep_monitor
   import edgedrnn_pkg::*;
 #(
@@ -242,3 +244,5 @@ module deep_monitor
     end
   end
 endmodule
+
+`default_nettype wire

@@ -8,6 +8,8 @@
 //   M {nh, nx, z, r}               delta memories of 4 units as the gates read them, a quad each
 //   R {z, r}    N n    H h         gates and hidden states of 4 units
 //   Y beat                         8 elements of h on the bus
+`default_nettype none
+
 module golden_probe
   import edgedrnn_pkg::*;
 #(
@@ -117,3 +119,5 @@ module golden_probe
     end
   end
 endmodule
+
+`default_nettype wire

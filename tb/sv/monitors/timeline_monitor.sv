@@ -26,6 +26,8 @@
 //   held   1: the gates are held up by the h stream, whatever the port does
 //
 // Cycles count from the first release of the reset, as in the trace, and never start again. All numbers are decimal.
+`default_nettype none
+
 module timeline_monitor
   import edgedrnn_pkg::*;
 #(
@@ -335,3 +337,5 @@ module timeline_monitor
   end
   // verilator lint_on BLKSEQ
 endmodule
+
+`default_nettype wire

@@ -15,6 +15,8 @@
 //   Y step cycle                    the last beat of h is taken
 //
 // All but cycles and steps in hex; of 4 units the highest comes first.
+`default_nettype none
+
 module trace_monitor
   import edgedrnn_pkg::*;
 (
@@ -123,3 +125,5 @@ module trace_monitor
     end
   end
 endmodule
+
+`default_nettype wire

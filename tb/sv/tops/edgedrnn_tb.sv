@@ -5,6 +5,8 @@
 // Python reads the counts at the end of a test. `done_i` rises when everything ought to be drained.
 // `probe_o` holds in one word what functional coverage looks at in each cycle (probe_pkg.sv).
 // `x_beats_i` and `h_beats_i` say how long packets are; 0 says that any length will do.
+`default_nettype none
+
 module edgedrnn_tb
   import probe_pkg::*;
 #(
@@ -259,3 +261,5 @@ module edgedrnn_tb
   );
 
 endmodule
+
+`default_nettype wire

@@ -1,5 +1,7 @@
 // What functional coverage looks at in each cycle, in one word: scripts/gen_registers.py makes
 // tb/coverage/functional/probe.py of this.
+`default_nettype none
+
 package probe_pkg;
 
   typedef struct packed {
@@ -15,3 +17,5 @@ package probe_pkg;
   localparam int ProbeBits = $bits(probe_t);
 
 endpackage
+
+`default_nettype wire

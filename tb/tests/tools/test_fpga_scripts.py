@@ -19,6 +19,7 @@ from tb.fpga import tools as fpga
 from tb.fpga.sdf_timing import TimingError, TimingPath, read_sdf, worst_paths
 from tb.fpga.tools import Parameters, Tool, ToolError
 from tb.paths import REPO
+from tb.sim.build import read_filelist
 
 SMALLEST = ("--width", "32", "--layers", "1", "--units", "64", "--outstanding", "2")
 
@@ -381,7 +382,7 @@ def test_one_run_in_a_folder(tmp_path: Path) -> None:
 
 
 def test_rtl_is_copied_in_the_order_of_the_file_list(tmp_path: Path) -> None:
-    names = (REPO / "rtl" / "edgedrnn.f").read_text().split()
+    names = [source.name for source in read_filelist(REPO / "rtl" / "edgedrnn.f")[0]]
     copies = fpga.copy_rtl(tmp_path)
     assert [c.name for c in copies] == names and all(c.is_file() for c in copies)
     command = fpga.read_rtl(Parameters(width=32), copies)
