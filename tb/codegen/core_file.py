@@ -58,11 +58,10 @@ targets:
   lint:
     <<: *default
     filesets: [rtl, waivers]
-    default_tool: verilator
-    tools:
-      verilator:
-        mode: lint-only
-        verilator_options: ["-Wall"]
+    flow: lint
+    flow_options:
+      tool: verilator
+      verilator_options: ["-Wall"]
 """
 
 
