@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from tb.debug.divergence import replay_options
-from tb.debug.divergence.replay import explain
 from tb.handover import handover, simulation
 from tb.paths import MONITORS, TABLES, TOPS
 from tb.settings import settings
@@ -48,6 +47,8 @@ def simulate(file: str, test: str, config: str, *, timeline: bool = False, **cas
     try:
         _simulate(file, test, config, timeline, case)
     except SimulationError as error:
+        from tb.debug.divergence.replay import explain  # heavy: not in each simulation
+
         raise SimulationError(explain(str(error))) from None
 
 

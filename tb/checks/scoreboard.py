@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cocotb_bus.scoreboard import Scoreboard
 
 from golden.integer import IntegerGru, StepTrace, encode_delta
 from golden.model_file import Model
 from tb.agents.axil import OKAY, Access, AxiLiteMonitor
 from tb.agents.stream import LANES, AxisMonitor, Packet
+from tb.checks.bus_scoreboard import Scoreboard
 from tb.checks.compare import ACTIVATION, MismatchError, step_difference, vector_difference
 from tb.checks.trace import StepRecord, TraceReader
 from tb.device import registers as regs
