@@ -1,4 +1,4 @@
-# EdgeDRNN: what a person types. `make help` lists it.
+# EdgeDRNN: entry points. `make help` lists them.
 SHELL  := /bin/bash
 VENV   := .venv
 PYTHON ?= python3
@@ -10,7 +10,7 @@ BUDGET ?= 25m
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo timeline test regress rtl tool-tests system golden lint lock registers synth pnr faults mutants \
+.PHONY: help setup tools demo timeline test quick regress rtl tool-tests system golden lint lock registers synth pnr faults mutants \
         localise bench bench-sim train results report page-check clean distclean
 
 help:  ## This list
@@ -29,7 +29,7 @@ $(VENV)/.ready: requirements.txt requirements.lock pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-# Of these only Icarus is a must: espeak-ng speaks training data, the headers let Verilator write FST.
+# Only Icarus is required: espeak-ng speaks training data, the headers let Verilator write FST.
 tools: setup  ## Icarus Verilog too, and what is optional (apt-get when root)
 	@missing=; \
 	command -v iverilog >/dev/null || missing="iverilog"; \
@@ -48,7 +48,7 @@ tools: setup  ## Icarus Verilog too, and what is optional (apt-get when root)
 demo: setup  ## Spoken digits through the RTL, checked, with a picture (FSDD=folder: real recordings)
 	$(PY) scripts/demo.py $(if $(FSDD),--fsdd $(FSDD))
 
-timeline: setup  ## Why the weight port rests, in a run of the demo model: a table, a picture, a trace for ui.perfetto.dev
+timeline: setup  ## Why the weight port is idle, in a run of the demo model: a table, a picture, a trace for ui.perfetto.dev
 	$(PY) scripts/timeline.py
 
 # Every test prints its seed, which is part of its rerun line.
@@ -64,6 +64,9 @@ test: tools  ## Everything, on both simulators, with functional coverage; JUnit 
 	@rm -rf $(COVER)
 	COVERAGE=1 COVER_DIR=$(COVER) SEED=$(or $(SEED),1) $(PYTEST) $(TESTS) --junitxml=reports/junit.xml
 	$(if $(TESTS),,$(PY) scripts/coverage.py --cover-dir $(COVER) $(if $(filter-out 1,$(SEED)),,--require all))
+
+quick: tools  ## Tests that the change under way can break, in at most a minute on 2 cores (BASE=revision, default main)
+	$(PY) scripts/quick.py $(if $(BASE),--base $(BASE)) --jobs $(JOBS)
 
 regress: tools  ## Tests x builds x seeds within a budget (CUT=full BUDGET=25m DASK=tcp://host:port)
 	$(PY) scripts/regress.py --cut $(CUT) --time $(BUDGET) --workers $(JOBS) $(if $(DASK),--dask $(DASK))
@@ -84,13 +87,13 @@ lint: setup  ## Verilator -Wall, generated files fresh, ruff, layers of the pack
 	$(PY) scripts/lint.py
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/lint-imports --no-logo --cache-dir build/import_linter
 
 lock: setup  ## Write requirements.lock from what is installed
 	@{ echo "# Versions of everything that requirements.txt brings, for a repeatable set-up: make lock writes it."; \
-	  $(PY) -m pip freeze --exclude-editable | sed 's/+cpu//'; } > requirements.lock
+	  $(PY) -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > requirements.lock
 
-registers: setup  ## Regenerate what comes from rtl/registers.toml
+registers: setup  ## Write the generated files again: registers, constants, edgedrnn.core
 	$(PY) scripts/gen_registers.py
 
 synth: setup  ## LUTs, flip-flops, DSPs and block RAM on a Zynq, by module; docs/area.md (a minute)
@@ -99,13 +102,13 @@ synth: setup  ## LUTs, flip-flops, DSPs and block RAM on a Zynq, by module; docs
 pnr: setup  ## The clock closed on an ECP5 after place and route, worst paths; docs/timing.md (5 to 10 minutes)
 	$(PY) scripts/pnr.py
 
-faults: tools  ## Break the RTL on purpose, once in each place, and see the named test go red
+faults: tools  ## Break the RTL on purpose, once in each place, and expect the named test to fail
 	$(PY) scripts/faults.py
 
-mutants: setup  ## Mutation score: 520 small faults in the RTL, one at a time; which do the tests notice?
+mutants: setup  ## Mutation score: 520 small faults in the RTL, one at a time; which do the tests detect?
 	$(PY) scripts/mutants.py --jobs $(JOBS)
 
-localise: tools  ## Plant known faults one at a time and see each named: module, step, signal, cycle
+localise: tools  ## Plant known faults one at a time and expect each to be found: module, step, signal, cycle
 	$(PY) scripts/localise.py --faults
 
 bench: setup  ## Cycles a step over the benchmark set, against bounds, port and EdgeDRNN's RTL: docs/bench.md
@@ -121,7 +124,7 @@ train: setup  ## Train a committed model again (RECIPE=har-2l128h DATA=folder WO
 results: setup  ## Measure the trained models from the recordings to the RTL: docs/results.md (FSDD= HAR= SKAB= folders)
 	$(PY) scripts/results.py $(if $(FSDD),--fsdd $(FSDD)) $(if $(HAR),--har $(HAR)) $(if $(SKAB),--skab $(SKAB))
 
-report: setup  ## The page of the last regression: reports/index.html (REQUIRE=1: fail unless all holds)
+report: setup  ## The page of the last regression: reports/index.html (REQUIRE=1: fail unless all goals are met)
 	$(PY) scripts/report.py $(if $(REQUIRE),--require $(filter-out 1,$(REQUIRE)))
 
 page-check: setup  ## The page in headless Chromium, laptop and phone (apt-get when root); pictures in reports/page

@@ -7,6 +7,8 @@
 //
 // The table is computed when the design is elaborated, in integers of 64 fraction bits: e^(-k/2^8) by
 // repeated multiplication, then one division an entry. No file, no list of values.
+`default_nettype none
+
 module activation_rom #(
   parameter int IsTanh   = 0,
   parameter int AddrBits = (IsTanh != 0) ? 10 : 11
@@ -51,3 +53,5 @@ module activation_rom #(
     assign data_b_o = {1'b1, word_b_q};
   end
 endmodule
+
+`default_nettype wire

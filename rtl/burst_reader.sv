@@ -5,6 +5,10 @@
 // drain_i: no new burst is started, those under way are waited for and their beats thrown away. An address that is
 // already offered stays offered until it is taken, as AXI demands, and its beats are waited for as well. idle_o then
 // says that the bus owes nothing.
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module burst_reader
   import edgedrnn_pkg::*;
 #(
@@ -166,4 +170,12 @@ module burst_reader
   end
 
   wire unused = ^m_axi_rid;
+
+  `EDGEDRNN_ASSERT(BurstsWithinOutstanding, int'(under_way_q) <= Outstanding)
+  `EDGEDRNN_NEVER(BeatNotAskedFor, r_taken && (under_way_q == '0))
+  `EDGEDRNN_STABLE(AddressStable, m_axi_arvalid, m_axi_arready, {m_axi_araddr, m_axi_arlen}, 1'b0)
+  `EDGEDRNN_NEVER(BurstCrossesPage, arvalid_q
+                  && (int'(araddr_q[11:0]) + (int'(arlen_q) + 1) * BeatBytes > 4096))
 endmodule
+
+`default_nettype wire

@@ -5,6 +5,10 @@
 //   cycle  0          1                            2                          3
 //          capture -> index * beats of a column -> region base + offset    -> request to the burst reader,
 //                                                                             entry to the PEs' work queue
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module column_fetch
   import edgedrnn_pkg::*;
 #(
@@ -157,4 +161,15 @@ module column_fetch
   // Kept for the waveform: which column is being asked for.
   logic [UnitBits-1:0] unused_index;
   assign unused_index = index2_q;
+
+  // Each valid at the outputs follows the ready of the other: that they are stable is asserted in edgedrnn.sv.
+  `EDGEDRNN_STABLE(RequestStable, v2_q, ready2, {type2_q, layer2_q, kind2_q, last2_q, undo2_q, delta2_q, index2_q,
+                   last_group2_q, beats2_q, addr2_q}, flush_i)
+  `EDGEDRNN_ASSERT(BurstAndWorkTogether, (burst_valid_o && burst_ready_i)
+                   == (work_valid_o && work_ready_i && (work_type_o != EntryEnd)))
+  `EDGEDRNN_NEVER(BurstOfNothing, burst_valid_o && (burst_beats_o == '0))
+  `EDGEDRNN_NEVER(LayerShownTooLate, entry_valid_i && (entry_type_i == EntryColumn)
+                  && (entry_layer_i != $past(entry_layer_i)))
 endmodule
+
+`default_nettype wire

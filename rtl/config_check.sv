@@ -1,5 +1,9 @@
 // Checks the configuration when a sequence is started: counts, sizes, chaining of layers, alignment and end of each
 // region. Takes about 20 cycles a region; one small multiplier by shift and add serves all.
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module config_check
   import edgedrnn_pkg::*;
   import edgedrnn_reg_pkg::*;
@@ -26,7 +30,7 @@ module config_check
   output logic                              done_o,     // with cause_o == ErrNone: all is well
   output logic [7:0]                        cause_o,
   output logic [LayerBits-1:0]              layer_o,
-  output logic [1:0]                        region_o
+  output region_e                           region_o
 );
   localparam int BeatShift = $clog2(AxiDataWidth / 8);
   localparam int SpanBits  = SizeBits + 13;
@@ -34,7 +38,7 @@ module config_check
   typedef enum logic [3:0] { StIdle, StCounts, StLayer, StSizes, StRegion, StAlign, StSpan, StEnd, StRange, StDone } state_e;
   state_e               state_q;
   logic [LayerBits-1:0] layer_q;
-  logic [1:0]           region_q;
+  region_e              region_q;
   logic [7:0]           cause_q;
   logic [SpanBits-1:0]  span_q;        // beats of the region
   logic [SizeBits-1:0]  bits_q;        // multiplier, consumed from the top
@@ -48,9 +52,9 @@ module config_check
     units  <= hidden_size_i[layer_q*SizeBits +: SizeBits];
     groups <= groups_i     [layer_q*SizeBits +: SizeBits];
     case (region_q)
-      2'd0:    base <= addr_wx_i  [layer_q*32 +: 32];
-      2'd1:    base <= addr_wh_i  [layer_q*32 +: 32];
-      default: base <= addr_bias_i[layer_q*32 +: 32];
+      RegionWx: base <= addr_wx_i  [layer_q*32 +: 32];
+      RegionWh: base <= addr_wh_i  [layer_q*32 +: 32];
+      default:  base <= addr_bias_i[layer_q*32 +: 32];
     endcase
   end
 
@@ -60,7 +64,7 @@ module config_check
                 || (layer_q != '0 && inputs != units_below_q);
 
   wire misaligned = (base[BeatShift-1:0] != '0);
-  wire [SpanBits-1:0] stride = (region_q == 2'd2) ? SpanBits'(groups) : (SpanBits'(groups) << 1) + SpanBits'(groups);
+  wire [SpanBits-1:0] stride = (region_q == RegionBias) ? SpanBits'(groups) : (SpanBits'(groups) << 1) + SpanBits'(groups);
   logic [39:0] region_end;
   always_ff @(posedge clk_i) region_end <= {8'd0, base} + (40'(span_q) << BeatShift);
   wire beyond = (region_end > (40'd1 << AxiAddrWidth));
@@ -79,7 +83,7 @@ module config_check
       case (state_q)
         StIdle: if (start_i) begin
           layer_q  <= '0;
-          region_q <= '0;
+          region_q <= RegionWx;
           cause_q  <= ErrNone;
           state_q  <= StCounts;
         end
@@ -95,7 +99,7 @@ module config_check
         StLayer: state_q <= StSizes;
         StSizes: begin
           units_below_q <= units;
-          region_q      <= '0;
+          region_q      <= RegionWx;
           if (sizes_bad) begin
             cause_q <= ErrCfgSize;
             state_q <= StDone;
@@ -107,7 +111,7 @@ module config_check
         StAlign: begin
           span_q <= '0;
           bit_q  <= 4'(SizeBits);
-          bits_q <= (region_q == 2'd0) ? inputs : (region_q == 2'd1) ? units : SizeBits'(16);
+          bits_q <= (region_q == RegionWx) ? inputs : (region_q == RegionWh) ? units : SizeBits'(16);
           if (misaligned) begin
             cause_q <= ErrCfgAlign;
             state_q <= StDone;
@@ -126,8 +130,8 @@ module config_check
           if (beyond) begin
             cause_q <= ErrCfgRange;
             state_q <= StDone;
-          end else if (region_q != 2'd2) begin
-            region_q <= region_q + 1'b1;
+          end else if (region_q != RegionBias) begin
+            region_q <= (region_q == RegionWx) ? RegionWh : RegionBias;
             state_q  <= StRegion;
           end else if (!last_layer) begin
             layer_q <= layer_q + 1'b1;
@@ -140,4 +144,10 @@ module config_check
       endcase
     end
   end
+
+  `EDGEDRNN_ASSERT(StateIsLegal, state_q <= StDone)
+  `EDGEDRNN_ASSERT(RegionIsLegal, (state_q == StIdle) || (region_q <= RegionBias))
+  `EDGEDRNN_ASSERT(BitWithinSize, (state_q != StSpan) || (bit_q != '0 && int'(bit_q) <= SizeBits))
 endmodule
+
+`default_nettype wire

@@ -10,6 +10,10 @@
 // A PassH keeps the references it found; a PassUndo walks from the new ones back to those: the same columns with the
 // opposite deltas, which leaves references and delta memories as if the PassH had never been.
 // While the gates of the source layer are still running, the walk keeps behind them (gate_*_i).
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module delta_encoder
   import edgedrnn_pkg::*;
 #(
@@ -279,11 +283,20 @@ module delta_encoder
     .wdata_i(d_ref_q)
   );
 
-`ifndef SYNTHESIS
-  always @(posedge clk_i) begin
-    if (rst_ni && pass_valid_i && pass_ready_o && (pass_size_i == 0 || int'(pass_size_i) > MaxUnits)) begin
-      $error("delta_encoder: a pass over %0d elements, expected 1 to %0d", pass_size_i, MaxUnits);
-    end
-  end
-`endif
+  `EDGEDRNN_ASSERT(PassIsPossible, !(pass_valid_i && pass_ready_o) || (pass_size_i != '0
+                   && int'(pass_size_i) <= MaxUnits && int'(pass_layer_i) < MaxLayers))
+  `EDGEDRNN_STABLE(EntryStable, entry_valid_o, entry_ready_i, {entry_type_o, entry_layer_o, entry_kind_o,
+                   entry_last_o, entry_undo_o, entry_index_o, entry_delta_o}, flush_i)
+  `EDGEDRNN_ASSERT(StateIsLegal, state_q <= StClearH)
+  `EDGEDRNN_NEVER(WalkPastTheEnd, a_fire && (vec_q >= vecs))
+  `EDGEDRNN_NEVER(CaptureOverwritten, a_fire && b_valid_q && !b_move)
+  `EDGEDRNN_NEVER(DifferenceOverwritten, b_move && c_valid_q && !c_move)
+  `EDGEDRNN_NEVER(ComparisonOverwritten, c_move && d_valid_q && !d_move)
+  // Conflicts that docs/architecture.md excludes: clearing and reading what the gates have not written yet.
+  `EDGEDRNN_NEVER(ClearWhileGatesRun, clearing && gate_busy_i)
+  // The vector is in memory: the gates counted it in an earlier cycle.
+  `EDGEDRNN_NEVER(HiddenReadBeforeWritten, a_fire && !from_x && !undo && gate_busy_i && (gate_layer_i == src_layer)
+                  && (vec_q >= gate_vecs_i || vec_q >= $past(gate_vecs_i)))
 endmodule
+
+`default_nettype wire

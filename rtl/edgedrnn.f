@@ -1,3 +1,4 @@
++incdir+.
 edgedrnn_pkg.sv
 edgedrnn_reg_pkg.sv
 ram_1r1w.sv

@@ -1,5 +1,8 @@
 // Formats and limits of the accelerator: the one place where a width is a number.
-// golden/fixed.py states the same facts for Python; tb/tests/rtl holds the two against each other.
+// golden/fixed.py states what the golden model needs of it, and tb/tests/rtl/test_edgedrnn_pkg.py compares the two;
+// tb/device/constants.py is generated from it.
+`default_nettype none
+
 package edgedrnn_pkg;
 
   // Q8.8: inputs, hidden states, references, deltas, thresholds.
@@ -50,6 +53,13 @@ package edgedrnn_pkg;
     PassUndo = 2'd3      // take back the last PassH of the layer, exactly
   } pass_e;
 
+  // A region of a layer in DRAM, in the order of the checks; in ERROR.INFO after a fault of the configuration.
+  typedef enum logic [1:0] {
+    RegionWx   = 2'd0,
+    RegionWh   = 2'd1,
+    RegionBias = 2'd2
+  } region_e;
+
   localparam logic KindX = 1'b0;
   localparam logic KindH = 1'b1;
 
@@ -60,15 +70,16 @@ package edgedrnn_pkg;
   localparam int BankNh = 3;
   localparam int Banks  = 4;
 
-  typedef enum logic [2:0] {
-    SeqIdle  = 3'd0,
-    SeqCheck = 3'd1,
-    SeqInit  = 3'd2,
-    SeqWaitX = 3'd3,
-    SeqStep  = 3'd4,
-    SeqError = 3'd5,
-    SeqDrain = 3'd6
-  } seq_state_e;
+  // Stages of the gate pipeline. A register `x5` belongs to stage 5; monitors and golden/timing.py use these names.
+  localparam int StageReadR  = 0;            // M_r of a quad is read
+  localparam int StageReadZ  = 1;
+  localparam int StageReadN  = 2;            // M_nx and M_nh
+  localparam int StageSums   = 4;            // all four sums of the quad are captured
+  localparam int StageR      = 5;            // r is known
+  localparam int StageTanh   = 8;            // z and the argument of tanh are known; h_{t-1} is read
+  localparam int StageHidden = StageTanh + 1;  // the vector of h_{t-1} is at the memory's output
+  localparam int StageBlend  = 10;           // n and h_{t-1} are known
+  localparam int StageWrite  = 12;           // h_t is written
 
   // Plain numbers: Icarus 11 does not resolve a package's parameters in a typedef used by a port.
   typedef logic signed [15:0] act_t;
@@ -82,3 +93,5 @@ package edgedrnn_pkg;
   endfunction
 
 endpackage
+
+`default_nettype wire

@@ -16,6 +16,8 @@
 //
 // The tables hold arguments >= 0. sigma(-a) = 256 - sigma(a), so r q is up q or 256 q - up q; tanh is odd, and so is
 // rounding half to even, so its sign waits until the last addition. |h| <= 256 always: it is a blend of n and h_{t-1}.
+`default_nettype none
+
 module gate_lane
   import edgedrnn_pkg::*;
 (
@@ -165,3 +167,5 @@ module gate_lane
   wire signed [TanhBits-1:0] n10 = neg10 ? -{1'b0, up10} : {1'b0, up10};
   wire unused = ^{r5, n10, data4_r[8], data5_z[8]};
 endmodule
+
+`default_nettype wire

@@ -10,6 +10,10 @@
 // be read at once, z a cycle later, n when it is written. The PEs have the first claim on r; z and n follow without
 // asking. A quad is read only when its units are final (all_ready_i / groups_ready_i) and, in the last layer, when
 // the output has room for it, so the lanes never stall.
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module gate_pipeline
   import edgedrnn_pkg::*;
 #(
@@ -56,7 +60,6 @@ module gate_pipeline
   localparam int QuadsPerGroup = Pes / QuadLanes;
   localparam int SubBits  = $clog2(QuadsPerGroup);
   localparam int QuadWidth = QuadLanes * AccBits;
-  localparam int Stages   = 12;
 
   // ---- 0: issue -----------------------------------------------------------------------------------------------------
   logic                 busy_q, issuing_q, to_output_q;
@@ -77,21 +80,21 @@ module gate_pipeline
   assign stalled_o     = issuing_q && final_units && to_output_q && !out_room_i;
 
   // ---- Tags beside the lanes: [k] belongs to stage k ------------------------------------------------------------------
-  logic [Stages:1]      valid_q;
-  logic [QuadBits-1:0]  tag_q [1:Stages];
-  logic [Stages:1]      final_q;              // last quad of the layer
+  logic [StageWrite:1]  valid_q;
+  logic [QuadBits-1:0]  tag_q [1:StageWrite];
+  logic [StageWrite:1]  final_q;              // last quad of the layer
 
   always_ff @(posedge clk_i) begin
     tag_q[1]   <= quad_q[QuadBits-1:0];
     final_q[1] <= last_quad;
-    for (int k = 2; k <= Stages; k++) begin
+    for (int k = 2; k <= StageWrite; k++) begin
       tag_q[k]   <= tag_q[k-1];
       final_q[k] <= final_q[k-1];
     end
   end
 
-  wire write = valid_q[Stages];
-  assign done_o = write && final_q[Stages];
+  wire write = valid_q[StageWrite];
+  assign done_o = write && final_q[StageWrite];
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || flush_i) begin
@@ -99,7 +102,7 @@ module gate_pipeline
       busy_q    <= 1'b0;
       issuing_q <= 1'b0;
     end else begin
-      valid_q <= {valid_q[Stages-1:1], complete};
+      valid_q <= {valid_q[StageWrite-1:1], complete};
       if (start_i && ready_o) begin
         busy_q    <= 1'b1;
         issuing_q <= 1'b1;
@@ -121,18 +124,20 @@ module gate_pipeline
       vecs_q      <= '0;
     end else begin
       if (complete) quad_q <= quad_q + 1'b1;
-      if (valid_q[Stages-1] && tag_q[Stages-1][0]) vecs_q <= {1'b0, tag_q[Stages-1][QuadBits-1:1]} + 1'b1;
+      if (valid_q[StageWrite-1] && tag_q[StageWrite-1][0]) begin
+        vecs_q <= {1'b0, tag_q[StageWrite-1][QuadBits-1:1]} + 1'b1;
+      end
     end
   end
 
   // ---- 0 to 3: reads, and capture a cycle later -----------------------------------------------------------------------
-  wire [QuadBits-1:0] read_z = tag_q[1];
-  wire [QuadBits-1:0] read_n = tag_q[2];
+  wire [QuadBits-1:0] read_z = tag_q[StageReadZ];
+  wire [QuadBits-1:0] read_n = tag_q[StageReadN];
   always_comb begin
     bank_re_o[BankR]  = go;
-    bank_re_o[BankZ]  = valid_q[1];
-    bank_re_o[BankNx] = valid_q[2];
-    bank_re_o[BankNh] = valid_q[2];
+    bank_re_o[BankZ]  = valid_q[StageReadZ];
+    bank_re_o[BankNx] = valid_q[StageReadN];
+    bank_re_o[BankNh] = valid_q[StageReadN];
     bank_group_o[BankR *SizeBits +: SizeBits] = group;
     bank_group_o[BankZ *SizeBits +: SizeBits] = SizeBits'(read_z >> SubBits);
     bank_group_o[BankNx*SizeBits +: SizeBits] = SizeBits'(read_n >> SubBits);
@@ -142,7 +147,7 @@ module gate_pipeline
   logic [Banks*QuadWidth-1:0] m_q;            // r belongs to stage 2, z to stage 3, nx and nh to stage 4
 
   for (genvar b = 0; b < Banks; b++) begin : gen_capture
-    localparam int Stage = (b == BankR) ? 1 : (b == BankZ) ? 2 : 3;
+    localparam int Stage = 1 + ((b == BankR) ? StageReadR : (b == BankZ) ? StageReadZ : StageReadN);
     if (QuadsPerGroup > 1) begin : gen_pick
       wire [SubBits-1:0] sub = tag_q[Stage][SubBits-1:0];
       always_ff @(posedge clk_i) m_q[b*QuadWidth +: QuadWidth] <= bank_rdata_i[b*WordWidth + sub*QuadWidth +: QuadWidth];
@@ -158,10 +163,10 @@ module gate_pipeline
   logic [9:0]          tanh_addr [QuadLanes];
   logic [8:0]          tanh_data [QuadLanes];
 
-  // h_{t-1} is read in stage 8; its half of the vector is picked in stage 9.
+  // Half of a vector of h_{t-1}: that of the quad.
   logic [QuadLanes*ActBits-1:0] h_prev10_q;
   always_ff @(posedge clk_i) begin
-    h_prev10_q <= tag_q[9][0] ? h_rdata_i[QuadLanes*ActBits +: QuadLanes*ActBits] : h_rdata_i[0 +: QuadLanes*ActBits];
+    h_prev10_q <= tag_q[StageHidden][0] ? h_rdata_i[QuadLanes*ActBits +: QuadLanes*ActBits] : h_rdata_i[0 +: QuadLanes*ActBits];
   end
 
   for (genvar i = 0; i < QuadLanes; i++) begin : gen_lane
@@ -189,10 +194,22 @@ module gate_pipeline
     );
   end
 
-  assign h_re_o      = valid_q[8];
-  assign h_vec_o     = tag_q[8][QuadBits-1:1];
+  wire [QuadBits-1:0] h_read = tag_q[StageTanh];
+  assign h_re_o      = valid_q[StageTanh];
+  assign h_vec_o     = h_read[QuadBits-1:1];
   assign h_we_o      = write;
-  assign h_quad_o    = tag_q[Stages];
+  assign h_quad_o    = tag_q[StageWrite];
   assign out_valid_o = write && to_output_q;
-  assign out_last_o  = final_q[Stages];
+  assign out_last_o  = final_q[StageWrite];
+
+  // h_{t-1} of a quad is read before h_t of it is written.
+  `EDGEDRNN_NEVER(HiddenReadAfterWritten, h_re_o && h_we_o && (h_read <= h_quad_o))
+  `EDGEDRNN_NEVER(QuadBeforeItsSums, complete && !all_ready_i && (group >= groups_ready_i))
+  `EDGEDRNN_NEVER(QuadWithoutRoom, out_reserve_o && !out_room_i)
+  `EDGEDRNN_NEVER(GrantUnasked, bank_grant_i && !bank_re_o[BankR])
+  `EDGEDRNN_ASSERT(QuadWithinLayer, !issuing_q || (quad_q < quads_q))
+  `EDGEDRNN_NEVER(DoneWhileIssuing, done_o && issuing_q)
+  `EDGEDRNN_ASSERT(BusyWhileValid, (valid_q == '0) || busy_q)
 endmodule
+
+`default_nettype wire

@@ -3,6 +3,10 @@
 //
 // flush_i forgets what is queued. A beat that is already offered stays until it is taken, as AXI4-Stream demands; if
 // its packet is left open, one more beat with tlast and tuser ends it. That happens beside whatever comes next.
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module h_egress
   import edgedrnn_pkg::*;
 #(
@@ -111,9 +115,11 @@ module h_egress
     end
   end
 
-`ifndef SYNTHESIS
-  always @(posedge clk_i) begin
-    if (rst_ni && beat && !pass && !queue_ready) $error("h_egress: a beat came without room");
-  end
-`endif
+  `EDGEDRNN_NEVER(BeatWithoutRoom, beat && !pass && !queue_ready)
+  `EDGEDRNN_NEVER(ReserveWithoutRoom, reserve_i && !room_o)
+  `EDGEDRNN_ASSERT(ReservedWithinDepth, int'(reserved_q) <= Depth)
+  `EDGEDRNN_NEVER(PopUnreserved, fifo_pop && (reserved_q == '0))
+  `EDGEDRNN_STABLE(BeatStable, m_axis_h_tvalid, m_axis_h_tready, {m_axis_h_tdata, m_axis_h_tlast, m_axis_h_tuser}, 1'b0)
 endmodule
+
+`default_nettype wire

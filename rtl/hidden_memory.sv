@@ -1,5 +1,7 @@
 // Hidden states of all layers, eight elements a word, in two copies that are written together: one is read by the
 // delta encoder, the other by the gates, so that neither waits for the other.
+`default_nettype none
+
 module hidden_memory
   import edgedrnn_pkg::*;
 #(
@@ -45,3 +47,5 @@ module hidden_memory
     .we_i(write_half), .waddr_i(write_addr), .wdata_i(write_data)
   );
 endmodule
+
+`default_nettype wire

@@ -17,6 +17,10 @@
 //
 // The gates of a layer may start as soon as its last column is the head of the queue; groups_ready_o says how far
 // they may go. A column for a layer whose gates are still reading M waits until they have passed its group.
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module pe_array
   import edgedrnn_pkg::*;
 #(
@@ -222,6 +226,12 @@ module pe_array
       .waddr_i(s3_addr_q),
       .wdata_i(s3_sum)
     );
+
+    // The conflicts that docs/architecture.md excludes. The gates read r when they are granted it, the others at once.
+    `EDGEDRNN_NEVER(TwoReadOneBank, pe_reads && ((b == BankR) ? gate_grant_o : gate_re_i[b]))
+    `EDGEDRNN_NEVER(GatesReadWhatIsWritten, ((b == BankR) ? gate_grant_o : gate_re_i[b]) && s3_valid_q && s3_bank_q[b]
+                    && (s3_addr_q == gate_addr))
+    `EDGEDRNN_NEVER(PesReadWhatIsWritten, pe_reads && s3_valid_q && s3_bank_q[b] && (s3_addr_q == s1_addr_q))
   end
   // A beat of z in S0 will be read in the cycle in which the gates would read theirs, and a beat of n that waits for
   // the gates once shall not wait for their next quad too.
@@ -248,4 +258,15 @@ module pe_array
   assign all_ready_o    = all_ready_q;
   assign groups_ready_o = started_q ? done_q : '0;
   assign idle_o         = !work_valid_i && !s1_valid_q && !s2_valid_q && !s3_valid_q;
+
+  // A column of a layer whose gates still read: they have passed the group. The column that they follow is their own.
+  `EDGEDRNN_NEVER(ColumnOvertakesGates, fire && gate_busy_i && (gate_layer_i == work_layer_i) && !started_q
+                  && (group_q >= gate_passed_i))
+  `EDGEDRNN_NEVER(PopWhenEmpty, work_ready_o && !work_valid_i)
+  `EDGEDRNN_NEVER(BeatWithoutWork, beat_ready_o && !work_valid_i)
+  `EDGEDRNN_ASSERT(OneBankABeat, !s1_valid_q || $onehot(s1_bank_q))
+  `EDGEDRNN_ASSERT(GroupWithinLayer, !fire || (group_q <= work_last_group_i))
+  `EDGEDRNN_STABLE(GateStartStable, gate_start_o, gate_ready_i, gate_layer_o, flush_i)
 endmodule
+
+`default_nettype wire

@@ -1,4 +1,6 @@
 // 64-bit performance counters. Counting stops while freeze_i is 1; clear_i sets all to zero, even when frozen.
+`default_nettype none
+
 module perf_counters #(
   parameter int Counters = 8
 ) (
@@ -19,3 +21,5 @@ module perf_counters #(
     end
   end
 endmodule
+
+`default_nettype wire

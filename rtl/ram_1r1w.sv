@@ -3,6 +3,8 @@
 // stall. A lane that is read in the very cycle in which it is written has no defined value: block RAMs differ in it,
 // and forwarding would cost registers. In simulation it reads as the complement of the old one, so that a pipeline
 // which relies on either the old or the new value is caught.
+`default_nettype none
+
 module ram_1r1w #(
   parameter int Width      = 32,
   parameter int Depth      = 512,
@@ -44,3 +46,5 @@ module ram_1r1w #(
     end
   end
 endmodule
+
+`default_nettype wire

@@ -11,6 +11,10 @@
 // that ran before its step began used the threshold of that moment. If another one holds when the step begins, the
 // pass is taken back (PassUndo) and made again: a step always works with the thresholds that stood when the first
 // beat of its x was taken.
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module sequencer
   import edgedrnn_pkg::*;
   import edgedrnn_reg_pkg::*;
@@ -99,7 +103,7 @@ module sequencer
   logic                 check_done;
   logic [7:0]           check_cause;
   logic [LayerBits-1:0] check_layer;
-  logic [1:0]           check_region;
+  region_e              check_region;
   wire                  begins = (state_q == SeqIdle) && start_i && !soft_reset_i;
 
   config_check #(
@@ -375,4 +379,13 @@ module sequencer
       differ_q[l] <= mine ? changing[l] : (theta_used_q[l*ThetaBits +: ThetaBits] != theta_h_i[l*ThetaBits +: ThetaBits]);
     end
   end
+
+  `EDGEDRNN_ASSERT(StateIsLegal, state_q <= SeqDrain)
+  `EDGEDRNN_ASSERT(StoppedMeansItsStates, stopped_q == (state_q == SeqError || state_q == SeqDrain))
+  `EDGEDRNN_ASSERT(OpenOnlyWhileWaiting, !open_q || waiting)
+  `EDGEDRNN_ASSERT(PassOfALayer, !handed || ({1'b0, pass_layer_o} < num_layers_i))
+  `EDGEDRNN_ASSERT(LayersInOrder, !stepping || (done_q <= started_q && started_q <= num_layers_i
+                   && x_next_q <= num_layers_i))
 endmodule
+
+`default_nettype wire

@@ -1,5 +1,9 @@
 // First-in first-out queue between two ready/valid streams. The head is visible as soon as it is
 // stored (one cycle after the push). Depth is a power of two; Depth 2 is a full-throughput register slice.
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module stream_fifo #(
   parameter int Width = 32,
   parameter int Depth = 2
@@ -47,4 +51,12 @@ module stream_fifo #(
       else if (pop) valid_q <= !last;
     end
   end
+
+  `EDGEDRNN_NEVER(PushWhenFull, push && full)
+  `EDGEDRNN_NEVER(PopWhenEmpty, pop && (head_q == tail_q))
+  `EDGEDRNN_ASSERT(CountWithinDepth, int'((PtrBits+1)'(tail_q - head_q)) <= Depth)
+  `EDGEDRNN_ASSERT(ValidMeansNotEmpty, valid_q == (head_q != tail_q))
+  `EDGEDRNN_STABLE(OutputStable, out_valid_o, out_ready_i, out_data_o, flush_i)
 endmodule
+
+`default_nettype wire

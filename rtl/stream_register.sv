@@ -1,6 +1,10 @@
 // Register slice between two ready/valid streams: what leaves comes from registers, and so does in_ready_o, so neither
 // data nor stalls pass through combinationally. One cycle of latency, full throughput. A word that arrives in the
 // cycle in which the output stalls waits in a second register.
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module stream_register #(
   parameter int Width = 32
 ) (
@@ -40,4 +44,9 @@ module stream_register #(
       spare_valid_q <= 1'b1;
     end
   end
+
+  `EDGEDRNN_ASSERT(SpareIsBehindOutput, !spare_valid_q || valid_q)
+  `EDGEDRNN_STABLE(OutputStable, out_valid_o, out_ready_i, out_data_o, flush_i)
 endmodule
+
+`default_nettype wire

@@ -1,6 +1,10 @@
 // Queue of what the PEs have to do, in the order in which the beats will come. Like stream_fifo, but it also shows
 // whether the entry behind the head closes a layer: then the head is the last column of that layer, and the gates may
 // follow it group by group instead of waiting for its end.
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module work_queue
   import edgedrnn_pkg::*;
 #(
@@ -103,4 +107,13 @@ module work_queue
       ready_q <= (waiting < (PtrBits+1)'(Depth - 1)) || (!into_mem && !waiting[PtrBits]);
     end
   end
+
+  `EDGEDRNN_NEVER(PushWhenFull, into_mem && (int'(waiting) >= Depth))
+  `EDGEDRNN_ASSERT(WaitingWithinDepth, int'(waiting) <= Depth)
+  `EDGEDRNN_ASSERT(NextIsBehindHead, !next_valid_q || head_valid_q)
+  `EDGEDRNN_ASSERT(RestIsBehindNext, !rest || next_valid_q)
+  `EDGEDRNN_ASSERT(ClosesIsOfNext, !next_closes_q || (next_valid_q && next_q[Width-1 -: 2] == EntryEnd && next_q[LastBit]))
+  `EDGEDRNN_STABLE(HeadStable, out_valid_o, out_ready_i, head_q, flush_i)
 endmodule
+
+`default_nettype wire

@@ -3,6 +3,10 @@
 //
 // A packet that a flush has cut is still coming: the rest of it, up to its tlast, is taken and dropped in whatever
 // state the core is, so that the next packet is not mistaken for it.
+`include "edgedrnn_assert.svh"
+
+`default_nettype none
+
 module x_ingress
   import edgedrnn_pkg::*;
 (
@@ -82,4 +86,10 @@ module x_ingress
     .out_data_o (x_data_o),
     .empty_o    (unused_empty)
   );
+
+  `EDGEDRNN_NEVER(PacketBeginsWhileClosed, first_o && !open_i)
+  `EDGEDRNN_NEVER(BeatWithoutRoom, taken && !fifo_ready)
+  `EDGEDRNN_ASSERT(PlaceWithinPacket, !inside_q || (beat_q != '0 && beat_q < beats))
 endmodule
+
+`default_nettype wire

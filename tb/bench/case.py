@@ -11,12 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tb.bench.stories import stories_in
 from tb.debug.divergence import replay_options
+from tb.failure import SimulationError
 from tb.handover import handover, simulation
-from tb.paths import MONITORS, TABLES, TOPS
+from tb.paths import CHECKERS, MONITORS, TABLES, TOPS
 from tb.settings import settings
 from tb.sim.build import PROTOCOL_CHECKERS, build
-from tb.sim.run import SimulationError, run
+from tb.sim.run import run
 
 STRANGERS = "+strangers"
 """Behind a configuration's name, as in `w64+strangers`: cocotbext-axi's agents drive its buses."""
@@ -25,8 +27,10 @@ CONFIG_FILE = TABLES / "configs.toml"
 TOP = "edgedrnn_tb"
 SOURCES = [
     *PROTOCOL_CHECKERS,
+    CHECKERS / "core_checker.sv",
     MONITORS / "trace_monitor.sv",
     MONITORS / "timeline_monitor.sv",
+    TOPS / "probe_pkg.sv",
     TOPS / "edgedrnn_tb.sv",
 ]
 
@@ -49,10 +53,12 @@ def simulate(file: str, test: str, config: str, *, timeline: bool = False, **cas
     except SimulationError as error:
         from tb.debug.divergence.replay import explain  # heavy: not in each simulation
 
-        raise SimulationError(explain(str(error))) from None
+        raise SimulationError(explain(error), error.failure) from None
 
 
 def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str, Any]) -> None:
+    if test not in stories_in(Path(file)):
+        raise ValueError(f"{Path(file).name}: found no cocotb test {test!r}, expected one")
     module = f"tb.tests.system.{Path(file).stem}"
     timeline = timeline or settings().timeline
     chosen = configs()[config.removesuffix(STRANGERS)]

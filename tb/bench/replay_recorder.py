@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from golden.model_file import Model, save_model
+from tb.device.config import DeviceConfig
 from tb.device.image import DramImage
 from tb.handover import handover
+from tb.records import to_plain
 
 
 class Recorder:
@@ -36,9 +38,7 @@ class Recorder:
             {
                 "time": time_ns,
                 "model": name,
-                "addr_wx": list(map(int, image.addr_wx)),
-                "addr_wh": list(map(int, image.addr_wh)),
-                "addr_bias": list(map(int, image.addr_bias)),
+                "config": to_plain(DeviceConfig.of(model, image)),
             }
         )
 

@@ -22,15 +22,18 @@ from golden.model_file import Model
 from tb.agents.axil import AxiLiteMonitor
 from tb.agents.factory import make_agents
 from tb.agents.memory import AxiReadMonitor
-from tb.agents.stream import LANES, AxisMonitor
+from tb.agents.stream import AxisMonitor
 from tb.bench.replay_recorder import recorder_of
 from tb.checks.scoreboard import DeltaGruScoreboard
 from tb.coverage.functional.collector import Collector
+from tb.device.beats import beats_of
+from tb.device.clock import BENCH_CLOCK_NS
+from tb.device.config import DeviceConfig
 from tb.device.driver import EdgeDrnnDriver
 from tb.device.image import DramImage
+from tb.failure import CheckerError, HangError
 from tb.handover import simulation
 
-CLOCK_NS = 10
 RESET_CYCLES = 5
 
 
@@ -140,7 +143,9 @@ class TB:
             self.h_monitor.add_callback(lambda packet: self._h_out.set())
             cocotb.start_soon(self._settle_after_h())
         self.coverage = Collector(self) if simulation().coverage else None
-        cocotb.start_soon(Clock(clock, CLOCK_NS, unit="ns", impl="gpi").start(start_high=False))
+        cocotb.start_soon(
+            Clock(clock, BENCH_CLOCK_NS, unit="ns", impl="gpi").start(start_high=False)
+        )
 
     async def _settle_after_h(self) -> None:
         edge = RisingEdge(self.clock)
@@ -168,7 +173,7 @@ class TB:
             if true_for == hold:
                 return
             await edge
-        raise AssertionError(f"{what}: not in {limit} cycles")
+        raise HangError(f"{what}: not in {limit} cycles")
 
     async def reset(self) -> None:
         """Hard reset, from any state; configuration is gone afterwards."""
@@ -204,14 +209,14 @@ class TB:
             for region in self.image.regions
         ]
         self.memory.image = self.image
-        self.dut.x_beats_i.value = -(-model.input_size // LANES)
-        self.dut.h_beats_i.value = model.hidden_size // LANES
+        self.dut.x_beats_i.value = beats_of(model.input_size)
+        self.dut.h_beats_i.value = beats_of(model.hidden_size)
         return self.image
 
     async def load(self, model: Model, *, timeout: int = 0, **layout: Any) -> DramImage:
         """Put a model into DRAM and write the configuration registers."""
         image = self.place(model, **layout)
-        await self.driver.configure(model, image, timeout=timeout)
+        await self.driver.configure(DeviceConfig.of(model, image), timeout=timeout)
         return image
 
     async def open(self, model: Model, *, timeout: int = 0, **layout: Any) -> DramImage:
@@ -267,7 +272,7 @@ class TB:
         """What each protocol checker has counted."""
         return {
             name: int(getattr(self.dut, f"{name}_errors_o").value)
-            for name in ("axil", "axi", "x", "h")
+            for name in ("axil", "axi", "x", "h", "core")
         }
 
     async def finish(self, *, at_least: int = 1) -> None:
@@ -278,10 +283,10 @@ class TB:
         self.dut.done_i.value = 1
         await self.cycles(3)
         errors = self.checker_errors()
-        assert not any(errors.values()), (
-            f"protocol checkers: {errors}, see CHECKER lines in the log"
-        )
-        assert not self.memory.wild, f"wild reads: {self.memory.wild[:5]}"
+        if any(errors.values()):
+            raise CheckerError(f"protocol checkers: {errors}, see CHECKER lines in the log")
+        if self.memory.wild:
+            raise CheckerError(f"wild reads: {self.memory.wild[:5]}")
         self.scoreboard.result(at_least=at_least)
         self.log.info(
             "%d steps compared, %d trace records, %d beats",

@@ -15,14 +15,23 @@ from typing import Any
 import numpy as np
 
 from golden.integer import IntegerGru, StepTrace, encode_delta
+from golden.layout import column_bytes
 from golden.model_file import Model
 from tb.agents.axil import OKAY, Access, AxiLiteMonitor
-from tb.agents.stream import LANES, AxisMonitor, Packet
+from tb.agents.stream import AxisMonitor, Packet
 from tb.checks.bus_scoreboard import Scoreboard
-from tb.checks.compare import ACTIVATION, MismatchError, step_difference, vector_difference
+from tb.checks.compare import (
+    ACTIVATION,
+    MismatchError,
+    noted,
+    step_difference,
+    vector_difference,
+)
 from tb.checks.trace import StepRecord, TraceReader
 from tb.device import registers as regs
+from tb.device.beats import LANES, beats_of
 from tb.device.registers import Ctrl, LayerReg, Reg
+from tb.failure import Difference
 
 
 class DeltaGruScoreboard(Scoreboard):
@@ -151,7 +160,7 @@ class DeltaGruScoreboard(Scoreboard):
         if self.gru is None or not self.running:
             return
         size = self.gru.model.input_size
-        if len(packet.beats) != -(-size // LANES):
+        if len(packet.beats) != beats_of(size):
             assert self.lenient, f"x packet of {len(packet.beats)} beats for {size} inputs"
             return
         step = self.gru.step(packet.elements[:size], *self.taken_theta)
@@ -194,10 +203,10 @@ class DeltaGruScoreboard(Scoreboard):
         found = vector_difference("h stream", expected, actual, ACTIVATION)
         if found:
             self.errors += 1
-            where = f"layer {self.gru.model.num_layers - 1}, {found}"
-            self._late = self._late or MismatchError(where, step)
+            last = self.gru.model.num_layers - 1
+            self._late = self._late or MismatchError(found.in_layer(last), step)
             if self._trace is None:
-                raise self._late
+                raise noted(self._late)
 
     def settle(self) -> None:
         """Compare what the trace holds, then say what the h stream got wrong.
@@ -209,7 +218,7 @@ class DeltaGruScoreboard(Scoreboard):
             for record in self._trace.poll():
                 self.check_trace(record)
         if self._late is not None:
-            raise self._late
+            raise noted(self._late)
 
     def check_trace(self, record: StepRecord) -> None:
         """Compare a trace record with the oldest step not yet compared."""
@@ -219,10 +228,10 @@ class DeltaGruScoreboard(Scoreboard):
         found = step_difference(expected, record)
         read, columns = record.column_beats * self.data_width // 8, self.weight_bytes(expected)
         if not found and read != columns:
-            found = f"columns took {read} bytes, expected {columns}"
+            found = Difference(f"columns took {read} bytes, expected {columns}")
         if found:
             self.errors += 1
-            raise MismatchError(found, step)
+            raise noted(MismatchError(found, step))
         self.compared_trace += 1
         for call in self.on_record:
             call(record)
@@ -252,8 +261,7 @@ class DeltaGruScoreboard(Scoreboard):
     def column_bytes(self, layer: int) -> int:
         """Bytes that a weight column of a layer takes on the port, padding included."""
         assert self.gru is not None
-        lanes = self.data_width // 8
-        return 3 * -(-self.gru.model.hidden_sizes[layer] // lanes) * lanes
+        return column_bytes(self.gru.model.hidden_sizes[layer], self.data_width // 8)
 
     def weight_bytes(self, step: StepTrace) -> int:
         """Bytes that the weight columns of a step take on the port, padding included."""

@@ -22,13 +22,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from golden.files import whole_path, write_text
+from golden.timing import CLOCK_MHZ
 from tb.checks.compare import MismatchError
 from tb.command_line import FAILED, OK, Parser
-from tb.flows.benchmark import CLOCK_MHZ, LONG_GAP, MODEL_LIMIT, Case, Row, measure_all
-from tb.fpga.tools import revision, table, write_whole
+from tb.failure import BuildError, SimulationError
+from tb.flows.benchmark import LONG_GAP, MODEL_LIMIT, Case, Row, measure_all
+from tb.fpga.tools import revision, table
 from tb.paths import REPO
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 PUBLISHED_US = 500  # 2L-768H, Gao et al. 2020 (JETCAS), mean of a step
 AUTHORS, BARS = "#b0b0b0", {"ideal": "#2a6f97", "ddr3l": "#e07a2f"}
@@ -87,31 +88,31 @@ HEADER = (
 PAGE = """\
 # Benchmark: clock cycles a step
 
-`make bench`, measured at {revision} in simulation (Verilator); cycles of the design are exact and
-the same on every machine. Every hidden state, delta memory and fetched column of these runs was
-equal to the golden model's.
+`make bench` measured this at {revision}, in simulation (Verilator). Cycles of the design are exact
+and the same on every machine. Every hidden state, delta memory and fetched column of these runs
+was equal to the golden model's.
 
 {table}
 
 - **Columns**: weight columns of a mean step, all layers. The networks have random weights, scaled
-  so that they fire about as often as those of the reference measurements (`golden/workloads.py`);
+  so that they fire about as often as those of the reference measurements (`golden/workloads.py`).
   2L-16H runs at Θ 0, the others at Θ 64 (0.25).
-- **x comes**: *back to back*: at once when h has left; `cycles` is the period. *Long gap*: after
-  all recurrent columns have been read; `cycles` is the latency from x to h, and only the Δx
-  columns are on the way.
-- **EdgeDRNN's RTL**: cycles of the authors' public core for the very same columns, from the
-  formula fitted to it in simulation (`reference_cycles` in `golden/workloads.py`; first beat after
-  0, 40 or 200 cycles). It starts to read when x comes.
-- **µs** at {clock:g} MHz, the clock of the published core, whose mean step of 2L-768H took about
-  {published} µs on a MiniZed (Gao et al., JETCAS 2020). **GOp/s**: additions and multiplications
-  done; **dense**: those of a dense network that would take as long, which publications call
-  effective (theirs: 20.2).
-- **model**: what `golden/timing.py` predicts without simulating, against the measurement; at most
-  {limit:g} %.
-- Memories: `tb/tables/dram/*.toml`. *ddr3l*: a MiniZed's, 40 cycles to the first beat, refresh, 8
-  bursts under way. *far*: the same at 200 cycles with 16 bursts under way and 4 KiB of buffer in
-  the memory; the core itself buffers two beats. 200 cycles x 8 bytes = 1.6 KB must be under way, 16
-  bursts of up to 2 KiB are.
+- **x comes**: *back to back* means as soon as h has left; `cycles` is then the period. *Long gap*
+  means after all recurrent columns have been read; `cycles` is then the latency from x to h, and
+  only the Δx columns are on the way.
+- **EdgeDRNN's RTL**: cycles of the authors' public core for the same columns, from a formula that
+  was fitted to it in simulation (`reference_cycles` in `golden/workloads.py`; first beat after 0,
+  40 or 200 cycles). That core starts to read when x comes.
+- **µs**: at {clock:g} MHz, the clock of the published core, whose mean step of 2L-768H took about
+  {published} µs on a MiniZed (Gao et al., JETCAS 2020).
+- **GOp/s**: additions and multiplications that were done. **Dense**: those of a dense network that
+  would take as long, which publications call effective (theirs: 20.2).
+- **model**: by how much the prediction of `golden/timing.py` differs from the measurement; the
+  limit is {limit:g} %.
+- **Memories**: `tb/tables/dram/*.toml`. *ddr3l* is that of a MiniZed: 40 cycles to the first beat,
+  refresh, 8 bursts under way. *far* is the same at 200 cycles, with 16 bursts under way and 4 KiB
+  of buffer in the memory. The core itself buffers two beats. To hide the latency, 200 cycles x 8
+  bytes = 1.6 KB must be under way; 16 bursts of up to 2 KiB are.
 
 ![Cycles against the port's bound and EdgeDRNN's RTL](bench.png)
 """
@@ -160,10 +161,9 @@ def picture(rows: list[Row], path: Path) -> None:
     axes[1].legend(
         handles, [*labels, "beats on the way: the port's bound"], loc="upper left", fontsize=8
     )
-    scratch = path.with_name(f".{path.name}")
-    figure.savefig(scratch, dpi=110, format="png")
+    with whole_path(path) as scratch:
+        figure.savefig(scratch, dpi=110, format="png")
     pyplot.close(figure)
-    scratch.replace(path)
 
 
 def main() -> int:
@@ -186,13 +186,13 @@ def main() -> int:
     page = PAGE.format(revision=revision(), table=text, clock=CLOCK_MHZ, published=PUBLISHED_US,
                        limit=100 * MODEL_LIMIT)  # fmt: skip
     picture(rows, args.plot)
-    write_whole(args.document, page)
+    write_text(args.document, page)
     if args.json:
         figures = [
             {**{k: v for k, v in vars(row).items() if k != "case"}, **vars(row.case)}
             for row in rows
         ]
-        args.json.write_text(json.dumps(figures, indent=1))
+        write_text(args.json, json.dumps(figures, indent=1))
     failed = [row for row in rows if not row.holds]
     for row in failed:
         print(

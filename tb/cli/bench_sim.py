@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from golden.npz_file import whole_file
+from golden.files import whole_file
 from tb.checks.compare import MismatchError
 from tb.command_line import (
     BAD_INPUT,
@@ -30,6 +30,7 @@ from tb.command_line import (
     check_output,
     whole_number,
 )
+from tb.failure import BuildError, SimulationError
 from tb.flows.speed import (
     STOCK,
     UNITS,
@@ -45,8 +46,6 @@ from tb.flows.speed import (
     text_table,
     workload,
 )
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 

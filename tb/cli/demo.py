@@ -25,6 +25,7 @@ from golden.datasets.features import features_from_model
 from golden.datasets.fsdd import DatasetError, load_folder, of_split
 from golden.model_file import ModelFileError, load_model
 from tb.checks.compare import MismatchError
+from tb.failure import BuildError, SimulationError
 from tb.flows.digits import (
     Setting,
     forecast,
@@ -36,8 +37,6 @@ from tb.flows.digits import (
     table,
 )
 from tb.paths import REPO
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 FORECAST_THETAS = (16, 32, 64, 96, 128)  # Q8.8
 

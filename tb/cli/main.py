@@ -37,9 +37,11 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("activity", "tb.cli.activity", "would a delta network help, before any training"),
         Command("sweep", "tb.cli.sweep", "accuracy, bytes and time over thresholds"),
         Command("tune", "tb.cli.tune", "search thresholds that keep a loss or a latency"),
+        Command("ablate", "golden.tuning.ablate", "what each training trick brings"),
         Command("results", "tb.cli.results", "measure the committed models"),
     ),
     VERIFY: (
+        Command("quick", "tb.cli.quick", "the tests that a change can break, in a minute"),
         Command("regress", "tb.cli.regress", "tests x builds x seeds within a time budget"),
         Command("coverage", "tb.cli.coverage", "functional coverage of a run"),
         Command("code-coverage", "tb.cli.code_coverage", "lines, branches, toggles, expressions"),

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from golden.files import write_text
 from tb.command_line import FAILED, OK, Parser
 from tb.fpga.sdf_timing import TimingError, TimingPath, read_sdf, worst_paths
 from tb.fpga.tools import (
@@ -36,7 +37,6 @@ from tb.fpga.tools import (
     table,
     work_folder,
     write_json,
-    write_whole,
 )
 
 DOCUMENT = "docs/timing.md"
@@ -159,7 +159,7 @@ def document(
     return f"""\
 # Clock
 
-Which clock the core closes after place and route. Written by `make pnr`; do not edit.
+The clock that the core closes after place and route. `make pnr` writes this page; do not edit it.
 
 | measured | |
 | --- | --- |
@@ -170,8 +170,8 @@ Which clock the core closes after place and route. Written by `make pnr`; do not
 | place and route | {NEXTPNR.version()}, `--out-of-context`, seed {part.seed} |
 | clock | **{verdict(routed, part)}** |
 
-The part stands in for the Zynq, of which the open tools have no timing model. It is of the same
-class, and this is its slowest speed grade. Another seed is another placement and moves the clock by
+The part replaces the Zynq, for which the open tools have no timing model. It is of the same class,
+and this is its slowest speed grade. Another seed gives another placement and changes the clock by
 some per cent.
 
 ## Utilisation
@@ -181,9 +181,10 @@ some per cent.
 ## Worst paths
 
 {listed} of {len(routed.paths)} pairs of registers, each with its slowest path. A name stands for
-all bits and instances of a register or memory. The time runs from clock edge to clock edge: clock
-to output, logic, routing, setup. A level is a LUT, a multiplier or a whole carry chain. Of each end
-point only its latest arrival counts. Paths from and to the ports of the core are not among them.
+all bits and instances of a register or memory. The time is measured from clock edge to clock edge:
+clock to output, logic, routing, setup. A level is a LUT, a multiplier or a whole carry chain. For
+each end point only the latest arrival counts. Paths from and to the ports of the core are not
+included.
 
 {paths_table(routed.paths, count)}
 """
@@ -228,7 +229,7 @@ def measure(args: argparse.Namespace, page: Path) -> int:
     measured_on = revision()
     with work_folder(args.work) as folder:
         routed = place_and_route(parameters, part, folder)
-    write_whole(page, document(parameters, part, measured_on, routed, args.paths))
+    write_text(page, document(parameters, part, measured_on, routed, args.paths))
     write_json(
         args.json,
         {

@@ -80,18 +80,21 @@ def write_page(args: argparse.Namespace) -> None:
 HEAD = """\
 # Results on real recordings
 
-Written by `python scripts/results.py --fsdd FOLDER --har FOLDER --skab FOLDER`. The error is the
-integer model's, which the RTL equals bit for bit. *Loss*: over the same quantised network at Θ = 0,
-before it was retrained at its thresholds; percentage points, or percent of the RMSE. *Bytes*:
-weight bytes of a dense GRU, which reads all of them in every step, over those read. *µs*: mean
-latency of a step at 125 MHz, 64-bit port, DDR3L, by the analytic model. Settings were chosen on the
-validation split.
+`python scripts/results.py --fsdd FOLDER --har FOLDER --skab FOLDER` writes this page. Settings were
+chosen on the validation split.
+
+* *error*: of the integer model, which the RTL equals bit for bit.
+* *loss*: relative to the same quantised network at Θ = 0, before it was retrained at its
+  thresholds; in percentage points, or in percent of the RMSE.
+* *bytes*: the weight bytes of a dense GRU, which reads all of them in every step, divided by the
+  weight bytes that were read.
+* *µs*: mean latency of a step at 125 MHz with a 64-bit port and DDR3L, by the analytic model.
 
 | model | split | sequences, steps | metric | at Θ = 0 | thresholds | error | loss | bytes | µs |
 | --- | --- | ---: | --- | ---: | --- | ---: | ---: | ---: | ---: |""".splitlines()
 RTL_HEAD = """
-The longest test sequence of each, whole, through the RTL under Verilator with the DDR3L model;
-every firing element, delta memory, gate and hidden state equal to the golden model's:
+The longest test sequence of each model ran completely through the RTL, under Verilator with the
+DDR3L model. Every firing element, delta memory, gate and hidden state equalled the golden model's:
 
 | model | steps | values equal | cycles a step | predicted | weight bytes a step |
 | --- | ---: | ---: | ---: | ---: | ---: |""".splitlines()

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from golden.files import write_text
 from tb.command_line import FAILED, OK, Parser
 from tb.fpga.tools import (
     EXIT_STATUS,
@@ -36,7 +37,6 @@ from tb.fpga.tools import (
     table,
     work_folder,
     write_json,
-    write_whole,
 )
 
 DOCUMENT = "docs/area.md"
@@ -329,7 +329,8 @@ def document(
     return f"""\
 # Area
 
-What the core takes of an FPGA of the 7 series. Written by `make synth`; do not edit.
+The resources that the core uses in a Xilinx FPGA of the 7 series. `make synth` writes this page; do
+not edit it.
 
 | measured | |
 | --- | --- |
@@ -344,20 +345,20 @@ What the core takes of an FPGA of the 7 series. Written by `make synth`; do not 
 
 {composition(total)}
 
-Every cell that sits in LUTs counts as the LUTs it takes: a RAM32M or RAM64M as four, a RAM32X1D as
-two, a shift register or an inverter as one. MUXF7 and MUXF8 sit beside LUTs and are not counted. A
-RAMB36E1 counts as two RAMB18E1. The authors' figures are those of their public RTL, for 1024 units
-and 4 layers, out of the same Yosys and command. The vendor's place and route puts two small LUTs
-into one where it can, so it reports fewer.
+Every cell made of LUTs counts as the LUTs that it takes: a RAM32M or RAM64M as four, a RAM32X1D as
+two, a shift register or an inverter as one. MUXF7 and MUXF8 are not LUTs and are not counted. A
+RAMB36E1 counts as two RAMB18E1. The authors' figures are those of their public RTL for 1024 units
+and 4 layers, measured with the same Yosys and command. The vendor's place and route merges two
+small LUTs into one where it can, so it reports fewer.
 
 ## By module
 
 {modules_table(total, modules)}
 
-The netlist is flat, and each of its cells is dealt out to one of the instances right under
-`edgedrnn`, so that the total is exact: by its name, by the file that it was made from, or by the
-register that it is. A LUT, which has none of these, goes to the instance whose registers it drives:
-logic that leads from one instance to another counts where its result is used.
+The netlist is flat. Each of its cells is assigned to exactly one of the instances directly below
+`edgedrnn`, so the total is exact. A cell is assigned by its name, by the file that it was made
+from, or by the register that it is. A LUT has none of these and is assigned to the instance whose
+registers it drives. So logic between two instances counts where its result is used.
 """
 
 
@@ -385,7 +386,7 @@ def measure(args: argparse.Namespace, page: Path) -> int:
     measured_on = revision()
     with work_folder(args.work) as folder:
         total, modules = synthesise(parameters, folder)
-    write_whole(page, document(parameters, measured_on, total, modules))
+    write_text(page, document(parameters, measured_on, total, modules))
     write_json(
         args.json,
         {

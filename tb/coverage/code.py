@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tb.paths import TABLES
-from tb.sim.coverage_dat import REPO, Point
+from tb.paths import REPO, TABLES
+from tb.sim.coverage_dat import Point
 
 HOLES_FILE = TABLES / "coverage_holes.toml"
 METRICS = ("line", "branch", "toggle", "expression")

@@ -3,12 +3,13 @@
 A question about time becomes one expression::
 
     wave = Wave("build/run/.../edgedrnn_tb.fst")
-    queued = wave["u_dut.work_valid"] & (wave["u_dut.work_type"] != 2)   # an entry that has beats
-    assert not (queued & wave["u_dut.u_burst_reader.idle_o"]).any()
+    queued = wave["work_valid"] & (wave["work_type"] != 2)   # an entry that has beats
+    assert not (queued & wave["reader_idle"]).any()
 
 What a value at an edge means is what a flip-flop takes there: the value just before the edge.
 Edges in reset are left out.
-Names are given from below the bench's top, whatever it is called, or by any unique ending.
+A signal of the core is named by its tap (`tb.debug.taps`); any other by its path from below the
+bench's top, whatever that is called, or by any unique ending.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from pathlib import Path
 import numpy as np
 import pywellen
 
-CLOCK = "u_dut.clk_i"
-RESET_N = "u_dut.rst_ni"
+from tb.debug.taps import DUT, is_tap, tap_path, taps
+
+CLOCK = "clk"
+RESET_N = "rst_n"
 CYCLE = "u_trace.cycle_q"
-DUT = "u_dut"
 PS_PER_NS = 1000
 UNITS = {"fs": -15, "ps": -12, "ns": -9, "us": -6, "ms": -3, "s": 0}
 
@@ -64,7 +66,7 @@ def _guarded(path: Path, action):
 
 
 class Moment:
-    """All signals at one clock edge; ``moment["u_dut.state"]`` is a Python number."""
+    """All signals at one clock edge; ``moment["state"]`` is a Python number."""
 
     def __init__(self, wave: Wave, index: int) -> None:
         self._wave = wave
@@ -121,7 +123,8 @@ class Wave:
     # ------------------------------------------------------------ names
 
     def _matches(self, name: str) -> list[str]:
-        for full in (name, self.top + name):
+        tap = tap_path(name) if is_tap(name) else name
+        for full in (self.top + tap, name, self.top + name):
             if full in self._vars:
                 return [full]
         return [full for full in self.names if full.endswith("." + name)]
@@ -132,6 +135,7 @@ class Wave:
         if len(found) == 1:
             return found[0]
         near = found or difflib.get_close_matches(self.top + name, self.names, 3, 0.75)
+        near = near or difflib.get_close_matches(name, taps(), 3, 0.75)
         raise WaveError(
             f"{self.path}: {name}: found {len(found) or 'no'} such signal"
             f"{'s' if len(found) > 1 else ''}, expected one"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tb.device import registers as regs
-from tb.device.registers import Cause, Ctrl, LayerReg, PerfCtrl, Reg, State, Status
+from tb.device.config import DeviceConfig
+from tb.device.registers import Cause, Counters, Ctrl, LayerReg, PerfCtrl, Reg, State, Status
 
 OKAY = 0
 
@@ -81,22 +82,6 @@ class DeviceStatus:
         return flag in self.flags
 
 
-@dataclass(frozen=True)
-class Counters:
-    """Performance counters: cycles, steps, beats; columns by layer."""
-
-    cycles: int
-    steps: int
-    beats: int
-    stall_mem: int
-    stall_out: int
-    idle: int
-    bias_beats: int
-    columns_undone: int
-    columns_x: tuple[int, ...]
-    columns_h: tuple[int, ...]
-
-
 class EdgeDrnnDriver:
     """Drives one core. Call `identify` first; every method raises a DriverError when it fails.
 
@@ -143,11 +128,13 @@ class EdgeDrnnDriver:
     async def identify(self) -> BuildParameters:
         """Check ID and version, read the build parameters."""
         word = await self.read(Reg.ID)
-        if word != 0x4544524E:
-            raise NotThisDeviceError(f"ID is {word:#010x}, expected 0x4544524e")
+        if word != regs.ID:
+            raise NotThisDeviceError(f"ID is {word:#010x}, expected {regs.ID:#010x}")
         version = regs.VersionField.unpack(await self.read(Reg.VERSION))
-        if version.major != 0:
-            raise NotThisDeviceError(f"major version is {version.major}, expected 0")
+        if version.major != regs.VERSION[0]:
+            raise NotThisDeviceError(
+                f"major version is {version.major}, expected {regs.VERSION[0]}"
+            )
         port = regs.BuildPortField.unpack(await self.read(Reg.BUILD_PORT))
         size = regs.BuildSizeField.unpack(await self.read(Reg.BUILD_SIZE))
         self.build = BuildParameters(
@@ -159,31 +146,31 @@ class EdgeDrnnDriver:
         )
         return self.build
 
-    async def configure(self, model: Any, image: Any, *, timeout: int = 0) -> None:
-        """Write sizes, thresholds and the image's region addresses. `timeout`: cycles, 0 never."""
+    async def configure(self, config: DeviceConfig, *, timeout: int = 0) -> None:
+        """Write sizes, thresholds and region addresses. `timeout`: cycles, 0 never."""
         build = self.build or await self.identify()
-        if model.num_layers > build.max_layers:
+        if config.num_layers > build.max_layers:
             raise UnsupportedModelError(
-                f"{model.num_layers} layers, the device has {build.max_layers}"
+                f"{config.num_layers} layers, the device has {build.max_layers}"
             )
-        largest = max(*model.input_sizes, *model.hidden_sizes)
+        largest = max(*config.input_sizes, *config.hidden_sizes)
         if largest > build.max_units:
             raise UnsupportedModelError(f"{largest} units, the device has {build.max_units}")
-        await self.write(Reg.NUM_LAYERS, model.num_layers)
-        await self.write(Reg.LUT_FRAC, model.lut_frac)
+        await self.write(Reg.NUM_LAYERS, config.num_layers)
+        await self.write(Reg.LUT_FRAC, config.lut_frac)
         await self.write(Reg.TIMEOUT, timeout)
-        for layer in range(model.num_layers):
+        for layer in range(config.num_layers):
             values = {
-                LayerReg.INPUT_SIZE: model.input_sizes[layer],
-                LayerReg.HIDDEN_SIZE: model.hidden_sizes[layer],
-                LayerReg.THETA_X: model.theta_x[layer],
-                LayerReg.THETA_H: model.theta_h[layer],
-                LayerReg.ADDR_WX: image.addr_wx[layer],
-                LayerReg.ADDR_WH: image.addr_wh[layer],
-                LayerReg.ADDR_BIAS: image.addr_bias[layer],
+                LayerReg.INPUT_SIZE: config.input_sizes[layer],
+                LayerReg.HIDDEN_SIZE: config.hidden_sizes[layer],
+                LayerReg.THETA_X: config.theta_x[layer],
+                LayerReg.THETA_H: config.theta_h[layer],
+                LayerReg.ADDR_WX: config.addr_wx[layer],
+                LayerReg.ADDR_WH: config.addr_wh[layer],
+                LayerReg.ADDR_BIAS: config.addr_bias[layer],
             }
             for register, value in values.items():
-                await self.write(regs.layer_reg(layer, register), int(value))
+                await self.write(regs.layer_reg(layer, register), value)
 
     async def set_theta(
         self, theta_x: Sequence[int] | None = None, theta_h: Sequence[int] | None = None
@@ -261,13 +248,7 @@ class EdgeDrnnDriver:
         build = self.build or await self.identify()
         frozen = bool(await self.read(Reg.PERF_CTRL) & PerfCtrl.FREEZE)
         await self.freeze()
-        values = [
-            await self.read64(register)
-            for register in (
-                *(Reg.CYCLES, Reg.STEPS, Reg.BEATS, Reg.STALL_MEM),
-                *(Reg.STALL_OUT, Reg.IDLE, Reg.BIAS_BEATS, Reg.COLUMNS_UNDONE),
-            )
-        ]
+        values = [await self.read64(register) for register in regs.COUNTERS]
         columns = [
             tuple(
                 [
@@ -275,7 +256,7 @@ class EdgeDrnnDriver:
                     for layer in range(build.max_layers)
                 ]
             )
-            for register in (regs.ColumnsReg.COLUMNS_X, regs.ColumnsReg.COLUMNS_H)
+            for register in regs.LAYER_COUNTERS
         ]
         await self.freeze(frozen)
         return Counters(*values, *columns)

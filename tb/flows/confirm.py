@@ -10,13 +10,13 @@ import numpy as np
 
 from golden import timing
 from golden.batch import run_batch
+from golden.layout import column_bytes
 from golden.model_file import Model
 from golden.tuning.operating_point import pause
 from tb.checks.compare import MismatchError
 from tb.device.dram import load_dram
+from tb.failure import BuildError, SimulationError
 from tb.flows.simulation import simulate
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 PORT_BITS = 64
 RTL_FAILURES = (MismatchError, SimulationError, BuildError)  # what a run on the RTL can end in
@@ -72,6 +72,6 @@ def confirm(
         compared=result.compared,
         predicted_cycles=float(predicted.latency[1:].mean()),
         cycles=float(result.latency[1:].mean()),
-        predicted_bytes=float((columns * 3 * np.array(model.hidden_sizes)).sum(axis=1).mean()),
+        predicted_bytes=float((columns @ column_bytes(np.array(model.hidden_sizes))).mean()),
         bytes=float(result.dram_bytes.mean()),
     )

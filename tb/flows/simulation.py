@@ -21,16 +21,24 @@ from tb.bench.replay_recorder import Recorder
 from tb.checks.compare import MismatchError, step_difference
 from tb.checks.trace import StepRecord, TraceReader
 from tb.debug.divergence import replay_options
+from tb.device.beats import LANES, beats_of, pack_bytes, unpack_hex
+from tb.device.config import DeviceConfig
 from tb.device.dram import Dram, load_dram
-from tb.device.driver import Counters
 from tb.device.image import DramImage
+from tb.device.registers import Counters
+from tb.failure import (
+    BuildError,
+    Difference,
+    NoProgressError,
+    ReportedError,
+    SimulationError,
+)
+from tb.flows.job import Job
 from tb.handover import handover
 from tb.sim.build import build, run_top_sources
 from tb.sim.folders import run_folder
-from tb.sim.run import SimulationError, run
+from tb.sim.run import run
 
-LANES = 8  # elements of a stream beat
-BEAT_BYTES = 2 * LANES
 MEMORY_BYTES = (8 << 20, 32 << 20, 128 << 20)  # DRAM sizes built for; the smallest that fits
 QUIET_LIMIT_S = 3600.0  # wall clock without a finished step
 
@@ -92,9 +100,7 @@ class BenchLog:
 
     def hidden(self, steps: int, units: int) -> np.ndarray:
         """h of every step as it went over the bus, int16 (steps, units)."""
-        data = bytes.fromhex("".join(self.words[: steps * units // LANES]))
-        beats = np.frombuffer(data, ">i2").reshape(-1, LANES)[:, ::-1]
-        return beats.reshape(steps, units).astype(np.int16)
+        return unpack_hex(self.words[: steps * beats_of(units)]).reshape(steps, units)
 
 
 def simulate(
@@ -139,12 +145,17 @@ def simulate(
     image = image or DramImage(model, port_bits)
     replay = handover().replay
     options = {"waves": waves_file is not None} | replay_options.of_build(replay, run_top_sources())
-    built = build(sim, "run_top", bench_parameters(image, outstanding), **options)
+    try:
+        built = build(sim, "run_top", bench_parameters(image, outstanding), **options)
+    except BuildError as error:
+        if replay:
+            error.attach(None, replay.folder)
+        raise
     folder = run_folder("simulate")
     plusargs = write_inputs(folder, model, stimulus, image, seed)
     plusargs += [
         f"TRACE={folder / 'trace.txt'}",
-        f"H_BEATS={model.hidden_size // LANES}",
+        f"H_BEATS={beats_of(model.hidden_size)}",
         f"INTERVAL={interval}",
         f"H_STALL={round(1000 * h_stall)}",
         f"H_STALL_SEED={seed % 2**31}",
@@ -157,29 +168,35 @@ def simulate(
     timeline = folder / "timeline.txt"
     if timeline_file is not None:
         plusargs.append(f"TIMELINE={timeline}")
-    (folder / "job.json").write_text(json.dumps(job_of(folder, model, len(stimulus), image, rest)))
-    comparison = _Comparison(folder, model, stimulus, check, progress)
     outcome = folder / "result.json"
+    job = Job(DeviceConfig.of(model, image), len(stimulus), outcome, rest)
+    comparison = _Comparison(folder, model, stimulus, check, progress)
+    records = replay.folder if replay else folder
     waves = folder / f"waves{built.wave_suffix}"
     if replay:
         waves = replay_options.dump_file(replay, built.wave_suffix)
     try:
-        run(
+        done = run(
             built,
             "tb.flows.run_model",
             plusargs=plusargs,
-            job=folder / "job.json",
+            job=job.write(folder),
             seed=seed,
             work_dir=folder,
             waves_file=waves if built.waves else None,
-            log=replay.folder / "sim.log" if replay else None,
+            log=records / "sim.log",
+            results_xml=records / "results.xml",
             timeout_s=float("inf"),
             poll=comparison.poll,
             reproduce=reproduce,
         )
-        comparison.poll()
-        measured = json.loads(outcome.read_text())
-        result = comparison.result(measured, image, built.seconds)
+        try:
+            comparison.poll()
+            measured = json.loads(outcome.read_text())
+            result = comparison.result(measured, image, built.seconds)
+        except ReportedError as error:
+            error.attach(done.record, records)
+            raise
     finally:
         comparison.close()
         if waves_file is not None and not replay and waves.exists():
@@ -214,14 +231,13 @@ def write_inputs(
     """Write what ``run_top`` and ``loop_top`` read; the plusargs that name it, and their log."""
     image.write(folder / "dram.bin")
     steps, inputs = stimulus.shape
-    x_beats = -(-inputs // LANES)
+    x_beats = beats_of(inputs)
     # Lanes past I mean nothing to the core; noise there finds a core that looks.
     padded = np.random.default_rng(seed).integers(
         -(2**15), 2**15, (steps, x_beats * LANES), np.int16
     )
     padded[:, :inputs] = stimulus
-    # most significant byte of a beat first: lanes reversed, big-endian
-    padded.reshape(-1, LANES)[:, ::-1].astype(">i2").tofile(folder / "x.bin")
+    (folder / "x.bin").write_bytes(pack_bytes(padded))
     return [
         f"DRAM_IMAGE={folder / 'dram.bin'}",
         f"X_FILE={folder / 'x.bin'}",
@@ -229,30 +245,6 @@ def write_inputs(
         f"X_BEATS={x_beats}",
         f"STEPS={steps}",
     ]
-
-
-def job_of(
-    folder: Path, model: Model, steps: int, image: DramImage, rest: int = 0
-) -> dict[str, object]:
-    """What the cocotb side of a run needs to know, ``tb.flows.run_model`` for one."""
-    return {
-        "steps": steps,
-        "rest": rest,
-        "result": str(folder / "result.json"),
-        "model": {
-            "num_layers": model.num_layers,
-            "lut_frac": model.lut_frac,
-            "input_sizes": list(model.input_sizes),
-            "hidden_sizes": list(model.hidden_sizes),
-            "theta_x": model.theta_x.tolist(),
-            "theta_h": model.theta_h.tolist(),
-        },
-        "image": {
-            "addr_wx": image.addr_wx,
-            "addr_wh": image.addr_wh,
-            "addr_bias": image.addr_bias,
-        },
-    }
 
 
 def counters_of(measured: dict) -> Counters:
@@ -293,7 +285,7 @@ class _Comparison:
                     self.progress(1)
                 self.last_progress = time.monotonic()
         if time.monotonic() - self.last_progress > QUIET_LIMIT_S:
-            raise SimulationError(f"no step has ended for {QUIET_LIMIT_S:.0f} s of wall clock")
+            raise NoProgressError(f"no step has ended for {QUIET_LIMIT_S:.0f} s of wall clock")
 
     def close(self) -> None:
         """Close the trace."""
@@ -335,11 +327,10 @@ class _Comparison:
         hidden = self.log.hidden(steps, self.model.hidden_size)
         if not np.array_equal(hidden, self.hidden):
             step, unit = np.argwhere(hidden != np.array(self.hidden))[0]
-            raise MismatchError(
-                f"layer {self.model.num_layers - 1}, element {unit}, h:"
-                f" {hidden[step, unit]} on the bus, {self.hidden[step][unit]} in the core",
-                int(step),
-            )
+            on_bus, in_core = int(hidden[step, unit]), int(self.hidden[step][unit])
+            text = f"element {unit}, h: {on_bus} on the bus, {in_core} in the core"
+            found = Difference(text, element=int(unit), expected=in_core, found=on_bus)
+            raise MismatchError(found.in_layer(self.model.num_layers - 1), int(step))
         beats = np.array([b for _, _, b in self.columns], np.int64)
         bias_bytes = measured["bias_beats"] * image.port_bytes
         if bias_bytes != sum(image.bias_bytes(i) for i in range(self.model.num_layers)):

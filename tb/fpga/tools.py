@@ -26,10 +26,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TextIO
 
+from golden.files import write_text
+from tb import checkout
 from tb.command_line import FAILED, INTERRUPTED
+from tb.failure import BuildError
 from tb.paths import REPO, RTL_FILELIST
 from tb.sim.build import read_filelist
-from tb.sim.toolchain import BuildError
 
 TOP = "edgedrnn"
 SOURCES = "sources"  # below the work folder
@@ -232,9 +234,11 @@ def work_folder(folder: Path) -> Iterator[Path]:
 
 
 def copy_rtl(folder: Path, filelist: Path = RTL_FILELIST) -> list[Path]:
-    """Copy what the file list names to where the tools see it; the copies, in its order."""
+    """Copy sources and headers to where the tools see them; the copied sources, in their order."""
     (folder / SOURCES).mkdir(exist_ok=True)
-    sources, _ = read_filelist(filelist)
+    sources, include_dirs = read_filelist(filelist)
+    for header in (path for directory in include_dirs for path in directory.glob("*.svh")):
+        shutil.copy(header, folder / SOURCES / header.name)
     return [Path(shutil.copy(source, folder / SOURCES / source.name)) for source in sources]
 
 
@@ -352,20 +356,10 @@ def _reason(log: str, printed: Path, status: int, missing: Sequence[str]) -> str
 
 def revision(root: Path = REPO) -> str:
     """The commit whose RTL is measured, for a document."""
-
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(root), *words], capture_output=True, text=True, check=False
-            )
-        except OSError:
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit, changed = git("rev-parse", "--short=12", "HEAD"), git("status", "--porcelain", "rtl")
-    if commit is None or changed is None:
+    found = checkout.revision(root, "rtl")
+    if found is None:
         return "unknown (not a git checkout)"
-    return f"{commit} with uncommitted changes in rtl/" if changed else commit
+    return f"{found.commit} with uncommitted changes in rtl/" if found.changed else found.commit
 
 
 def shown(path: Path) -> str:
@@ -390,14 +384,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1
     return "\n".join([line(cells[0]), f"| {' | '.join(rule)} |", *map(line, cells[1:])])
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever sees half of it."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-
-
 def write_json(path: Path | None, results: Mapping[str, Any]) -> None:
     """Write the results as JSON where asked to."""
     if path is not None:
-        write_whole(path, json.dumps(results, indent=2) + "\n")
+        write_text(path, json.dumps(results, indent=2) + "\n")

@@ -93,7 +93,7 @@ def _sleeps(pid: int) -> bool:
 
 def _outcome(word: str, folder: Path) -> dict:
     passed, _, failed = read_results(folder / RESULTS) if word == "ended" else (None, [], [])
-    return {"status": word, "passed": len(passed or ()), "failed": failed[:1]}
+    return {"status": word, "passed": len(passed or ()), "failed": [str(one) for one in failed[:1]]}
 
 
 def _serve(batch: MutantBatch) -> None:

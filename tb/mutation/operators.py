@@ -1,8 +1,8 @@
 """What can be wrong in SystemVerilog: walks the syntax tree of a file and lists its faults.
 
 Only what works while the design runs is changed. Left alone are parameters, types, generate
-conditions, widths of selects and replications, loop bounds, clock edges, what stands under
-``ifndef SYNTHESIS`` (assertions), and nets whose name begins with ``unused``.
+conditions, widths of selects and replications, loop bounds, clock edges, what synthesis leaves out
+(``ifndef SYNTHESIS``, the assertion macros), and nets whose name begins with ``unused``.
 
 The original and the changed expression become the two arms of one ``?:`` (see schemata.py), whose
 width and sign are those of both. So no change may alter either: the constants put in are signed
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pyslang import Bag, SourceManager, parsing, syntax
 
 from tb.mutation.mutant import Edit
+from tb.paths import RTL_DIR
 
 # By the kind of an expression: operators that take the place of its own.
 SWAPS = {
@@ -62,6 +63,7 @@ def find_edits(text: str, name: str) -> list[Edit]:
     """
     options = parsing.PreprocessorOptions()
     options.predefines = ["SYNTHESIS=1"]
+    options.additionalIncludePaths = [RTL_DIR]
     tree = syntax.SyntaxTree.fromText(text, SourceManager(), name, "", Bag([options]))
     if any(problem.isError() for problem in tree.diagnostics):
         raise SyntaxNotUnderstoodError(f"{name}: not SystemVerilog that pyslang understands")

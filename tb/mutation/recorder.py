@@ -78,6 +78,16 @@ def _run(
 tb.sim.build.build, tb.sim.run.run = _build, _run
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a file that was given as a whole, keep the Verilator simulations."""
+    given = {argument.rpartition("/")[2] for argument in config.args}
+    items[:] = [
+        item
+        for item in items
+        if item.nodeid.rpartition("/")[2] in given or "verilator" in item.name
+    ]
+
+
 def pytest_sessionfinish() -> None:
     path = handover().recording
     if path is not None:

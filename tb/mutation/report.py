@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from golden.files import write_text
 from tb.mutation.campaign import Verdict
 
 KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
@@ -20,8 +21,12 @@ def summary(
     seed: int,
     possible: int,
     goal: float,
+    quick: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """Contents of ``reports/mutants.json``."""
+    """Contents of ``reports/mutants.json``.
+
+    ``quick``: the tests, or files of them, that `make quick` gives a change of each source file.
+    """
     rows = []
     for verdict in sorted(verdicts, key=lambda v: (v.mutant.file, v.mutant.edit.start)):
         mutant = verdict.mutant
@@ -37,6 +42,7 @@ def summary(
                 "after": mutant.after,
                 "status": status,
                 "by": verdict.by,
+                "quick": _by_one_of(verdict.by, quick.get(mutant.file, ())),
                 "reason": reason,
             }
         )
@@ -48,9 +54,19 @@ def summary(
         "possible": possible,
         "goal": goal,
         "score": count[KILLED] / judged if judged else 0.0,
+        "quick": sum(row["quick"] for row in rows) / judged if judged else 0.0,
         "counts": {status: count[status] for status in (KILLED, SURVIVED, EQUIVALENT)},
         "mutants": rows,
     }
+
+
+def _by_one_of(by: str | None, nodes: Sequence[str]) -> bool:
+    """Whether a verdict's text, ``node: message``, names a test of ``nodes``.
+
+    pytest calls a file outside the repository by its last part.
+    """
+    names = [f"{name}:" for node in nodes for name in (node, Path(node).name)]
+    return by is not None and by.startswith(tuple(names))
 
 
 def complaints(found: Mapping[str, Any]) -> list[str]:
@@ -64,6 +80,8 @@ def complaints(found: Mapping[str, Any]) -> list[str]:
             lines.append(f"{where}: said to be equivalent, killed by {row['by']}")
     if found["score"] < found["goal"]:
         lines.append(f"score {found['score']:.1%}, goal {found['goal']:.0%}")
+    if found["quick"] < found["goal"]:
+        lines.append(f"score of make quick {found['quick']:.1%}, goal {found['goal']:.0%}")
     return lines
 
 
@@ -101,18 +119,19 @@ def page(found: Mapping[str, Any]) -> str:
         "",
         "<!-- written by scripts/mutants.py --markdown -->",
         "",
-        "Would the tests notice if the RTL were wrong? `make mutants` changes it in one place at a",
-        "time (an operator, condition, constant, index, assignment or reset value) and runs the",
-        "tests until one fails. A mutant that none of them notices either changes nothing that can",
-        "be seen, and `tb/tables/mutants.toml` says why, or shows a test that is missing.",
+        "Would the tests detect it if the RTL were wrong? `make mutants` changes the RTL in one",
+        "place at a time (an operator, condition, constant, index, assignment or reset value) and",
+        "runs the tests until one fails. If all tests pass, the mutant either has no visible",
+        "effect, and `tb/tables/mutants.toml` says why, or it shows that a test is missing.",
         "",
         f"Of {found['possible']:,} possible mutants {len(found['mutants'])} were drawn (seed "
         f"{found['seed']}): {count[KILLED]} killed, {count[SURVIVED]} survived, "
         f"{count[EQUIVALENT]} equivalent.",
         f"Score: **{found['score']:.1%}** (goal {found['goal']:.0%}), which is killed / "
         "(killed + survived).",
-        "Tests are mended for the survivors of one sample, so its score flatters them: another",
-        "`--seed` draws mutants that nobody has looked at.",
+        f"`make quick` after a change of the file alone kills **{found['quick']:.1%}**.",
+        "The tests were improved for the survivors of this sample, so the score is optimistic for",
+        "it. Another `--seed` draws mutants that nobody has looked at.",
         "",
         table(found),
     ]
@@ -130,6 +149,4 @@ def page(found: Mapping[str, Any]) -> str:
 def write(found: Mapping[str, Any], path: Path) -> None:
     """The JSON file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".new")
-    scratch.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    scratch.replace(path)
+    write_text(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")

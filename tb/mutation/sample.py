@@ -7,9 +7,12 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tb.mutation.mutant import Mutant, name_edits, squeeze
 from tb.mutation.operators import find_edits
+from tb.paths import REPO
+from tb.sim.build import read_filelist
 
 
 class PlanError(ValueError):
@@ -34,7 +37,11 @@ class Equivalent:
 
 @dataclass(frozen=True)
 class Plan:
-    """Contents of the file. ``tests``: of each source file, pytest nodes, fastest killers first."""
+    """Contents of the file.
+
+    ``tests``: of each source file, pytest nodes, fastest killers first. A node may be a whole test
+    file, which means all its Verilator simulations.
+    """
 
     goal: float
     sample: int
@@ -44,13 +51,13 @@ class Plan:
     equivalents: Sequence[Equivalent] = field(default_factory=list)
 
 
-def load_plan(path: Path) -> Plan:
-    """Read the plan. Raises PlanError, one line, for a file that is not one."""
+def load_plan(path: Path, root: Path = REPO) -> Plan:
+    """Read the plan of the repository at ``root``. Raises PlanError, one line, for a bad one."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         tests = {
             file: tuple(dict.fromkeys([*nodes, *data.get("system", ())]))
-            for file, nodes in data["tests"].items()
+            for file, nodes in tests_by_file(data, root).items()
         }
         plan = Plan(
             goal=float(data["goal"]),
@@ -60,6 +67,8 @@ def load_plan(path: Path) -> Plan:
             tests=tests,
             equivalents=[Equivalent(**entry) for entry in data.get("equivalent", ())],
         )
+    except PlanError as error:
+        raise PlanError(f"{path.name}: {error}") from None
     except OSError as error:
         raise PlanError(f"{path.name}: {error.strerror}") from None
     except KeyError as error:
@@ -72,6 +81,38 @@ def load_plan(path: Path) -> Plan:
         if not entry.reason.strip():
             raise PlanError(f"{path.name}: equivalent {entry.before!r}: found no reason")
     return plan
+
+
+def tests_by_file(data: Mapping[str, Any], root: Path) -> dict[str, Sequence[str]]:
+    """The tests of each source file: those of ``[tests]``, else the default's test file.
+
+    With a ``[default]`` that is every source of its file list and of that list's folder, in this
+    order. Raises PlanError for a file that has no test file, unless ``[without_module_test]`` says
+    why, and for an entry of that table that is not needed.
+    """
+    given = dict(data["tests"])
+    if "default" not in data:
+        return given
+    filelist = root / data["default"]["filelist"]
+    sources = [*read_filelist(filelist)[0], *sorted(filelist.parent.glob("*.sv"))]
+    reasons = dict(data.get("without_module_test", {}))
+    found: dict[str, Sequence[str]] = {}
+    for path in dict.fromkeys(sources):
+        file = path.relative_to(root).as_posix()
+        test = data["default"]["tests"].format(name=path.stem)
+        reason = reasons.pop(file, None)
+        if (root / test).is_file():
+            if reason is not None:
+                raise PlanError(f"without_module_test: {file} has {test}: remove the entry")
+            found[file] = given.pop(file, [test])
+        elif not (reason or "").strip():
+            raise PlanError(f"{file}: found no {test}, expected it, or a reason why not")
+        elif file in given:
+            found[file] = given.pop(file)
+    unknown = [*reasons, *given]
+    if unknown:
+        raise PlanError(f"found {unknown[0]}, expected a file of {filelist.name}")
+    return found
 
 
 def possible_mutants(root: Path, files: Iterable[str]) -> list[Mutant]:

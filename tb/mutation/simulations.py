@@ -22,7 +22,7 @@ from typing import Any
 from tb.handover import Handover, MutantBatch, Simulation
 from tb.mutation.mutant import Mutant
 from tb.mutation.schemata import PACKAGE, PACKAGE_TEXT, mutated_text
-from tb.paths import BUILD_ROOT, REPO
+from tb.paths import BUILD_ROOT, REPO, RTL_DIR
 from tb.settings import child_env, settings
 from tb.sim.build import Build, build
 from tb.sim.folders import log_tail
@@ -60,7 +60,7 @@ class Bench:
         what = [seed, self.build["top"], self.build["parameters"], self.module, self.filter,
                 self.plusargs, self.case, self.agents, self.job, self.env]  # fmt: skip
         digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
-        for path in self.build["sources"]:
+        for path in (*self.build["sources"], *sorted(RTL_DIR.glob("*.svh"))):
             digest.update(_content(Path(path)).encode())
         for path in imported(self.module, tuple(self.path)):
             digest.update(_content(path).encode())
@@ -99,7 +99,10 @@ def imported(module: str, roots: tuple[str, ...]) -> tuple[Path, ...]:
 
 
 def record(nodes: Sequence[str]) -> dict[str, list[Bench]]:
-    """What pytest nodes simulate. Raises BenchError for one that is not a Verilator simulation."""
+    """What pytest nodes simulate; of a node that is a whole file: its Verilator simulations.
+
+    Raises BenchError for one that is not a Verilator simulation.
+    """
     WORK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
         path = Path(folder) / "record.json"
@@ -113,7 +116,8 @@ def record(nodes: Sequence[str]) -> dict[str, list[Bench]]:
             command, cwd=REPO, env=env, capture_output=True, text=True, check=False
         )
         if done.returncode != 0 or not path.is_file():
-            lines = [line for line in done.stdout.splitlines() if "rror" in line] or ["pytest"]
+            said = [line for line in done.stdout.splitlines() if "rror" in line]
+            lines = [line for line in said if line.startswith("E  ")] or said or ["pytest"]
             raise BenchError(
                 f"tests of tb/tables/mutants.toml: {lines[0]}: {done.stderr.strip()[-300:]}"
             )
@@ -121,8 +125,10 @@ def record(nodes: Sequence[str]) -> dict[str, list[Bench]]:
     found: dict[str, list[Bench]] = {node: [] for node in nodes}
     for entry in entries:
         # of a file outside the repository pytest names the last part
-        named = [n for n in nodes if n == entry["node"] or n.endswith(f"/{entry['node']}")]
-        found[named[0]].append(Bench(**entry))
+        names = (entry["node"], entry["node"].partition("::")[0])
+        for node in found:
+            if any(node == name or node.endswith(f"/{name}") for name in names):
+                found[node].append(Bench(**entry))
     for node, benches in found.items():
         if not benches:
             raise BenchError(f"{node}: simulates nothing that could be written down")

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from golden.files import write_text
 from tb.regress.cuts import Cut, CutError, load_cut, matches
 from tb.regress.diagnosis import with_diagnoses
 from tb.regress.jobs import Job, collect, jobs_of
@@ -30,7 +31,6 @@ from tb.regress.store import (
     read_durations,
     read_json,
     results_folder,
-    write_whole,
 )
 from tb.regress.tree import commit, tree_hash
 from tb.regress.waves import with_waves
@@ -164,7 +164,7 @@ def _chosen(request: Request, cut: Cut, results: Path) -> list[Job]:
     nodes = read_json(listing)
     if not nodes:
         nodes = collect(request.root)
-        write_whole(listing, json.dumps(nodes))
+        write_text(listing, json.dumps(nodes))
     jobs = jobs_of(
         cut,
         nodes,

@@ -20,11 +20,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tb.paths import BUILD_ROOT, CHECKERS, MEMORIES, MONITORS, REPO, RTL_FILELIST, SIMULATORS, TOPS
+from tb.failure import BuildError, Design, Failure, Kind
+from tb.paths import (
+    BUILD_ROOT,
+    CHECKERS,
+    MEMORIES,
+    MONITORS,
+    REPO,
+    RTL_DIR,
+    RTL_FILELIST,
+    SIMULATORS,
+    TOPS,
+)
 from tb.settings import settings
 from tb.sim import recipes
 from tb.sim.folders import exclusive, log_tail, prune
-from tb.sim.toolchain import VERILATED_MK_FIXES, BuildError
+from tb.sim.toolchain import VERILATED_MK_FIXES
 
 PROTOCOL_CHECKERS = tuple(
     CHECKERS / f"{name}_checker.sv" for name in ("channel", "axi", "axis", "axil")
@@ -47,6 +58,11 @@ class Build:
     coverage: bool = False
     wave_suffix: str = ".fst"
     seconds: float = 0.0  # compile time of this call; 0 when the build was found in the cache
+
+    @property
+    def design(self) -> Design:
+        """As records of runs name it."""
+        return Design(self.sim, self.top, dict(self.parameters), self.executable)
 
 
 def read_filelist(filelist: Path) -> tuple[list[Path], list[Path]]:
@@ -94,10 +110,11 @@ def build(
     """Compile ``top`` for ``sim`` (``verilator`` or ``icarus``), or find it already compiled.
 
     ``filelist`` (default: the RTL's) is read first, then ``sources``; pass ``filelist=None`` for a
-    bench that needs no RTL. ``parameters`` override the top's integer parameters. In Verilator
-    every variable of the top itself can be read and written from Python, none below it, except
-    that ``run_top``, whose speed counts, shows only what ``tb/sv/tops/public.vlt`` names, and
-    ``loop_top``, which runs without cocotb, nothing.
+    bench that needs no RTL. Headers (``.svh``) beside a source and in
+    ``rtl/`` are found. ``parameters`` override
+    the top's integer parameters. In Verilator every variable of the top itself can be read and
+    written from Python, none below it, except that ``run_top``, whose speed counts, shows only what
+    ``tb/sv/tops/public.vlt`` names, and ``loop_top``, which runs without cocotb, nothing.
     ``waves=True`` and ``coverage=True`` make builds of their own, so that the plain one stays fast;
     ``waves=None`` asks the settings (``WAVES=1``, or a window), ``coverage=None`` too
     (``COVER_CODE=1``): it is then on where it means something, see `_cover_wanted`. Only files in
@@ -115,6 +132,8 @@ def build(
         all_sources += listed
         all_dirs += listed_dirs
     all_sources += [Path(s) for s in sources if Path(s) not in all_sources]
+    beside = {header.parent for source in all_sources for header in source.parent.glob("*.svh")}
+    all_dirs += sorted((beside | {RTL_DIR}) - set(all_dirs))
     missing = [str(s) for s in all_sources if not s.is_file()]
     if missing:
         raise BuildError(f"{top}: source not found: {', '.join(missing)}")
@@ -173,10 +192,12 @@ def _make(recipe, plan: dict, sources: list[Path], dirs: list[Path], directory: 
                 if done.returncode != 0:
                     kept = directory.parent / f"{directory.name}.failed.log"
                     shutil.copy(log, kept)
-                    raise BuildError(
+                    why = (
                         f"{plan['top']}: {Path(command[0]).name} failed with exit status "
-                        f"{done.returncode}; whole log: {kept}\n{log_tail(kept)}"
+                        f"{done.returncode}; whole log: {kept}"
                     )
+                    failure = Failure(Kind.BUILD_FAILED, why, build_log=kept)
+                    raise BuildError(f"{why}\n{log_tail(kept)}", failure)
         recipe.keep_only_results(scratch)
         (scratch / "plan.json").write_text(json.dumps(plan, indent=1))
         (scratch / "done").touch()
@@ -194,7 +215,6 @@ def _content_key(plan: dict, sources: list[Path], dirs: list[Path], recipe) -> s
     digest.update("".join(VERILATED_MK_FIXES).encode())
     digest.update(Path(recipes.__file__).read_bytes())
     headers = sorted(p for d in dirs for p in d.glob("*.svh"))
-    headers += sorted({p for s in sources for p in s.parent.glob("*.svh")} - set(headers))
     for path in [*sources, *headers, *recipe.extra_inputs(plan)]:
         digest.update(path.name.encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())

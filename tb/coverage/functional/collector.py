@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import deque
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 import cocotb
 from cocotb.triggers import RisingEdge
 
+from golden.files import write_text
 from golden.integer import StepTrace
 from tb.agents.axil import OKAY, Access, AxiLiteMonitor
 from tb.agents.stream import AxisMonitor, Packet
@@ -167,7 +167,5 @@ def write_hits(where: Path, hits: Hits, run: dict[str, Any]) -> Path:
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     where.mkdir(parents=True, exist_ok=True)
     path = where / f"functional-{digest}.json"
-    scratch = where / f".functional-{digest}-{os.getpid()}"
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
+    write_text(path, text)
     return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from golden.model_file import Model, load_model
+from tb.debug.divergence.events import KINDS
+from tb.device.beats import fields_of, lanes_of, signed_value
+from tb.device.config import DeviceConfig
+from tb.records import from_plain
 
 UNKNOWN = 1 << 40
 """Stands for a value with unknown bits; no signal can hold it."""
@@ -39,14 +43,14 @@ class Event(NamedTuple):
     def signed(self, index: int, bits: int) -> int:
         """A field, two's complement."""
         value = self.number(index)
-        return value - (1 << bits) if value != UNKNOWN and value >> (bits - 1) else value
+        return value if value == UNKNOWN else signed_value(value, bits)
 
     def lanes(self, index: int, bits: int, *, signed: bool = True) -> np.ndarray:
         """A field of several values of `bits` (8, 16 or 32) bits, lowest first, int64."""
         text = self.words[index]
-        kind = f"<{'i' if signed else 'u'}{bits // 8}"
         try:
-            return np.frombuffer(bytes.fromhex(text)[::-1], kind).astype(np.int64)
+            data = bytes.fromhex(text)
+            return lanes_of(data, len(data), bits, signed=signed).astype(np.int64)
         except ValueError:  # unknown bits: lane by lane
             digits = bits // 4
             words = [text[at : at + digits] for at in range(0, len(text), digits)][::-1]
@@ -55,8 +59,10 @@ class Event(NamedTuple):
 
     def fields(self, index: int, bits: int, count: int) -> list[int]:
         """`count` unsigned values of any width, lowest first."""
-        word = self.number(index)
-        return [(word >> (bits * i)) & ((1 << bits) - 1) for i in range(count)]
+        return fields_of(self.number(index), bits, count)
+
+
+Handler = Callable[[Event], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +103,9 @@ def read_history(path: Path) -> History:
     for line in lines:
         entry = json.loads(line)
         if "model" in entry:
-            addresses = (tuple(entry[k]) for k in ("addr_wx", "addr_wh", "addr_bias"))
+            config = from_plain(entry["config"], DeviceConfig)
             model = load_model(path.parent / entry["model"])
+            addresses = config.addr_wx, config.addr_wh, config.addr_bias
             history.placed.append(Placed(entry["time"], model, *addresses))
         else:
             step = (entry["step"], entry["theta_x"], entry["theta_h"])
@@ -107,9 +114,17 @@ def read_history(path: Path) -> History:
 
 
 def read_events(lines: Iterable[str]) -> Iterator[Event]:
-    """Events of a deep trace; a last line that was cut is left out."""
+    """Events of a deep trace; a last line that was cut is left out.
+
+    Raises DeepTraceError at a line of no known kind, or with another number of fields than its
+    kind has.
+    """
     for line in lines:
         if not line.endswith("\n"):
             return
         cycle, time, code, *words = line.split()
+        kind = KINDS.get(code)
+        if kind is None or len(words) != len(kind.fields):
+            fields = f"{len(kind.fields)} fields" if kind else "a known kind"
+            raise DeepTraceError(f"deep trace: found {line.strip()!r}, expected {fields}")
         yield Event(int(cycle), int(time), code, words)

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from tb.debug.divergence.deep import Event
+from tb.debug.divergence.deep import Event, Handler
 from tb.debug.divergence.finding import ACTIVATION, INTEGER, THETA, Value
 from tb.debug.divergence.flow import (
     BIAS_ENTRY,
@@ -24,9 +24,9 @@ from tb.debug.divergence.flow import (
     pack,
 )
 from tb.debug.divergence.sequence import KIND_NAMES, H, Sequence, X
+from tb.device.beats import LANES
+from tb.device.constants import SIZE_BITS, THETA_BITS
 
-LANES = 8
-THETA_BITS, SIZE_BITS = 15, 11
 SETTLING = 6  # cycles from a threshold register to a pass that uses it
 SEQ = "sequencer"
 ENC = "delta_encoder"
@@ -43,12 +43,26 @@ class Encoding:
         self.config: Event | None = None
         self.initialised = 0
 
+    def handlers(self) -> dict[str, Handler]:
+        """Which method looks at which kind of line, by the kind's name."""
+        return {
+            "configuration": self.on_configuration,
+            "thresholds": self.on_thresholds,
+            "x_bus_beat": self.on_x_bus_beat,
+            "x_beat": self.on_x_beat,
+            "pass": self.on_pass,
+            "clear": self.on_clear,
+            "comparison": self.on_comparison,
+            "entry": self.on_entry,
+            "reference_write": self.on_reference_write,
+        }
+
     # ------------------------------------------------------------ registers
 
-    def on_G(self, event: Event) -> None:
+    def on_configuration(self, event: Event) -> None:
         self.config = event
 
-    def on_V(self, event: Event) -> None:
+    def on_thresholds(self, event: Event) -> None:
         layers = self.flow.max_layers
         x, h = (event.fields(i, THETA_BITS, layers) for i in (0, 1))
         self.thetas.append((event.cycle, x, h))
@@ -66,27 +80,27 @@ class Encoding:
         if event is None:
             return
         wanted = [
-            ("num_layers_o", 0, 4, [model.num_layers]),
-            ("lut_frac_o", 1, 4, [model.lut_frac]),
-            ("input_size_o", 2, SIZE_BITS, model.input_sizes),
-            ("hidden_size_o", 3, SIZE_BITS, model.hidden_sizes),
-            ("addr_wx_o", 4, 32, sequence.placed.addr_wx),
-            ("addr_wh_o", 5, 32, sequence.placed.addr_wh),
-            ("addr_bias_o", 6, 32, sequence.placed.addr_bias),
+            ("num_layers", 0, 4, [model.num_layers]),
+            ("lut_frac", 1, 4, [model.lut_frac]),
+            ("input_size", 2, SIZE_BITS, model.input_sizes),
+            ("hidden_size", 3, SIZE_BITS, model.hidden_sizes),
+            ("addr_wx", 4, 32, sequence.placed.addr_wx),
+            ("addr_wh", 5, 32, sequence.placed.addr_wh),
+            ("addr_bias", 6, 32, sequence.placed.addr_bias),
         ]
         for name, word, bits, values in wanted:
             found = event.fields(word, bits, len(values))
             for layer, (want, got) in enumerate(zip(values, found, strict=True)):
-                at = "control_registers", f"u_control_registers.{name}"
+                at = "control_registers", name
                 flow.same(f"configuration {name}", at, want, got, layer=layer)
 
     # ------------------------------------------------------------ x
 
-    def on_B(self, event: Event) -> None:
+    def on_x_bus_beat(self, event: Event) -> None:
         flow = self.flow
         last, first, taken = (event.number(i) for i in (1, 2, 3))
         if first and flow.x_open:
-            at = "x_ingress", "u_x_ingress.first_o"
+            at = "x_ingress", "x_first"
             flow.fail(
                 "the rest of a cut x packet taken for a new one",
                 at,
@@ -113,10 +127,10 @@ class Encoding:
         flow.all_steps.append(sequence.begin_step(number, x, theta_x, theta_h, event.time))
         at = len(sequence.steps) - 1
         for layer in range(model.num_layers):
-            for kind, name, thetas in ((X, "theta_x_o", theta_x), (H, "theta_h_o", theta_h)):
+            for kind, name, thetas in ((X, "theta_x", theta_x), (H, "theta_h", theta_h)):
                 held = self._register(kind, layer, event.cycle)
                 if held is not None:
-                    where = "control_registers", f"u_control_registers.{name}"
+                    where = "control_registers", name
                     flow.same(
                         f"threshold of {KIND_NAMES[kind]}",
                         where,
@@ -128,9 +142,9 @@ class Encoding:
                         kind=kind,
                     )
 
-    def on_x(self, event: Event) -> None:
+    def on_x_beat(self, event: Event) -> None:
         flow = self.flow
-        at = "x_ingress", "u_x_ingress.x_data_o"
+        at = "x_ingress", "x_data"
         if not flow.alive:
             return
         if not flow.x_beats:
@@ -150,7 +164,7 @@ class Encoding:
 
     # ------------------------------------------------------------ passes
 
-    def on_P(self, event: Event) -> None:
+    def on_pass(self, event: Event) -> None:
         flow = self.flow
         kind, layer, last, size, theta = (event.number(i) for i in range(5))
         if kind == PASS_INIT:
@@ -159,7 +173,7 @@ class Encoding:
         if not flow.alive or layer >= len(flow.layers):
             flow.fail(
                 f"{PASS_NAMES[kind]} of layer {layer}",
-                (SEQ, "u_sequencer.pass_valid_o"),
+                (SEQ, "pass_valid"),
                 "no pass",
                 PASS_NAMES[kind],
             )
@@ -169,7 +183,7 @@ class Encoding:
         if not self._may_run(kind, layer, step):
             flow.fail(
                 f"{PASS_NAMES[kind]} handed out in wrong order",
-                (SEQ, "u_sequencer.pass_type_o"),
+                (SEQ, "pass_type"),
                 self._owed(layer),
                 PASS_NAMES[kind],
                 step=max(step, 0),
@@ -192,10 +206,10 @@ class Encoding:
         if not flow.alive:
             return
         model = flow.sequence.model
-        flow.same("layer to initialise", (SEQ, "u_sequencer.pass_layer_o"), self.initialised, layer)
+        flow.same("layer to initialise", (SEQ, "pass_layer"), self.initialised, layer)
         self.initialised += 1
         most = max(model.input_sizes[layer], model.hidden_sizes[layer])
-        flow.same("size of PassInit", (SEQ, "u_sequencer.pass_size_o"), most, size, layer=layer)
+        flow.same("size of PassInit", (SEQ, "pass_size"), most, size, layer=layer)
         one = Pass(PASS_INIT, layer, 0, most, 0)
         one.entries.append(Entry(BIAS_ENTRY, layer, X, 0, 0, 0, 0))
         flow.current = one
@@ -233,7 +247,7 @@ class Encoding:
         flow, state, model = self.flow, self.flow.layers[layer], self.flow.sequence.model
         where = {"step": step, "layer": layer, "kind": int(kind != PASS_X)}
         want = model.input_sizes[layer] if kind == PASS_X else model.hidden_sizes[layer]
-        flow.same("size of a pass", (SEQ, "u_sequencer.pass_size_o"), want, size, **where)
+        flow.same("size of a pass", (SEQ, "pass_size"), want, size, **where)
         if kind == PASS_X:
             given = state.step_h == step + 1 and not self._stale(layer, step)
             final = int(given)
@@ -241,7 +255,7 @@ class Encoding:
             final = int(kind == PASS_H and state.step_x == step + 1)
         flow.same(
             "whether the gates may run after a pass (last)",
-            (SEQ, "u_sequencer.pass_last_o"),
+            (SEQ, "pass_last"),
             final,
             last,
             **where,
@@ -254,7 +268,7 @@ class Encoding:
             before = [t for t in self.thetas if event.cycle - t[0] > SETTLING][-1:]
             values = [t[1 + H][layer] for t in (*before, *recent)]
             known = theta if theta in values else values[-1]
-        at = SEQ, "u_sequencer.pass_theta_o"
+        at = SEQ, "pass_theta"
         flow.same("threshold of a pass", at, known, theta, THETA, **where)
 
     def _open(self, kind: int, layer: int, step: int, last: int, theta: int) -> None:
@@ -281,10 +295,10 @@ class Encoding:
 
     # ------------------------------------------------------------ inside the encoder
 
-    def on_K(self, event: Event) -> None:
+    def on_clear(self, event: Event) -> None:
         flow = self.flow
         if flow.alive and flow.current is not None and flow.current.type == PASS_INIT:
-            at = ENC, "u_delta_encoder.h_vec_o"
+            at = ENC, "enc_h_vec"
             flow.same(
                 "vector of h to clear",
                 at,
@@ -297,13 +311,13 @@ class Encoding:
             if flow.current.cleared == -(-flow.current.size // LANES):
                 flow.current = None
 
-    def on_S(self, event: Event) -> None:
+    def on_comparison(self, event: Event) -> None:
         flow, one = self.flow, self.flow.current
         if not flow.alive or one is None or one.source is None:
             return
         of = int(one.type != PASS_X)
         where = {"step": one.step, "layer": one.layer, "kind": of}
-        at = ENC, "u_delta_encoder.c_vec_q"
+        at = ENC, "encoder_vec"
         if not flow.same("vector compared", at, one.vectors, event.number(2), **where):
             return
         first = LANES * one.vectors
@@ -311,21 +325,21 @@ class Encoding:
         part = slice(first, min(first + LANES, one.size))
         source, reference = one.source[part], one.reference[part]
         if one.type == PASS_X and one.layer == 0:
-            name, at = "x compared", (ENC, "u_delta_encoder.c_src_q")
+            name, at = "x compared", (ENC, "encoder_source")
         elif one.type == PASS_UNDO:
-            name, at = "reference kept for an undo", (ENC, "u_delta_encoder.u_kept.rdata_o")
+            name, at = "reference kept for an undo", (ENC, "encoder_kept_rdata")
         else:
-            name, at = "h read by the encoder", ("hidden_memory", "u_hidden_memory.enc_rdata_o")
+            name, at = "h read by the encoder", ("hidden_memory", "enc_h_rdata")
             behind = flow.layers[one.layer - (one.type == PASS_X)]
             if (
                 flow.gates is not None
                 and flow.gates.layer == one.layer - (one.type == PASS_X)
                 and (4 * behind.written < part.stop)
             ):
-                at = ENC, "u_delta_encoder.h_re_o"
+                at = ENC, "enc_h_re"
                 name = "h read by the encoder before the gates wrote it"
         flow.same_lanes(name, at, source, event.lanes(3, 16), ACTIVATION, first, **where)
-        at = ENC, "u_delta_encoder.u_references.rdata_o"
+        at = ENC, "encoder_ref_rdata"
         flow.same_lanes(
             "reference read",
             at,
@@ -337,7 +351,7 @@ class Encoding:
             **where,
         )
 
-    def on_E(self, event: Event) -> None:
+    def on_entry(self, event: Event) -> None:
         flow, one = self.flow, self.flow.current
         if not flow.alive:
             return
@@ -346,7 +360,7 @@ class Encoding:
         if one is None or not one.entries:
             flow.fail(
                 f"an entry that no pass owes: {got}",
-                (ENC, "u_delta_encoder.entry_valid_o"),
+                (ENC, "entry_valid"),
                 "no entry",
                 str(got),
                 layer=got.layer,
@@ -379,26 +393,24 @@ class Encoding:
                 )
             flow.fail(
                 "firing element",
-                (ENC, "u_delta_encoder.entry_index_o"),
+                (ENC, "entry_index"),
                 str(want),
                 str(got),
                 inputs=inputs,
                 **where,
             )
         for name, a, b in (("layer", want.layer, got.layer), ("kind", want.kind, got.kind)):
-            flow.same(
-                f"{name} of an entry", (ENC, f"u_delta_encoder.entry_{name}_o"), a, b, **where
-            )
+            flow.same(f"{name} of an entry", (ENC, f"entry_{name}"), a, b, **where)
         if want.type == COLUMN:
-            at = ENC, "u_delta_encoder.entry_delta_o"
+            at = ENC, "entry_delta"
             flow.same("delta", at, want.delta, got.delta, ACTIVATION, inputs=inputs, **where)
         if want.type == END:
-            at = ENC, "u_delta_encoder.entry_last_o"
+            at = ENC, "entry_last"
             flow.same(f"last of an {ENTRY_NAMES[END]}", at, want.last, got.last, **where)
             flow.current = None
         flow.to_fetch.append(want)
 
-    def on_F(self, event: Event) -> None:
+    def on_reference_write(self, event: Event) -> None:
         """References as written: a cycle after the comparison, in the lanes that fire."""
         flow = self.flow
         address, lanes = event.number(0), event.number(1)
@@ -411,12 +423,12 @@ class Encoding:
         if not flow.alive or one is None:
             return
         where = {"step": one.step, "layer": one.layer, "kind": kind}
-        at = ENC, "u_delta_encoder.ref_we_q"
+        at = ENC, "encoder_ref_we"
         if one.type == PASS_INIT:
             zeros = np.zeros(LANES, np.int64)
             flow.same_lanes(
                 "reference cleared",
-                (ENC, "u_delta_encoder.ref_wdata_q"),
+                (ENC, "encoder_ref_wdata"),
                 zeros,
                 data,
                 ACTIVATION,
@@ -426,7 +438,7 @@ class Encoding:
             )
             return
         if (layer, kind) != (one.layer, int(one.type != PASS_X)):
-            flow.fail("address of a reference", (ENC, "u_delta_encoder.ref_waddr_q"), **where)
+            flow.fail("address of a reference", (ENC, "encoder_ref_waddr"), **where)
             return
         part = slice(LANES * vector, min(LANES * vector + LANES, one.size))
         delta, before = one.delta[part].astype(np.int64), one.reference[part].astype(np.int64)
@@ -445,7 +457,7 @@ class Encoding:
         new = np.where(fires, before + delta, 0)
         got = np.where(fires, data[: len(delta)], 0)
         inputs = (("reference before", before, ACTIVATION), ("delta", delta, ACTIVATION))
-        at = ENC, "u_delta_encoder.ref_wdata_q"
+        at = ENC, "encoder_ref_wdata"
         flow.same_lanes(
             "reference written", at, new, got, ACTIVATION, LANES * vector, inputs=inputs, **where
         )

@@ -6,7 +6,7 @@ import numpy as np
 
 from golden import fixed
 from tb.checks.compare import ACCUMULATOR
-from tb.debug.divergence.deep import Event
+from tb.debug.divergence.deep import Event, Handler
 from tb.debug.divergence.finding import ACTIVATION, INTEGER, Format, Value
 from tb.debug.divergence.flow import BIAS_ENTRY, COLUMN, END, Burst, Entry, Flow, pack
 from tb.debug.divergence.sequence import H
@@ -24,6 +24,18 @@ class Fetching:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
 
+    def handlers(self) -> dict[str, Handler]:
+        """Which method looks at which kind of line, by the kind's name."""
+        return {
+            "request": self.on_request,
+            "work": self.on_work,
+            "burst": self.on_burst,
+            "bus_beat": self.on_bus_beat,
+            "weights": self.on_weights,
+            "pass_end": self.on_pass_end,
+            "sum_write": self.on_sum_write,
+        }
+
     # ------------------------------------------------------------ requests
 
     def _place(self, entry: Entry) -> tuple[int, int]:
@@ -35,15 +47,15 @@ class Fetching:
         address = image.column_address(entry.layer, kind, entry.index)
         return address, image.column_bytes(entry.layer) // pes
 
-    def on_Q(self, event: Event) -> None:
+    def on_request(self, event: Event) -> None:
         flow = self.flow
         if not flow.alive:
             return
         if not flow.to_fetch or flow.to_fetch[0].type == END:
-            flow.fail("a request that no entry asked for", (FETCH, "u_column_fetch.burst_valid_o"))
+            flow.fail("a request that no entry asked for", (FETCH, "burst_valid"))
             return
         if flow.asked:
-            flow.fail("a request made twice", (FETCH, "u_column_fetch.burst_valid_o"))
+            flow.fail("a request made twice", (FETCH, "burst_valid"))
             return
         flow.asked = True
         entry = flow.to_fetch[0]
@@ -52,7 +64,7 @@ class Fetching:
         inputs = (("entry", entry),)
         flow.same(
             "address of a request",
-            (FETCH, "u_column_fetch.burst_addr_o"),
+            (FETCH, "burst_addr"),
             address,
             event.number(0),
             INTEGER,
@@ -61,7 +73,7 @@ class Fetching:
         )
         flow.same(
             "beats of a request",
-            (FETCH, "u_column_fetch.burst_beats_o"),
+            (FETCH, "burst_beats"),
             beats,
             event.number(1),
             INTEGER,
@@ -70,24 +82,24 @@ class Fetching:
         )
         flow.requests.append(Burst(address, beats))
 
-    def on_W(self, event: Event) -> None:
+    def on_work(self, event: Event) -> None:
         flow = self.flow
         if not flow.alive:
             return
         if not flow.to_fetch:
-            flow.fail("work that no entry asked for", (FETCH, "u_column_fetch.work_valid_o"))
+            flow.fail("work that no entry asked for", (FETCH, "push_valid"))
             return
         entry = flow.to_fetch.popleft()
         asks = entry.type != END
         if flow.asked != asks:
-            at = FETCH, "u_column_fetch.burst_valid_o"
+            at = FETCH, "burst_valid"
             names = ("no request", "a request")
             sides = names[asks], names[flow.asked]
             flow.fail(
                 "request for what is queued", at, *sides, (("entry", entry),), **_where(entry)
             )
         flow.asked = False
-        self._check_work(FETCH, "u_column_fetch.work_", entry, event)
+        self._check_work(FETCH, "push_", entry, event)
         if entry.type == COLUMN:
             word = entry.layer << 27 | entry.kind << 26 | entry.index << 16 | entry.delta & 0xFFFF
             flow.expect("C", word)
@@ -101,7 +113,7 @@ class Fetching:
         for index, name in enumerate(names):
             flow.same(
                 f"{name} of work",
-                (module, f"{prefix}{name}_o"),
+                (module, f"{prefix}{name}"),
                 getattr(entry, name),
                 event.number(index),
                 INTEGER,
@@ -112,7 +124,7 @@ class Fetching:
             return
         flow.same(
             "delta of work",
-            (module, f"{prefix}delta_o"),
+            (module, f"{prefix}delta"),
             entry.delta,
             event.signed(4, 16),
             ACTIVATION,
@@ -122,7 +134,7 @@ class Fetching:
         groups = flow.groups(flow.sequence.model.hidden_sizes[entry.layer]) - 1
         flow.same(
             "last group of work",
-            (module, f"{prefix}last_group_o"),
+            (module, f"{prefix}last_group"),
             groups,
             event.number(5),
             INTEGER,
@@ -132,20 +144,20 @@ class Fetching:
 
     # ------------------------------------------------------------ the bus
 
-    def on_A(self, event: Event) -> None:
+    def on_burst(self, event: Event) -> None:
         flow = self.flow
         address, beats = event.number(0), event.number(1) + 1
         if not flow.alive:
             flow.on_bus.append(Burst(address, beats, void=True))
             return
         if not flow.requests:
-            flow.fail("a burst that nobody asked for", (READER, "u_burst_reader.m_axi_araddr"))
+            flow.fail("a burst that nobody asked for", (READER, "m_axi_araddr"))
             return
         request, pes = flow.requests[0], flow.pes
         inputs = (("request", f"{request.beats} beats at {request.address:#x}"),)
         flow.same(
             "address of a burst",
-            (READER, "u_burst_reader.m_axi_araddr"),
+            (READER, "m_axi_araddr"),
             request.address,
             address,
             INTEGER,
@@ -155,7 +167,7 @@ class Fetching:
         most = min(request.beats, chunk - request.address // pes % chunk)
         flow.same(
             "beats of a burst",
-            (READER, "u_burst_reader.m_axi_arlen"),
+            (READER, "m_axi_arlen"),
             most - 1,
             beats - 1,
             INTEGER,
@@ -167,7 +179,7 @@ class Fetching:
         if not request.beats:
             flow.requests.popleft()
 
-    def on_R(self, event: Event) -> None:
+    def on_bus_beat(self, event: Event) -> None:
         flow = self.flow
         if not flow.on_bus:
             return  # the protocol checker's business
@@ -191,26 +203,26 @@ class Fetching:
 
     # ------------------------------------------------------------ the PE array
 
-    def on_d(self, event: Event) -> None:
+    def on_weights(self, event: Event) -> None:
         """A beat and its work meet."""
         flow = self.flow
         if not flow.alive:
             return
         if not flow.work or flow.work[0].type == END:
-            flow.fail("a beat taken without work", (PES, "u_pe_array.beat_ready_o"))
+            flow.fail("a beat taken without work", (PES, "beat_ready"))
             return
         entry = flow.work[0]
-        self._check_work(QUEUE, "u_work_queue.out_", entry, event)
+        self._check_work(QUEUE, "work_", entry, event)
         where = _where(entry)
         if not flow.beats:
-            flow.fail("a beat that was not on the bus", (READER, "u_burst_reader.beat_valid_o"))
+            flow.fail("a beat that was not on the bus", (READER, "beat_valid"))
             return
         sent, got = flow.beats.popleft(), event.lanes(6, 8, signed=False)
         parts = 16 if entry.type == BIAS_ENTRY else 3
         group, part = divmod(flow.taken, parts)
         flow.same_lanes(
             "weights handed to the PEs",
-            (READER, "u_burst_reader.beat_data_o"),
+            (READER, "beat_data"),
             sent,
             got,
             WEIGHT,
@@ -235,7 +247,7 @@ class Fetching:
         if 4 * passed < min((group + 1) * flow.pes, 4 * gates.quads):
             flow.fail(
                 "sums changed before the gates have read them",
-                (PES, "u_pe_array.beat_ready_o"),
+                (PES, "beat_ready"),
                 f"group {group} waits",
                 f"gates have read {4 * passed} units",
                 step=entry.step,
@@ -264,7 +276,7 @@ class Fetching:
         weights = raw.view(np.int8).astype(np.int64)
         flow.writes.append((entry, bank, group, lanes, values, before, weights))
 
-    def on_w(self, event: Event) -> None:
+    def on_pass_end(self, event: Event) -> None:
         """The end of a pass leaves the queue."""
         flow = self.flow
         if not flow.alive:
@@ -273,7 +285,7 @@ class Fetching:
             want = str(flow.work[0]) if flow.work else "nothing"
             flow.fail(
                 "an end of a pass at the head of the queue",
-                (QUEUE, "u_work_queue.out_type_o"),
+                (QUEUE, "work_type"),
                 want,
                 "an end",
                 layer=event.number(1),
@@ -281,18 +293,18 @@ class Fetching:
             )
             return
         entry = flow.work.popleft()
-        self._check_work(QUEUE, "u_work_queue.out_", entry, event)
+        self._check_work(QUEUE, "work_", entry, event)
         if entry.closes and flow.layers[entry.layer].gates == entry.step:
-            at = PES, "u_pe_array.gate_start_o"
+            at = PES, "gate_start"
             sides = "a start", "none"
             flow.fail("start of the gates at the end of a pass", at, *sides, **_where(entry))
 
-    def on_M(self, event: Event) -> None:
+    def on_sum_write(self, event: Event) -> None:
         """A partial sum is written."""
         flow = self.flow
         if not flow.writes:
             if flow.alive:
-                flow.fail("a sum written without a beat", (PES, "u_pe_array.s3_valid_q"))
+                flow.fail("a sum written without a beat", (PES, "pe_write"))
             return
         entry, bank, group, lanes, values, before, weights = flow.writes.popleft()
         where = _where(entry)
@@ -304,7 +316,7 @@ class Fetching:
         if got != 1 << bank:
             flow.fail(
                 "delta memory that is written",
-                (PES, "u_pe_array.s3_bank_q"),
+                (PES, "pe_write_bank"),
                 GATE_NAMES[bank],
                 ", ".join(names) or "none",
                 unit=group * flow.pes,
@@ -313,7 +325,7 @@ class Fetching:
             )
         flow.same(
             "address of a sum",
-            (PES, "u_pe_array.s3_addr_q"),
+            (PES, "pe_write_addr"),
             address,
             event.number(1),
             INTEGER,
@@ -322,7 +334,7 @@ class Fetching:
         mask = sum(1 << int(i) for i in lanes)
         flow.same(
             "lanes of a sum",
-            (PES, "u_pe_array.s3_lanes_q"),
+            (PES, "pe_write_lanes"),
             mask,
             event.number(2),
             INTEGER,
@@ -335,7 +347,7 @@ class Fetching:
             inputs += [("delta", delta, None), ("weight", weights, WEIGHT)]
         flow.same_lanes(
             "partial sum",
-            (PES, "u_pe_array.s3_sum"),
+            (PES, "pe_sum"),
             values,
             word[lanes],
             ACCUMULATOR,

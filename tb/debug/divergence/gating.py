@@ -8,22 +8,27 @@ import numpy as np
 
 from golden.integer import LayerTrace
 from tb.checks.compare import ACCUMULATOR
-from tb.debug.divergence.deep import Event
+from tb.debug.divergence.deep import Event, Handler
 from tb.debug.divergence.fetching import GATE_NAMES, PES, QUEUE
 from tb.debug.divergence.finding import ACTIVATION, GATE, INTEGER, Format, Value
 from tb.debug.divergence.flow import COLUMN, END, Flow, Gates, pack
+from tb.device.constants import QUAD_LANES, SIGMA_ENTRIES, TANH_ENTRIES
 
 PIPE, LANE, ROM, EGRESS = "gate_pipeline", "gate_lane", "activation_rom", "h_egress"
-IN_LANE = "u_gate_pipeline.gen_lane[{lane}].u_lane."
-QUAD = 4
+QUAD = QUAD_LANES
 ENTRY = Format(9, 9)
 
 
 @cache
 def half_table(is_tanh: bool) -> np.ndarray:
-    """floor(2^9 f(k / 2^8)) of the half of sigma (2048 entries) or tanh (1024), int64."""
-    k = np.arange(1024 if is_tanh else 2048) / 256
+    """floor(2^9 f(k / 2^8)) of each entry of the half of sigma or tanh, int64."""
+    k = np.arange(TANH_ENTRIES if is_tanh else SIGMA_ENTRIES) / 256
     return np.floor(512 * (np.tanh(k) if is_tanh else 1 / (1 + np.exp(-k)))).astype(np.int64)
+
+
+def in_lane(name: str) -> str:
+    """A tap in each lane; `Flow.same_lanes` puts the number of the wrong lane in."""
+    return f"lane_{name}[{{lane}}]"
 
 
 def place(argument: np.ndarray, is_tanh: bool) -> np.ndarray:
@@ -37,9 +42,26 @@ class Gating:
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
 
+    def handlers(self) -> dict[str, Handler]:
+        """Which method looks at which kind of line, by the kind's name."""
+        return {
+            "gates_start": self.on_gates_start,
+            "quad_enters": self.on_quad_enters,
+            "z_read": self.on_z_read,
+            "n_read": self.on_n_read,
+            "r_argument": self.on_r_argument,
+            "z_argument": self.on_z_argument,
+            "r_known": self.on_r_known,
+            "z_known": self.on_z_known,
+            "n_entry": self.on_n_entry,
+            "n_known": self.on_n_known,
+            "h_write": self.on_h_write,
+            "h_bus_beat": self.on_h_bus_beat,
+        }
+
     # ------------------------------------------------------------ start and reads
 
-    def on_g(self, event: Event) -> None:
+    def on_gates_start(self, event: Event) -> None:
         flow = self.flow
         if not flow.alive:
             return
@@ -51,9 +73,7 @@ class Gating:
         )
         if not closes:
             early = event.number(1) == 1
-            at = (
-                (QUEUE, "u_work_queue.next_closes_o") if early else (PES, "u_pe_array.gate_start_o")
-            )
+            at = (QUEUE, "next_closes") if early else (PES, "gate_start")
             flow.fail(
                 "start of the gates",
                 at,
@@ -63,11 +83,11 @@ class Gating:
                 layer=layer,
             )
             return
-        flow.same("layer of the gates", (PES, "u_pe_array.gate_layer_o"), head.layer, layer)
+        flow.same("layer of the gates", (PES, "start_layer"), head.layer, layer)
         state = flow.layers[head.layer]
         if not flow.same(
             "step of the sums that the gates start on",
-            (PES, "u_pe_array.gate_start_o"),
+            (PES, "gate_start"),
             state.gates,
             head.step,
             inputs=(("head of the queue", head), ("behind it", behind)),
@@ -95,7 +115,7 @@ class Gating:
             return flow.taken // 3 * flow.pes
         return QUAD * gates.quads
 
-    def on_0(self, event: Event) -> None:
+    def on_quad_enters(self, event: Event) -> None:
         """A quad enters: r is read."""
         flow, gates = self.flow, self.flow.gates
         if gates is None:
@@ -105,15 +125,15 @@ class Gating:
         self._address(gates.entered, group, where | {"gate": "r"})
         flow.same(
             "quad that enters the gates",
-            (PIPE, "u_gate_pipeline.quad_q"),
+            (PIPE, "gates_quad"),
             gates.entered,
             quad,
             **where,
         )
-        flow.same("layer of the gates", (PIPE, "u_gate_pipeline.layer_o"), gates.layer, layer)
+        flow.same("layer of the gates", (PIPE, "gate_layer"), gates.layer, layer)
         if QUAD * gates.entered >= self.final_units():
             told = all_ready or group < ready
-            at = (PES, "u_pe_array.groups_ready_o") if told else (PIPE, "u_gate_pipeline.go")
+            at = (PES, "groups_ready") if told else (PIPE, "gates_go")
             flow.fail(
                 "sums read before they are final",
                 at,
@@ -123,22 +143,22 @@ class Gating:
                 **where,
             )
         last_layer = gates.layer == flow.sequence.model.num_layers - 1
-        at = PIPE, "u_gate_pipeline.to_output_q"
+        at = PIPE, "gates_to_output"
         flow.same("whether h goes out", at, int(last_layer), out, **where)
         if out and not room:
             flow.fail(
                 "a quad on its way to a full output",
-                (PIPE, "u_gate_pipeline.go"),
+                (PIPE, "gates_go"),
                 "waits",
                 "goes",
-                inputs=(("out_room_i", 0),),
+                inputs=(("out_room", 0),),
                 unit=QUAD * quad,
                 **where,
             )
         gates.entered += 1
 
     def _address(self, quad: int, group: int, where: dict) -> None:
-        at = PIPE, "u_gate_pipeline.bank_group_o"
+        at = PIPE, "bank_group"
         self.flow.same("group read by the gates", at, QUAD * quad // self.flow.pes, group, **where)
 
     def _read(self, event: Event, word: int, bank: int, quad: int, where: dict) -> None:
@@ -147,7 +167,7 @@ class Gating:
         inside = first % self.flow.pes
         got = event.lanes(word, 32)[inside : inside + QUAD]
         want = self._trace().memory[bank][first : first + QUAD]
-        at = PES, f"u_pe_array.gen_bank[{bank}].u_delta_memory.rdata_o"
+        at = PES, f"memory_rdata[{bank}]"
         self.flow.same_lanes(
             "delta memory as the gates read it",
             at,
@@ -162,7 +182,7 @@ class Gating:
     def _captured(self, event: Event, word: int, bank: int, quad: int, where: dict) -> None:
         first = QUAD * quad
         want = self._trace().memory[bank][first : first + QUAD]
-        at = PIPE, "u_gate_pipeline.m_q"
+        at = PIPE, "gates_m"
         self.flow.same_lanes(
             "delta memory picked for the lanes",
             at,
@@ -223,7 +243,7 @@ class Gating:
     ) -> None:
         """A gate's pre-activation in a word, and in the next where it stands in the table."""
         where = where | {"gate": gate}
-        value, address = (IN_LANE + signal for signal in signals)
+        value, address = (in_lane(signal) for signal in signals)
         self._lane(
             event, word, "pre-activation", value, argument, ACTIVATION, quad, where, inputs=inputs
         )
@@ -239,14 +259,14 @@ class Gating:
             inputs=(("pre-activation", argument, ACTIVATION),),
         )
 
-    def on_1(self, event: Event) -> None:
+    def on_z_read(self, event: Event) -> None:
         found = self._quad(event)
         if found:
             quad, where = found
             self._address(quad, event.number(2), where | {"gate": "z"})
             self._read(event, 3, 0, quad, where)
 
-    def on_2(self, event: Event) -> None:
+    def on_n_read(self, event: Event) -> None:
         found = self._quad(event)
         if found:
             quad, where = found
@@ -254,7 +274,7 @@ class Gating:
             self._captured(event, 3, 0, quad, where)
             self._read(event, 4, 1, quad, where)
 
-    def on_3(self, event: Event) -> None:
+    def on_r_argument(self, event: Event) -> None:
         found = self._quad(event)
         if not found:
             return
@@ -264,9 +284,9 @@ class Gating:
         self._read(event, 3, 2, quad, where)
         self._read(event, 4, 3, quad, where)
         memory = (("M_r", trace.memory[0], ACCUMULATOR),)
-        self._argument(event, 5, "r", ("q3_r", "addr3_r"), trace.q_r, quad, where, memory)
+        self._argument(event, 5, "r", ("q_r", "place_r"), trace.q_r, quad, where, memory)
 
-    def on_4(self, event: Event) -> None:
+    def on_z_argument(self, event: Event) -> None:
         found = self._quad(event)
         if not found:
             return
@@ -277,28 +297,24 @@ class Gating:
         units = slice(QUAD * quad, QUAD * quad + QUAD)
         self.flow.expect("M", sum(pack(trace.memory[b][units], 32) << 128 * b for b in range(4)))
         memory = (("M_z", trace.memory[1], ACCUMULATOR),)
-        self._argument(event, 4, "z", ("q4_z", "addr4_z"), trace.q_z, quad, where, memory)
-        self._entry(event, 6, "a", trace.q_r, quad, where | {"gate": "r"})
+        self._argument(event, 4, "z", ("q_z", "place_z"), trace.q_z, quad, where, memory)
+        self._entry(event, 6, trace.q_r, quad, where | {"gate": "r"})
 
     def _entry(
         self,
         event: Event,
         word: int,
-        port: str,
         argument: np.ndarray,
         quad: int,
         where: dict,
         is_tanh: bool = False,
     ) -> None:
         at = place(argument, is_tanh)
-        signal = f"{IN_LANE}u_sigma.data_{port}_o"
-        if is_tanh:
-            signal = IN_LANE + "tanh_data_i"
         self._lane(
             event,
             word,
             "entry of the table",
-            signal,
+            in_lane(f"entry_{where['gate']}"),
             half_table(is_tanh)[at],
             ENTRY,
             quad,
@@ -307,7 +323,7 @@ class Gating:
             (("address", at, INTEGER),),
         )
 
-    def on_5(self, event: Event) -> None:
+    def on_r_known(self, event: Event) -> None:
         found = self._quad(event)
         if not found:
             return
@@ -318,20 +334,20 @@ class Gating:
             event,
             2,
             "pre-activation",
-            IN_LANE + "q5_nh",
+            in_lane("q_nh"),
             trace.q_nh,
             ACTIVATION,
             quad,
             where | {"gate": "nh"},
             inputs=memory,
         )
-        self._entry(event, 3, "b", trace.q_z, quad, where | {"gate": "z"})
+        self._entry(event, 3, trace.q_z, quad, where | {"gate": "z"})
         entry = (("table entry", half_table(False)[place(trace.q_r, False)], ENTRY),)
         self._lane(
             event,
             4,
             "gate r",
-            IN_LANE + "r5",
+            in_lane("r"),
             trace.r,
             GATE,
             quad,
@@ -339,7 +355,7 @@ class Gating:
             inputs=entry,
         )
 
-    def on_8(self, event: Event) -> None:
+    def on_z_known(self, event: Event) -> None:
         found = self._quad(event)
         if not found:
             return
@@ -352,7 +368,7 @@ class Gating:
             event,
             2,
             "gate z",
-            IN_LANE + "z8",
+            in_lane("z"),
             trace.z,
             GATE,
             quad,
@@ -364,24 +380,24 @@ class Gating:
             ("q(M_nh)", trace.q_nh, ACTIVATION),
             ("r", trace.r, GATE),
         )
-        self._argument(event, 3, "n", ("pre8", "tanh_addr_o"), trace.pre_n, quad, where, inputs)
+        self._argument(event, 3, "n", ("pre_n", "place_n"), trace.pre_n, quad, where, inputs)
 
-    def on_9(self, event: Event) -> None:
+    def on_n_entry(self, event: Event) -> None:
         found = self._quad(event)
         if not found:
             return
         quad, where = found
         trace, gates = self._trace(), self.flow.gates
-        self._entry(event, 2, "a", trace.pre_n, quad, where | {"gate": "n"}, is_tanh=True)
+        self._entry(event, 2, trace.pre_n, quad, where | {"gate": "n"}, is_tanh=True)
         first = QUAD * quad
         before = self.flow.sequence.states[gates.step][gates.layer].h[first : first + QUAD]
         half = event.lanes(3, 16)[QUAD * (quad % 2) :][:QUAD]
-        at = "hidden_memory", "u_hidden_memory.gate_rdata_o"
+        at = "hidden_memory", "gate_h_rdata"
         self.flow.same_lanes(
             "h of the step before, read by the gates", at, before, half, ACTIVATION, first, **where
         )
 
-    def on_a(self, event: Event) -> None:
+    def on_n_known(self, event: Event) -> None:
         found = self._quad(event)
         if not found:
             return
@@ -394,7 +410,7 @@ class Gating:
             event,
             2,
             "gate n",
-            IN_LANE + "n10",
+            in_lane("n"),
             trace.n,
             GATE,
             quad,
@@ -406,7 +422,7 @@ class Gating:
             event,
             3,
             "h of the step before, picked for the lanes",
-            "u_gate_pipeline.h_prev10_q",
+            "gates_h_prev",
             before,
             ACTIVATION,
             quad,
@@ -415,7 +431,7 @@ class Gating:
             (("h in the memory", before, ACTIVATION),),
         )
 
-    def on_c(self, event: Event) -> None:
+    def on_h_write(self, event: Event) -> None:
         """h of a quad is written, and sent out by the last layer."""
         flow, gates = self.flow, self.flow.gates
         if gates is None or not flow.alive:
@@ -423,15 +439,15 @@ class Gating:
         trace = self._trace()
         where = {"step": gates.step, "layer": gates.layer}
         layer, quad = event.number(0), event.number(1)
-        flow.same("layer of h", (PIPE, "u_gate_pipeline.layer_o"), gates.layer, layer, **where)
-        flow.same("quad of h", (PIPE, "u_gate_pipeline.h_quad_o"), gates.left, quad, **where)
+        flow.same("layer of h", (PIPE, "gate_layer"), gates.layer, layer, **where)
+        flow.same("quad of h", (PIPE, "h_quad"), gates.left, quad, **where)
         first = QUAD * gates.left
         units = slice(first, first + QUAD)
         flow.expect("H", pack(trace.h[units], 16))
         before = flow.sequence.states[gates.step][gates.layer].h
         inputs = (("z", trace.z, GATE), ("n", trace.n, GATE), ("h before", before, ACTIVATION))
         self._lane(
-            event, 2, "h", IN_LANE + "h_o", trace.h, ACTIVATION, gates.left, where, inputs=inputs
+            event, 2, "h", in_lane("h"), trace.h, ACTIVATION, gates.left, where, inputs=inputs
         )
         gates.left += 1
         flow.layers[gates.layer].written = gates.left
@@ -439,7 +455,7 @@ class Gating:
         to_output = gates.layer == flow.sequence.model.num_layers - 1
         flow.same(
             "whether h goes out",
-            (PIPE, "u_gate_pipeline.out_valid_o"),
+            (PIPE, "out_valid"),
             int(to_output),
             event.number(3),
             **where,
@@ -447,7 +463,7 @@ class Gating:
         if to_output:
             flow.same(
                 "last quad of a packet",
-                (PIPE, "u_gate_pipeline.out_last_o"),
+                (PIPE, "out_last"),
                 int(final),
                 event.number(4),
                 **where,
@@ -461,11 +477,11 @@ class Gating:
 
     # ------------------------------------------------------------ output
 
-    def on_h(self, event: Event) -> None:
+    def on_h_bus_beat(self, event: Event) -> None:
         """A beat of h leaves."""
         flow = self.flow
         data, last, user = event.lanes(0, 16), event.number(1), event.number(2)
-        path = "u_h_egress.m_axis_h_"
+        path = "m_axis_h_"
         if flow.must_close and not user:
             flow.fail(
                 "closing beat of a packet that was cut",

@@ -18,14 +18,19 @@ from tb.debug.divergence.search import Search
 from tb.debug.divergence.sequence import KIND_NAMES, H
 
 Site = tuple[str, str]
-"""A module, and its signal below the core."""
+"""A module, and the tap at which it is seen."""
 
 STREAMS = ("x bus", "x", "pass", "entry", "burst", "push", "ar", "r", "beat", "work", "start",
            "bank", "h")  # fmt: skip
 GATES = ("gate_busy", "issuing", "final_units", "out_room", "open")
-QUIET = ("delta_encoder", "column_fetch", "burst_reader", "pe_array")
+QUIET = {
+    "delta_encoder": "encoder_idle",
+    "column_fetch": "fetch_idle",
+    "burst_reader": "reader_idle",
+    "pe_array": "pe_idle",
+}
 MEMORY, SINK, SOURCE = (f"{what} outside the core" for what in ("memory", "h sink", "x source"))
-H_SITES = ("h_egress", "u_h_egress.m_axis_h_tvalid"), (SINK, "m_axis_h_tready")
+H_SITES = ("h_egress", "m_axis_h_tvalid"), (SINK, "m_axis_h_tready")
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ def awaited(outcome: Search, why: str) -> Divergence:
         time_ns=event.time,
         cycle=event.cycle,
         last_right=flow.last_right,
+        hangs=True,
         **where,
     )
     found.steps = outcome.steps
@@ -105,58 +111,54 @@ def _gates(flow: Flow, hands: Handshakes) -> Iterator[Stop]:
     gates = flow.gates
     if gates is None:
         if hands.is_high("gate_busy"):
-            yield ("gate_pipeline", "u_gate_pipeline.busy_o"), "the end of the gates", {}
+            yield ("gate_pipeline", "gate_busy"), "the end of the gates", {}
         return
     where = {"step": flow.step_number(gates.step), "layer": gates.layer}
     where["unit"] = QUAD * gates.left
     text = f"quad {gates.left} of h"
     if gates.left < gates.entered:
-        yield ("gate_pipeline", "u_gate_pipeline.h_we_o"), text, where
+        yield ("gate_pipeline", "h_we"), text, where
     if QUAD * gates.entered < Gating(flow).final_units():
-        site = "gate_pipeline", "u_gate_pipeline.go"
+        site = "gate_pipeline", "gates_go"
         if hands.is_low("final_units"):
-            site = "pe_array", "u_pe_array.groups_ready_o"
+            site = "pe_array", "groups_ready"
         elif hands.is_low("out_room") and gates.layer == len(flow.layers) - 1:
-            site = "h_egress", "u_h_egress.room_o"
+            site = "h_egress", "out_room"
         elif hands.is_high("bank valid") and hands.is_low("bank ready"):
-            site = "pe_array", "u_pe_array.gate_grant_o"
+            site = "pe_array", "bank_grant"
         yield site, text, where
 
 
 def _pes(flow: Flow, hands: Handshakes) -> Iterator[Stop]:
     if flow.writes:
-        yield ("pe_array", "u_pe_array.s3_valid_q"), "a partial sum", {}
+        yield ("pe_array", "pe_write"), "a partial sum", {}
     if not flow.work:
         return
     entry = flow.work[0]
     where = {"layer": entry.layer, "kind": KIND_NAMES[entry.kind]}
     text = f"{entry} taken from the work queue"
     if hands.is_low("work valid"):
-        yield ("work_queue", "u_work_queue.out_valid_o"), text, where
+        yield ("work_queue", "work_valid"), text, where
     if entry.type == END:
         pes, gates = (
-            ("pe_array", "u_pe_array.work_ready_o"),
-            ("gate_pipeline", "u_gate_pipeline.ready_o"),
+            ("pe_array", "work_ready"),
+            ("gate_pipeline", "gate_ready"),
         )
         yield hands.of_both("start", pes, gates), text, where
     if flow.beats:
-        site = "pe_array", "u_pe_array.beat_ready_o"
+        site = "pe_array", "beat_ready"
         if hands.is_low("beat valid"):
-            site = "burst_reader", "u_burst_reader.beat_valid_o"
+            site = "burst_reader", "beat_valid"
         yield site, text, where
 
 
 def _reader(flow: Flow, hands: Handshakes) -> Iterator[Stop]:
     burst = next((burst for burst in flow.on_bus if not burst.void or not flow.alive), None)
     if burst is not None and not flow.beats:
-        site = hands.of_both(
-            "r", (MEMORY, "m_axi_rvalid"), ("burst_reader", "u_burst_reader.m_axi_rready")
-        )
+        site = hands.of_both("r", (MEMORY, "m_axi_rvalid"), ("burst_reader", "m_axi_rready"))
         yield site, f"a beat from DRAM at {burst.address:#x}", {}
     if flow.requests:
-        site = hands.of_both(
-            "ar", ("burst_reader", "u_burst_reader.m_axi_arvalid"), (MEMORY, "m_axi_arready")
-        )
+        site = hands.of_both("ar", ("burst_reader", "m_axi_arvalid"), (MEMORY, "m_axi_arready"))
         yield site, f"a burst at {flow.requests[0].address:#x}", {}
 
 
@@ -165,11 +167,11 @@ def _fetch(flow: Flow, hands: Handshakes) -> Iterator[Stop]:
         return
     entry = flow.to_fetch[0]
     where = {"layer": entry.layer, "kind": KIND_NAMES[entry.kind]}
-    site = "column_fetch", "u_column_fetch.work_valid_o"
+    site = "column_fetch", "push_valid"
     if hands.is_low("push ready"):
-        site = "work_queue", "u_work_queue.in_ready_o"
+        site = "work_queue", "push_ready"
     elif entry.type != END and hands.is_low("burst ready"):
-        site = "burst_reader", "u_burst_reader.burst_ready_o"
+        site = "burst_reader", "burst_ready"
     yield site, f"the request for {entry}", where
 
 
@@ -181,13 +183,13 @@ def _encoder(flow: Flow, hands: Handshakes) -> Iterator[Stop]:
     where = {"step": flow.step_number(one.step), "layer": one.layer}
     if one.type == PASS_X and one.layer == 0 and hands.is_low("x valid"):
         if flow.x_beats:
-            yield ("x_ingress", "u_x_ingress.x_valid_o"), "a beat of x", where
+            yield ("x_ingress", "x_valid"), "a beat of x", where
         if flow.x_open:
             yield _x_bus(hands), "the rest of a packet of x", where
     site = hands.of_both(
         "entry",
-        ("delta_encoder", "u_delta_encoder.entry_valid_o"),
-        ("column_fetch", "u_column_fetch.entry_ready_o"),
+        ("delta_encoder", "entry_valid"),
+        ("column_fetch", "entry_ready"),
     )
     yield site, text, where
 
@@ -195,12 +197,12 @@ def _encoder(flow: Flow, hands: Handshakes) -> Iterator[Stop]:
 def _sequencer(flow: Flow, hands: Handshakes) -> Iterator[Stop]:
     site = hands.of_both(
         "pass",
-        ("sequencer", "u_sequencer.pass_valid_o"),
-        ("delta_encoder", "u_delta_encoder.pass_ready_o"),
+        ("sequencer", "pass_valid"),
+        ("delta_encoder", "pass_ready"),
     )
     if not hands.is_high("pass valid"):  # it waits for one that says it is at work
         busy = [name for name in QUIET if hands.is_low(f"{name} idle")]
-        site = (busy[0], f"u_{busy[0]}.idle_o") if busy else site
+        site = (busy[0], QUIET[busy[0]]) if busy else site
     begun = len(flow.sequence.steps) if flow.sequence is not None else 0
     for layer, state in enumerate(flow.layers if flow.alive else []):
         if state.step_x < begun or state.step_h < begun or state.gates < begun:
@@ -214,21 +216,17 @@ def _sequencer(flow: Flow, hands: Handshakes) -> Iterator[Stop]:
             break
     if not flow.alive:
         text = "a START, or the end of a reset"
-        yield (site if site[0] in QUIET else ("sequencer", "u_sequencer.state_q")), text, {}
+        yield (site if site[0] in QUIET else ("sequencer", "state")), text, {}
 
 
 def _input(flow: Flow, hands: Handshakes) -> Iterator[Stop]:
     if flow.x_beats:
-        yield ("x_ingress", "u_x_ingress.x_valid_o"), "a beat of x", {}
+        yield ("x_ingress", "x_valid"), "a beat of x", {}
     if hands.is_low("open") and not flow.x_open:
-        site = hands.of_both(
-            "x bus", (SOURCE, "s_axis_x_tvalid"), ("sequencer", "u_sequencer.x_open_o")
-        )
+        site = hands.of_both("x bus", (SOURCE, "s_axis_x_tvalid"), ("sequencer", "x_open"))
         yield site, "the next x", {}
     yield _x_bus(hands), "the next x", {}
 
 
 def _x_bus(hands: Handshakes) -> Site:
-    return hands.of_both(
-        "x bus", (SOURCE, "s_axis_x_tvalid"), ("x_ingress", "u_x_ingress.s_axis_x_tready")
-    )
+    return hands.of_both("x bus", (SOURCE, "s_axis_x_tvalid"), ("x_ingress", "s_axis_x_tready"))

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tb.debug.divergence.deep import DeepTraceError, Event, History
+from tb.debug.divergence.deep import DeepTraceError, Event, Handler, History
 from tb.debug.divergence.encoding import Encoding
+from tb.debug.divergence.events import KINDS
 from tb.debug.divergence.fetching import Fetching
 from tb.debug.divergence.finding import Divergence
 from tb.debug.divergence.flow import Flow
@@ -16,7 +17,6 @@ from tb.debug.divergence.gating import Gating
 
 AFTER_NS = 4000
 """How long golden values are made for after the divergence, as far as they mean anything."""
-VERDICTS = "GVBxPKSEFQWARgdwM0123456789ahc"
 
 
 @dataclass
@@ -50,18 +50,14 @@ def search(events: Iterable[Event], history: History) -> Search:
     events = list(events)
     flow = Flow(history)
     stages = (Encoding(flow, _packets(events)), Fetching(flow), Gating(flow))
-    handlers = {
-        code: getattr(stage, f"on_{code}")
-        for code in VERDICTS
-        for stage in stages
-        if hasattr(stage, f"on_{code}")
-    }
+    handlers = {name: handler for stage in stages for name, handler in stage.handlers().items()}
     walked = 0
     for event in events:
         if flow.found is not None and event.time > flow.found.time_ns + AFTER_NS:
             break
         walked += 1
-        if event.code == "H":
+        kind = KINDS[event.code]
+        if kind.name == "still":
             flow.still = event
             continue
         flow.event, flow.still = event, None
@@ -74,8 +70,8 @@ def search(events: Iterable[Event], history: History) -> Search:
                     f"deep trace: {event.code!r} at {event.time} ns makes no sense: {error!r}"
                 ) from error
             break  # what follows a divergence need not make sense
-        if flow.found is None and event.code in "xEMcRh":
-            flow.last_right = f"{_describe(event)} at {event.time} ns, cycle {event.cycle}"
+        if flow.found is None and kind.shown:
+            flow.last_right = f"{kind.shown} at {event.time} ns, cycle {event.cycle}"
         elif found is None and flow.found is not None:
             flow.found.last_right = flow.last_right
     outcome = Search(flow.found, flow.golden, walked, flow)
@@ -84,17 +80,18 @@ def search(events: Iterable[Event], history: History) -> Search:
     return outcome
 
 
-def _one(flow: Flow, event: Event, handlers: dict) -> None:
-    if event.code == "D":
+def _one(flow: Flow, event: Event, handlers: dict[str, Handler]) -> None:
+    name = KINDS[event.code].name
+    if name == "build":
         flow.width, flow.max_layers, flow.max_units = (event.number(i) for i in range(3))
-    elif event.code == "Z":
+    elif name == "reset":
         if event.number(0):
             flow.hard_reset()
         else:
             flow.flush()
             flow.must_close = False
-    elif event.code in handlers:
-        handlers[event.code](event)
+    else:
+        handlers[name](event)
 
 
 def _packets(events: list[Event]) -> dict[int, np.ndarray]:
@@ -102,7 +99,7 @@ def _packets(events: list[Event]) -> dict[int, np.ndarray]:
     packets: dict[int, list[np.ndarray]] = {}
     current: list[np.ndarray] | None = None
     for event in events:
-        if event.code != "B":
+        if KINDS[event.code].name != "x_bus_beat":
             continue
         if event.number(2) == 1:
             current = packets[event.time] = []
@@ -111,15 +108,3 @@ def _packets(events: list[Event]) -> dict[int, np.ndarray]:
         if event.number(1):
             current = None
     return {time: np.concatenate(beats) for time, beats in packets.items()}
-
-
-def _describe(event: Event) -> str:
-    names = {
-        "x": "a beat of x taken by the encoder",
-        "E": "an entry of the encoder",
-        "M": "a partial sum written",
-        "c": "a quad of h written",
-        "R": "a beat from DRAM",
-        "h": "a beat of h taken",
-    }
-    return names[event.code]

@@ -39,7 +39,7 @@ ALL = (
     ),
     Cause(
         "l",
-        "memory, not felt",
+        "memory latency, hidden",
         "reads under way, none came, but the PEs had none to wait for",
         "a memory with fewer gaps",
         "#f4a3a3",

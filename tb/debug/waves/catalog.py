@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from tb.debug.wave_query import DUT, Wave, WaveError
-from tb.debug.waves.enums import enum_variables
+from tb.codegen.rtl import enum_variables
+from tb.debug.taps import DUT, is_tap, tap_path
+from tb.debug.wave_query import Wave, WaveError
 from tb.debug.waves.formats import Format
 from tb.paths import TABLES
 
@@ -61,6 +62,13 @@ class Group:
     optional: bool = False
 
 
+def _path(name: str) -> str:
+    """Below the bench's top: of a tap, or of a monitor's signal, which is named by its path."""
+    if is_tap(name) or "." not in name:
+        return tap_path(name)
+    return name
+
+
 def _each(path: str) -> Iterator[str]:
     found = EACH.search(path)
     if not found:
@@ -72,7 +80,7 @@ def _each(path: str) -> Iterator[str]:
 
 def _rows(path: str, text: str, golden: dict[str, str]) -> Iterator[Row]:
     bounds = RANGE.search(path)
-    for one in _each(RANGE.sub("", path)):
+    for one in map(_path, _each(RANGE.sub("", path))):
         enum = None
         if text == "enum":
             below = one.removeprefix(DUT + ".")
@@ -85,7 +93,7 @@ def _rows(path: str, text: str, golden: dict[str, str]) -> Iterator[Row]:
 
 def _pairs(table: dict[str, str]) -> dict[str, str]:
     return {
-        core: golden
+        _path(core): golden
         for key, value in table.items()
         for core, golden in zip(_each(key), _each(value), strict=True)
     }
@@ -102,7 +110,7 @@ def catalog(path: Path = CATALOG) -> tuple[Group, ...]:
                 group["name"],
                 tuple(row for item in group["signals"].items() for row in _rows(*item, golden)),
                 tuple(group.get("modules", ())),
-                tuple(group.get("picture", ())),
+                tuple(map(_path, group.get("picture", ()))),
                 bool(group.get("optional", False)),
             )
             for group in data["group"]

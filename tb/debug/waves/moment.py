@@ -13,8 +13,8 @@ from tb.debug.wave_query import PS_PER_NS, Wave, WaveError
 
 SCHEMA = 1
 STEP = "u_trace.step_q"
-DONE, FIRST = "u_dut.packet_done", "u_dut.x_first"
-GATES = ("u_dut.gate_start", "u_dut.gate_ready", "u_dut.start_layer")
+DONE, FIRST = "packet_done", "x_first"
+GATES = ("gate_start", "gate_ready", "start_layer")
 NEEDED = ("what", "time_ns", "signal", "module", "expected", "actual", "dump")
 PLACE = ("step", "layer", "kind", "column", "unit", "gate")
 

@@ -15,6 +15,8 @@
 //   NOT_DRAINED      when done_i rises nothing waits and nothing is under way
 //   NOT_RESET        when done_i rises there has been a reset: nothing is checked before
 
+`default_nettype none
+
 module axi_checker #(
   parameter int DataWidth = 64,
   parameter int AddrWidth = 32,
@@ -68,6 +70,7 @@ module axi_checker #(
   ) u_ar (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (arvalid_i),
     .ready_i      (arready_i),
     .payload_i    ({arid_i, araddr_i, arlen_i, arsize_i, arburst_i, arlock_i, arcache_i,
@@ -81,6 +84,7 @@ module axi_checker #(
   ) u_r (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (rvalid_i),
     .ready_i      (rready_i),
     .payload_i    ({rid_i, rdata_i, rresp_i, rlast_i}),
@@ -230,3 +234,5 @@ module axi_checker #(
   // verilator lint_on BLKSEQ
 
 endmodule
+
+`default_nettype wire

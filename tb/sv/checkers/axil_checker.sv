@@ -8,6 +8,8 @@
 //   NOT_DRAINED            when done_i rises nothing waits and nothing is unanswered
 //   NOT_RESET              when done_i rises there has been a reset: nothing is checked before
 
+`default_nettype none
+
 module axil_checker #(
   parameter int DataWidth = 32,
   parameter int AddrWidth = 12,
@@ -55,6 +57,7 @@ module axil_checker #(
   ) u_aw (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (awvalid_i),
     .ready_i      (awready_i),
     .payload_i    ({awaddr_i, awprot_i}),
@@ -67,6 +70,7 @@ module axil_checker #(
   ) u_w (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (wvalid_i),
     .ready_i      (wready_i),
     .payload_i    ({wdata_i, wstrb_i}),
@@ -79,6 +83,7 @@ module axil_checker #(
   ) u_b (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (bvalid_i),
     .ready_i      (bready_i),
     .payload_i    (bresp_i),
@@ -91,6 +96,7 @@ module axil_checker #(
   ) u_ar (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (arvalid_i),
     .ready_i      (arready_i),
     .payload_i    ({araddr_i, arprot_i}),
@@ -103,6 +109,7 @@ module axil_checker #(
   ) u_r (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (rvalid_i),
     .ready_i      (rready_i),
     .payload_i    ({rdata_i, rresp_i}),
@@ -218,3 +225,5 @@ module axil_checker #(
   // verilator lint_on BLKSEQ
 
 endmodule
+
+`default_nettype wire

@@ -8,6 +8,8 @@
 //
 // expected_beats_i = 0 says that the length is not known: any length will do.
 
+`default_nettype none
+
 module axis_checker #(
   parameter int DataWidth = 128,
   parameter int MaxMessages = 20,
@@ -40,6 +42,7 @@ module axis_checker #(
   ) u_t (
     .clk_i,
     .rst_ni,
+    .flush_i      (1'b0),
     .valid_i      (tvalid_i),
     .ready_i      (tready_i),
     .payload_i    ({tuser_i, tlast_i, tdata_i}),
@@ -96,3 +99,5 @@ module axis_checker #(
   // verilator lint_on BLKSEQ
 
 endmodule
+
+`default_nettype wire

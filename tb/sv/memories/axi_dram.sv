@@ -28,6 +28,8 @@
 //   +DRAM_TRTP +DRAM_TREFI +DRAM_TRFC +DRAM_FRONT +DRAM_BACK +DRAM_FIFO_BYTES +DRAM_BUS_BYTES
 //   +DRAM_LOG2_ROW_BYTES +DRAM_LOG2_BANKS
 
+`default_nettype none
+
 module axi_dram #(
   parameter int DataWidth = 64,
   parameter int AddrWidth = 32,
@@ -453,3 +455,5 @@ module axi_dram #(
   endtask
 
 endmodule
+
+`default_nettype wire

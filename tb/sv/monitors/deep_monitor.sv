@@ -4,30 +4,12 @@
 // A line is: cycle, time in ns (decimal), a code, fields in hex. Lines of one cycle come in pipeline order, a module's
 // inputs before its outputs. A cycle is counted as trace_monitor counts it.
 //
-//   D width layers units                   parameters of the build, once
-//   G layers lut input hidden wx wh bias   control_registers: configuration at a START
-//   V theta_x theta_h                      control_registers: thresholds, when they change
-//   B data last first taken                beat on the x bus
-//   x data                                 x_ingress -> delta_encoder
-//   P type layer last size theta           sequencer -> delta_encoder: a pass
-//   K layer vec                            delta_encoder -> hidden_memory: clear
-//   S type layer vec source reference      inside delta_encoder: what is compared
-//   E type layer kind last index delta     delta_encoder -> column_fetch: an entry
-//   F addr lanes data                      delta_encoder writes references
-//   Q addr beats                           column_fetch -> burst_reader
-//   W type layer kind last delta groups    column_fetch -> work_queue
-//   A addr len                             burst_reader -> bus
-//   R data resp last                       bus -> burst_reader
-//   g layer                                pe_array -> gate_pipeline: start
-//   d type layer kind last delta groups data   work_queue and burst_reader -> pe_array: a beat is taken
-//   w type layer kind last                 work_queue -> pe_array: an end is taken
-//   M banks addr lanes data                pe_array writes delta memories
-//   0 ... c                                gate_pipeline and its lanes, by stage; see below
-//   h data last user                       h_egress -> bus
-//   Z hard                                 a fault, a soft reset or (1) a hard one
-//   H streams gates quiet                  handshakes that have not changed for StillLimit cycles; see below
+// tb/debug/divergence/events.py lists the codes: what each says, which module says it, and its fields. Digits and the
+// letters a, c are stages of gate_pipeline: what stands there when a quad is in that stage.
 //
 // A run that hangs is ended once there has been no event for QuietLimit cycles, and with +REPLAY_END_NS=N at that time.
+`default_nettype none
+
 module deep_monitor
   import edgedrnn_pkg::*;
 #(
@@ -38,6 +20,8 @@ module deep_monitor
   input logic clk_i,
   input logic rst_ni
 );
+  `include "core_taps.svh"
+
   localparam int WordWidth = AxiDataWidth / WeightBits * AccBits;
   localparam int QuadWidth = QuadLanes * AccBits;
 
@@ -53,29 +37,28 @@ module deep_monitor
   end
 
   // Values of four lanes, the highest first.
-  logic [4*16-1:0] q3_r, q4_z, q5_nh, addr3_r, addr4_z, data4_r, data5_z, r5, z8, pre8, tanh_addr, tanh_data, n10;
+  logic [4*16-1:0] q_r, q_z, q_nh, place_r, place_z, entry_r, entry_z, r, z, pre_n, place_n, entry_n, n;
   for (genvar i = 0; i < 4; i++) begin : gen_lane
-    assign q3_r     [16*i +: 16] = u_dut.u_gate_pipeline.gen_lane[i].u_lane.q3_r;
-    assign q4_z     [16*i +: 16] = u_dut.u_gate_pipeline.gen_lane[i].u_lane.q4_z;
-    assign q5_nh    [16*i +: 16] = u_dut.u_gate_pipeline.gen_lane[i].u_lane.q5_nh;
-    assign addr3_r  [16*i +: 16] = {5'd0, u_dut.u_gate_pipeline.gen_lane[i].u_lane.addr3_r};
-    assign addr4_z  [16*i +: 16] = {5'd0, u_dut.u_gate_pipeline.gen_lane[i].u_lane.addr4_z};
-    assign data4_r  [16*i +: 16] = {7'd0, u_dut.u_gate_pipeline.gen_lane[i].u_lane.data4_r};
-    assign data5_z  [16*i +: 16] = {7'd0, u_dut.u_gate_pipeline.gen_lane[i].u_lane.data5_z};
-    assign r5       [16*i +: 16] = {7'd0, u_dut.u_gate_pipeline.gen_lane[i].u_lane.r5};
-    assign z8       [16*i +: 16] = {7'd0, u_dut.u_gate_pipeline.gen_lane[i].u_lane.z8};
-    assign pre8     [16*i +: 16] = u_dut.u_gate_pipeline.gen_lane[i].u_lane.pre8;
-    assign tanh_addr[16*i +: 16] = {6'd0, u_dut.u_gate_pipeline.gen_lane[i].u_lane.tanh_addr_o};
-    assign tanh_data[16*i +: 16] = {7'd0, u_dut.u_gate_pipeline.gen_lane[i].u_lane.tanh_data_i};
-    assign n10      [16*i +: 16] = {{6{u_dut.u_gate_pipeline.gen_lane[i].u_lane.n10[9]}},
-                                    u_dut.u_gate_pipeline.gen_lane[i].u_lane.n10};
+    assign q_r    [16*i +: 16] = `tap_lane_q_r(i);
+    assign q_z    [16*i +: 16] = `tap_lane_q_z(i);
+    assign q_nh   [16*i +: 16] = `tap_lane_q_nh(i);
+    assign place_r[16*i +: 16] = {5'd0, `tap_lane_place_r(i)};
+    assign place_z[16*i +: 16] = {5'd0, `tap_lane_place_z(i)};
+    assign entry_r[16*i +: 16] = {7'd0, `tap_lane_entry_r(i)};
+    assign entry_z[16*i +: 16] = {7'd0, `tap_lane_entry_z(i)};
+    assign r      [16*i +: 16] = {7'd0, `tap_lane_r(i)};
+    assign z      [16*i +: 16] = {7'd0, `tap_lane_z(i)};
+    assign pre_n  [16*i +: 16] = `tap_lane_pre_n(i);
+    assign place_n[16*i +: 16] = {6'd0, `tap_lane_place_n(i)};
+    assign entry_n[16*i +: 16] = {7'd0, `tap_lane_entry_n(i)};
+    assign n      [16*i +: 16] = {{6{`tap_lane_n(i)[9]}}, `tap_lane_n(i)};
   end
 
-  wire [12:1] stage = u_dut.u_gate_pipeline.valid_q;
-  wire [QuadWidth-1:0] m_r  = u_dut.u_gate_pipeline.m_q[BankR *QuadWidth +: QuadWidth];
-  wire [QuadWidth-1:0] m_z  = u_dut.u_gate_pipeline.m_q[BankZ *QuadWidth +: QuadWidth];
-  wire [QuadWidth-1:0] m_nx = u_dut.u_gate_pipeline.m_q[BankNx*QuadWidth +: QuadWidth];
-  wire [QuadWidth-1:0] m_nh = u_dut.u_gate_pipeline.m_q[BankNh*QuadWidth +: QuadWidth];
+  wire [StageWrite:1] stage = `tap_gates_valid;
+  wire [QuadWidth-1:0] m_r  = `tap_gates_m[BankR *QuadWidth +: QuadWidth];
+  wire [QuadWidth-1:0] m_z  = `tap_gates_m[BankZ *QuadWidth +: QuadWidth];
+  wire [QuadWidth-1:0] m_nx = `tap_gates_m[BankNx*QuadWidth +: QuadWidth];
+  wire [QuadWidth-1:0] m_nh = `tap_gates_m[BankNh*QuadWidth +: QuadWidth];
 
   localparam int QuietLimit = 10000;
   longint end_ns, quiet_since;
@@ -83,9 +66,9 @@ module deep_monitor
     quiet_since = 0;
     if (!$value$plusargs("REPLAY_END_NS=%d", end_ns)) end_ns = 0;
   end
-  wire moves = (u_dut.s_axis_x_tvalid && u_dut.s_axis_x_tready) || (u_dut.m_axi_rvalid && u_dut.m_axi_rready)
-            || (u_dut.m_axis_h_tvalid && u_dut.m_axis_h_tready) || (u_dut.entry_valid && u_dut.entry_ready)
-            || u_dut.start || !rst_ni;
+  wire moves = (`tap_s_axis_x_tvalid && `tap_s_axis_x_tready) || (`tap_m_axi_rvalid && `tap_m_axi_rready)
+            || (`tap_m_axis_h_tvalid && `tap_m_axis_h_tready) || (`tap_entry_valid && `tap_entry_ready)
+            || `tap_start || !rst_ni;
   always @(posedge clk_i) begin
     if (moves) quiet_since <= u_trace.cycle_q;
     if (file != 0 && (u_trace.cycle_q > quiet_since + QuietLimit || (end_ns != 0 && $time > end_ns))) begin
@@ -100,16 +83,16 @@ module deep_monitor
   // readys for ever: they count where something is offered.
   localparam int StillLimit = 64;
   wire [25:0] streams = {
-    u_dut.s_axis_x_tvalid, u_dut.s_axis_x_tready, u_dut.x_valid, u_dut.x_ready, u_dut.pass_valid, u_dut.pass_ready,
-    u_dut.entry_valid, u_dut.entry_ready, u_dut.burst_valid, u_dut.burst_ready, u_dut.push_valid, u_dut.push_ready,
-    u_dut.m_axi_arvalid, u_dut.m_axi_arvalid && u_dut.m_axi_arready, u_dut.m_axi_rvalid, u_dut.m_axi_rready,
-    u_dut.beat_valid, u_dut.beat_ready,
-    u_dut.work_valid, u_dut.work_ready, u_dut.gate_start, u_dut.gate_ready, u_dut.bank_re[BankR], u_dut.bank_grant,
-    u_dut.m_axis_h_tvalid, u_dut.m_axis_h_tvalid && u_dut.m_axis_h_tready
+    `tap_s_axis_x_tvalid, `tap_s_axis_x_tready, `tap_x_valid, `tap_x_ready, `tap_pass_valid, `tap_pass_ready,
+    `tap_entry_valid, `tap_entry_ready, `tap_burst_valid, `tap_burst_ready, `tap_push_valid, `tap_push_ready,
+    `tap_m_axi_arvalid, `tap_m_axi_arvalid && `tap_m_axi_arready, `tap_m_axi_rvalid, `tap_m_axi_rready,
+    `tap_beat_valid, `tap_beat_ready,
+    `tap_work_valid, `tap_work_ready, `tap_gate_start, `tap_gate_ready, `tap_bank_re[BankR], `tap_bank_grant,
+    `tap_m_axis_h_tvalid, `tap_m_axis_h_tvalid && `tap_m_axis_h_tready
   };
-  wire [4:0] gates = {u_dut.gate_busy, u_dut.u_gate_pipeline.issuing_q, u_dut.u_gate_pipeline.final_units, u_dut.out_room,
-                      u_dut.u_x_ingress.open_i};
-  wire [3:0] quiet = {u_dut.encoder_idle, u_dut.fetch_idle, u_dut.reader_idle, u_dut.pe_idle};
+  wire [4:0] gates = {`tap_gate_busy, `tap_gates_issuing, `tap_gates_final, `tap_out_room,
+                      `tap_x_open};
+  wire [3:0] quiet = {`tap_encoder_idle, `tap_fetch_idle, `tap_reader_idle, `tap_pe_idle};
   logic [34:0] handshakes_q;
   int          still;
   initial still = 0;
@@ -131,133 +114,135 @@ module deep_monitor
 
   always @(posedge clk_i) begin
     was_reset  <= !rst_ni;
-    flush_q    <= rst_ni && u_dut.flush;
-    captured_q <= rst_ni && !u_dut.flush && u_dut.u_delta_encoder.b_move;
-    theta_x_q  <= u_dut.theta_x;
-    theta_h_q  <= u_dut.theta_h;
+    flush_q    <= rst_ni && `tap_flush;
+    captured_q <= rst_ni && !`tap_flush && `tap_encoder_capture;
+    theta_x_q  <= `tap_theta_x;
+    theta_h_q  <= `tap_theta_h;
     if (file != 0 && !rst_ni && !was_reset) begin
       $fwrite(file, "%0d %0d Z 1\n", u_trace.cycle_q, $time);
       $fflush(file);
     end
     if (file != 0 && rst_ni) begin
-      if (u_dut.start) begin
-        $fwrite(file, "%0d %0d G %h %h %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.num_layers, u_dut.lut_frac,
-                u_dut.input_size, u_dut.hidden_size, u_dut.addr_wx, u_dut.addr_wh, u_dut.addr_bias);
+      if (`tap_start) begin
+        $fwrite(file, "%0d %0d G %h %h %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_num_layers, `tap_lut_frac,
+                `tap_input_size, `tap_hidden_size, `tap_addr_wx, `tap_addr_wh, `tap_addr_bias);
       end
-      if (was_reset || u_dut.theta_x !== theta_x_q || u_dut.theta_h !== theta_h_q) begin
-        $fwrite(file, "%0d %0d V %h %h\n", u_trace.cycle_q, $time, u_dut.theta_x, u_dut.theta_h);
+      if (was_reset || `tap_theta_x !== theta_x_q || `tap_theta_h !== theta_h_q) begin
+        $fwrite(file, "%0d %0d V %h %h\n", u_trace.cycle_q, $time, `tap_theta_x, `tap_theta_h);
       end
-      if (u_dut.s_axis_x_tvalid && u_dut.s_axis_x_tready) begin
-        $fwrite(file, "%0d %0d B %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.s_axis_x_tdata, u_dut.s_axis_x_tlast,
-                u_dut.x_first, u_dut.u_x_ingress.taken);
+      if (`tap_s_axis_x_tvalid && `tap_s_axis_x_tready) begin
+        $fwrite(file, "%0d %0d B %h %h %h %h\n", u_trace.cycle_q, $time, `tap_s_axis_x_tdata, `tap_s_axis_x_tlast,
+                `tap_x_first, `tap_ingress_taken);
       end
-      if (u_dut.x_valid && u_dut.x_ready) begin
-        $fwrite(file, "%0d %0d x %h\n", u_trace.cycle_q, $time, u_dut.x_data);
+      if (`tap_x_valid && `tap_x_ready) begin
+        $fwrite(file, "%0d %0d x %h\n", u_trace.cycle_q, $time, `tap_x_data);
       end
-      if (u_dut.pass_valid && u_dut.pass_ready) begin
-        $fwrite(file, "%0d %0d P %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.pass_type, u_dut.pass_layer,
-                u_dut.pass_last, u_dut.pass_size, u_dut.pass_theta);
+      if (`tap_pass_valid && `tap_pass_ready) begin
+        $fwrite(file, "%0d %0d P %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_pass_type, `tap_pass_layer,
+                `tap_pass_last, `tap_pass_size, `tap_pass_theta);
       end
-      if (u_dut.enc_h_clear) begin
-        $fwrite(file, "%0d %0d K %h %h\n", u_trace.cycle_q, $time, u_dut.enc_h_layer, u_dut.enc_h_vec);
+      if (`tap_enc_h_clear) begin
+        $fwrite(file, "%0d %0d K %h %h\n", u_trace.cycle_q, $time, `tap_enc_h_layer, `tap_enc_h_vec);
       end
       if (captured_q) begin
-        $fwrite(file, "%0d %0d S %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.u_delta_encoder.type_q,
-                u_dut.u_delta_encoder.layer_q, u_dut.u_delta_encoder.c_vec_q, u_dut.u_delta_encoder.c_src_q,
-                u_dut.u_delta_encoder.c_ref_q);
+        $fwrite(file, "%0d %0d S %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_encoder_type,
+                `tap_encoder_layer, `tap_encoder_vec, `tap_encoder_source,
+                `tap_encoder_reference);
       end
-      if (u_dut.entry_valid && u_dut.entry_ready) begin
-        $fwrite(file, "%0d %0d E %h %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.entry_type, u_dut.entry_layer,
-                u_dut.entry_kind, u_dut.entry_last, u_dut.entry_index, u_dut.entry_delta);
+      if (`tap_entry_valid && `tap_entry_ready) begin
+        $fwrite(file, "%0d %0d E %h %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_entry_type, `tap_entry_layer,
+                `tap_entry_kind, `tap_entry_last, `tap_entry_index, `tap_entry_delta);
       end
-      if (u_dut.u_delta_encoder.ref_we_q != '0) begin
-        $fwrite(file, "%0d %0d F %h %h %h\n", u_trace.cycle_q, $time, u_dut.u_delta_encoder.ref_waddr_q,
-                u_dut.u_delta_encoder.ref_we_q, u_dut.u_delta_encoder.ref_wdata_q);
+      if (`tap_encoder_ref_we != '0) begin
+        $fwrite(file, "%0d %0d F %h %h %h\n", u_trace.cycle_q, $time, `tap_encoder_ref_waddr,
+                `tap_encoder_ref_we, `tap_encoder_ref_wdata);
       end
-      if (u_dut.burst_valid && u_dut.burst_ready) begin
-        $fwrite(file, "%0d %0d Q %h %h\n", u_trace.cycle_q, $time, u_dut.burst_addr, u_dut.burst_beats);
+      if (`tap_burst_valid && `tap_burst_ready) begin
+        $fwrite(file, "%0d %0d Q %h %h\n", u_trace.cycle_q, $time, `tap_burst_addr, `tap_burst_beats);
       end
-      if (u_dut.push_valid && u_dut.push_ready) begin
-        $fwrite(file, "%0d %0d W %h %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.push_type, u_dut.push_layer,
-                u_dut.push_kind, u_dut.push_last, u_dut.push_delta, u_dut.push_last_group);
+      if (`tap_push_valid && `tap_push_ready) begin
+        $fwrite(file, "%0d %0d W %h %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_push_type, `tap_push_layer,
+                `tap_push_kind, `tap_push_last, `tap_push_delta, `tap_push_last_group);
       end
-      if (u_dut.m_axi_arvalid && u_dut.m_axi_arready) begin
-        $fwrite(file, "%0d %0d A %h %h\n", u_trace.cycle_q, $time, u_dut.m_axi_araddr, u_dut.m_axi_arlen);
+      if (`tap_m_axi_arvalid && `tap_m_axi_arready) begin
+        $fwrite(file, "%0d %0d A %h %h\n", u_trace.cycle_q, $time, `tap_m_axi_araddr, `tap_m_axi_arlen);
       end
-      if (u_dut.m_axi_rvalid && u_dut.m_axi_rready) begin
-        $fwrite(file, "%0d %0d R %h %h %h\n", u_trace.cycle_q, $time, u_dut.m_axi_rdata, u_dut.m_axi_rresp,
-                u_dut.m_axi_rlast);
+      if (`tap_m_axi_rvalid && `tap_m_axi_rready) begin
+        $fwrite(file, "%0d %0d R %h %h %h\n", u_trace.cycle_q, $time, `tap_m_axi_rdata, `tap_m_axi_rresp,
+                `tap_m_axi_rlast);
       end
-      if (u_dut.gate_start && u_dut.gate_ready) begin
-        $fwrite(file, "%0d %0d g %h %h\n", u_trace.cycle_q, $time, u_dut.start_layer, u_dut.next_closes);
+      if (`tap_gate_start && `tap_gate_ready) begin
+        $fwrite(file, "%0d %0d g %h %h\n", u_trace.cycle_q, $time, `tap_start_layer, `tap_next_closes);
       end
-      if (u_dut.u_pe_array.fire) begin
-        $fwrite(file, "%0d %0d d %h %h %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.work_type, u_dut.work_layer,
-                u_dut.work_kind, u_dut.work_last, u_dut.work_delta, u_dut.work_last_group, u_dut.beat_data);
+      if (`tap_pe_fire) begin
+        $fwrite(file, "%0d %0d d %h %h %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_work_type, `tap_work_layer,
+                `tap_work_kind, `tap_work_last, `tap_work_delta, `tap_work_last_group, `tap_beat_data);
       end
-      if (u_dut.work_valid && u_dut.work_ready && u_dut.work_type == EntryEnd) begin
-        $fwrite(file, "%0d %0d w %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.work_type, u_dut.work_layer,
-                u_dut.work_kind, u_dut.work_last);
+      if (`tap_work_valid && `tap_work_ready && `tap_work_type == EntryEnd) begin
+        $fwrite(file, "%0d %0d w %h %h %h %h\n", u_trace.cycle_q, $time, `tap_work_type, `tap_work_layer,
+                `tap_work_kind, `tap_work_last);
       end
-      if (u_dut.u_pe_array.s3_valid_q) begin
-        $fwrite(file, "%0d %0d M %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.u_pe_array.s3_bank_q,
-                u_dut.u_pe_array.s3_addr_q, u_dut.u_pe_array.s3_lanes_q, u_dut.u_pe_array.s3_sum);
+      if (`tap_pe_write) begin
+        $fwrite(file, "%0d %0d M %h %h %h %h\n", u_trace.cycle_q, $time, `tap_pe_write_bank,
+                `tap_pe_write_addr, `tap_pe_write_lanes, `tap_pe_sum);
       end
       // Stage 0: read r. layer, quad, group asked for, how far the PEs say one may go, goes out, room for it.
-      if (u_dut.u_gate_pipeline.complete) begin
-        $fwrite(file, "%0d %0d 0 %h %h %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.gate_layer,
-                u_dut.u_gate_pipeline.quad_q, u_dut.bank_group[BankR*SizeBits +: SizeBits], u_dut.all_ready,
-                u_dut.groups_ready, u_dut.u_gate_pipeline.to_output_q, u_dut.out_room);
+      if (`tap_gates_enter) begin
+        $fwrite(file, "%0d %0d 0 %h %h %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
+                `tap_gates_quad, `tap_bank_group[BankR*SizeBits +: SizeBits], `tap_all_ready,
+                `tap_groups_ready, `tap_gates_to_output, `tap_out_room);
       end
       // Stages: layer, quad, then what stands there.
-      if (stage[1]) begin
-        $fwrite(file, "%0d %0d 1 %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.gate_layer,
-                u_dut.u_gate_pipeline.tag_q[1], u_dut.bank_group[BankZ*SizeBits +: SizeBits],
-                u_dut.bank_rdata[BankR*WordWidth +: WordWidth]);
+      if (stage[StageReadZ]) begin
+        $fwrite(file, "%0d %0d 1 %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
+                `tap_stage_quad(StageReadZ), `tap_bank_group[BankZ*SizeBits +: SizeBits],
+                `tap_bank_rdata[BankR*WordWidth +: WordWidth]);
       end
-      if (stage[2]) begin
-        $fwrite(file, "%0d %0d 2 %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.gate_layer,
-                u_dut.u_gate_pipeline.tag_q[2], u_dut.bank_group[BankNx*SizeBits +: SizeBits], m_r,
-                u_dut.bank_rdata[BankZ*WordWidth +: WordWidth]);
+      if (stage[StageReadN]) begin
+        $fwrite(file, "%0d %0d 2 %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
+                `tap_stage_quad(StageReadN), `tap_bank_group[BankNx*SizeBits +: SizeBits], m_r,
+                `tap_bank_rdata[BankZ*WordWidth +: WordWidth]);
       end
-      if (stage[3]) begin
-        $fwrite(file, "%0d %0d 3 %h %h %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.gate_layer,
-                u_dut.u_gate_pipeline.tag_q[3], m_z, u_dut.bank_rdata[BankNx*WordWidth +: WordWidth],
-                u_dut.bank_rdata[BankNh*WordWidth +: WordWidth], q3_r, addr3_r);
+      if (stage[StageReadN + 1]) begin
+        $fwrite(file, "%0d %0d 3 %h %h %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
+                `tap_stage_quad(StageReadN + 1), m_z, `tap_bank_rdata[BankNx*WordWidth +: WordWidth],
+                `tap_bank_rdata[BankNh*WordWidth +: WordWidth], q_r, place_r);
       end
-      if (stage[4]) begin
-        $fwrite(file, "%0d %0d 4 %h %h %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.gate_layer,
-                u_dut.u_gate_pipeline.tag_q[4], m_nx, m_nh, q4_z, addr4_z, data4_r);
+      if (stage[StageSums]) begin
+        $fwrite(file, "%0d %0d 4 %h %h %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
+                `tap_stage_quad(StageSums), m_nx, m_nh, q_z, place_z, entry_r);
       end
-      if (stage[5]) begin
-        $fwrite(file, "%0d %0d 5 %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.gate_layer,
-                u_dut.u_gate_pipeline.tag_q[5], q5_nh, data5_z, r5);
+      if (stage[StageR]) begin
+        $fwrite(file, "%0d %0d 5 %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
+                `tap_stage_quad(StageR), q_nh, entry_z, r);
       end
-      if (stage[8]) begin
-        $fwrite(file, "%0d %0d 8 %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.gate_layer,
-                u_dut.u_gate_pipeline.tag_q[8], z8, pre8, tanh_addr);
+      if (stage[StageTanh]) begin
+        $fwrite(file, "%0d %0d 8 %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
+                `tap_stage_quad(StageTanh), z, pre_n, place_n);
       end
-      if (stage[9]) begin
-        $fwrite(file, "%0d %0d 9 %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.gate_layer,
-                u_dut.u_gate_pipeline.tag_q[9], tanh_data, u_dut.gate_h_rdata);
+      if (stage[StageHidden]) begin
+        $fwrite(file, "%0d %0d 9 %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
+                `tap_stage_quad(StageHidden), entry_n, `tap_gate_h_rdata);
       end
-      if (stage[10]) begin
-        $fwrite(file, "%0d %0d a %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.gate_layer,
-                u_dut.u_gate_pipeline.tag_q[10], n10, u_dut.u_gate_pipeline.h_prev10_q);
+      if (stage[StageBlend]) begin
+        $fwrite(file, "%0d %0d a %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
+                `tap_stage_quad(StageBlend), n, `tap_gates_h_prev);
       end
-      if (u_dut.h_we) begin
-        $fwrite(file, "%0d %0d c %h %h %h %h %h\n", u_trace.cycle_q, $time, u_dut.gate_layer, u_dut.h_quad,
-                u_dut.h_wdata, u_dut.out_valid, u_dut.out_last);
+      if (`tap_h_we) begin
+        $fwrite(file, "%0d %0d c %h %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer, `tap_h_quad,
+                `tap_h_wdata, `tap_out_valid, `tap_out_last);
       end
-      if (u_dut.m_axis_h_tvalid && u_dut.m_axis_h_tready) begin
-        $fwrite(file, "%0d %0d h %h %h %h\n", u_trace.cycle_q, $time, u_dut.m_axis_h_tdata, u_dut.m_axis_h_tlast,
-                u_dut.m_axis_h_tuser);
+      if (`tap_m_axis_h_tvalid && `tap_m_axis_h_tready) begin
+        $fwrite(file, "%0d %0d h %h %h %h\n", u_trace.cycle_q, $time, `tap_m_axis_h_tdata, `tap_m_axis_h_tlast,
+                `tap_m_axis_h_tuser);
         $fflush(file);
       end
-      if (u_dut.flush && !flush_q) begin
+      if (`tap_flush && !flush_q) begin
         $fwrite(file, "%0d %0d Z 0\n", u_trace.cycle_q, $time);
         $fflush(file);
       end
     end
   end
 endmodule
+
+`default_nettype wire

@@ -8,6 +8,8 @@
 //   M {nh, nx, z, r}               delta memories of 4 units as the gates read them, a quad each
 //   R {z, r}    N n    H h         gates and hidden states of 4 units
 //   Y beat                         8 elements of h on the bus
+`default_nettype none
+
 module golden_probe
   import edgedrnn_pkg::*;
 #(
@@ -15,6 +17,8 @@ module golden_probe
 ) (
   input logic clk_i
 );
+  `include "core_taps.svh"
+
   localparam int WordWidth = AxiDataWidth / WeightBits * AccBits;
   localparam int QuadWidth = QuadLanes * AccBits;
   localparam int Widest    = (WordWidth > Banks * QuadWidth) ? WordWidth : Banks * QuadWidth;
@@ -79,17 +83,17 @@ module golden_probe
       case (code)
         "C", "E": begin
           {column_layer, column_kind, column_index, column_delta} = value[LayerBits+1+UnitBits+ActBits-1:0];
-          differs = (code == "C") && {u_dut.push_layer, u_dut.push_kind, u_dut.u_column_fetch.index2_q, u_dut.push_delta}
+          differs = (code == "C") && {`tap_push_layer, `tap_push_kind, `tap_fetch_index, `tap_push_delta}
                  !== {column_layer, column_kind, column_index, column_delta};
         end
         "S": begin
           partial_sum = value[WordWidth-1:0];
-          differs = (u_dut.u_pe_array.s3_sum !== partial_sum);
+          differs = (`tap_pe_sum !== partial_sum);
         end
         "M": begin
           memory  = value[Banks*QuadWidth-1:0];
-          differs = {u_dut.u_gate_pipeline.m_q[BankNh*QuadWidth +: QuadWidth],
-                     u_dut.u_gate_pipeline.m_q[BankNx*QuadWidth +: QuadWidth], u_trace.m4_z, u_trace.m4_r} !== memory;
+          differs = {`tap_gates_m[BankNh*QuadWidth +: QuadWidth],
+                     `tap_gates_m[BankNx*QuadWidth +: QuadWidth], u_trace.m4_z, u_trace.m4_r} !== memory;
         end
         "R": begin
           {z, r}  = value[2*QuadLanes*SigBits-1:0];
@@ -101,11 +105,11 @@ module golden_probe
         end
         "H": begin
           h = value[QuadLanes*ActBits-1:0];
-          differs = (u_dut.h_wdata !== h);
+          differs = (`tap_h_wdata !== h);
         end
         "Y": begin
           h_beat  = value[VecWidth-1:0];
-          differs = (u_dut.m_axis_h_tdata !== h_beat);
+          differs = (`tap_m_axis_h_tdata !== h_beat);
         end
         default: ;
       endcase
@@ -115,3 +119,5 @@ module golden_probe
     end
   end
 endmodule
+
+`default_nettype wire

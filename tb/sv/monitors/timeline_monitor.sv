@@ -26,6 +26,8 @@
 //   held   1: the gates are held up by the h stream, whatever the port does
 //
 // Cycles count from the first release of the reset, as in the trace, and never start again. All numbers are decimal.
+`default_nettype none
+
 module timeline_monitor
   import edgedrnn_pkg::*;
 #(
@@ -34,6 +36,8 @@ module timeline_monitor
   input logic clk_i,
   input logic rst_ni
 );
+  `include "core_taps.svh"
+
   localparam int QuadsPerGroup = AxiDataWidth / WeightBits / QuadLanes;
   localparam int HQueue = 32;          // beats that the output queue holds
   localparam int Items  = 256;         // work items that can be under way: more than any build has
@@ -122,12 +126,12 @@ module timeline_monitor
 
   // ---- What this cycle is, from what was known before it ------------------------------------------------------------
   task automatic classify();
-    beat = u_dut.m_axi_rvalid && u_dut.m_axi_rready;
-    owes = u_dut.m_axi_arvalid || owed != 0;
+    beat = `tap_m_axi_rvalid && `tap_m_axi_rready;
+    owes = `tap_m_axi_arvalid || owed != 0;
     // The queue of h gives up a place in the cycle before a beat comes to its output; a beat with tuser had none.
-    if (u_dut.m_axis_h_tvalid && !u_dut.m_axis_h_tuser && (!h_was_valid || h_was_taken)) reserved = reserved - 1;
+    if (`tap_m_axis_h_tvalid && !`tap_m_axis_h_tuser && (!h_was_valid || h_was_taken)) reserved = reserved - 1;
     held = gates_issue && gates_last && !half && reserved == HQueue
-        && (u_dut.all_ready || (quads - quads_left) / QuadsPerGroup < int'(u_dut.groups_ready));
+        && (`tap_all_ready || (quads - quads_left) / QuadsPerGroup < int'(`tap_groups_ready));
     gates_of_source = gates_on && gates_layer == (encoder_type == PassX ? encoder_layer - 3'd1 : encoder_layer);
 
     layer = 0;
@@ -138,29 +142,29 @@ module timeline_monitor
       pass  = item_pass[item_out];
     end else if (beat) begin
       cause = "d";
-    end else if (owes && !u_dut.m_axi_rvalid && u_dut.beat_ready && !u_dut.beat_valid) begin
+    end else if (owes && !`tap_m_axi_rvalid && `tap_beat_ready && !`tap_beat_valid) begin
       cause = "m";
     end else if (phase == "n" || phase == "f") begin
       cause = phase;
-    end else if (u_dut.m_axi_rvalid) begin                  // the PEs do not take it
+    end else if (`tap_m_axi_rvalid) begin                  // the PEs do not take it
       cause = held ? "o" : "g";
     end else if (owes) begin
       cause = "l";
     end else if (phase == "i") begin
       cause = "i";
     end else if (phase == "w") begin
-      cause = (!u_dut.fetch_idle || !u_dut.encoder_idle || u_dut.s_axis_x_tvalid) ? "e"
-            : u_dut.m_axis_h_tvalid ? "o" : "w";
+      cause = (!`tap_fetch_idle || !`tap_encoder_idle || `tap_s_axis_x_tvalid) ? "e"
+            : `tap_m_axis_h_tvalid ? "o" : "w";
     end else if (held) begin
       cause = "o";
-    end else if (u_dut.x_ready && !u_dut.x_valid && !u_dut.s_axis_x_tvalid) begin
+    end else if (`tap_x_ready && !`tap_x_valid && !`tap_s_axis_x_tvalid) begin
       cause = "w";
-    end else if (!u_dut.fetch_idle || u_dut.entry_valid) begin
+    end else if (!`tap_fetch_idle || `tap_entry_valid) begin
       cause = "e";
-    end else if (!u_dut.encoder_idle) begin
+    end else if (!`tap_encoder_idle) begin
       cause = gates_of_source ? "g" : "e";
     end else begin
-      cause = (gates_on || u_dut.beat_valid || u_dut.work_valid) ? "g" : "e";
+      cause = (gates_on || `tap_beat_valid || `tap_work_valid) ? "g" : "e";
     end
   endtask
 
@@ -173,53 +177,53 @@ module timeline_monitor
     last_held  = held;
     last_pass  = pass;
 
-    h_state = !u_dut.m_axis_h_tvalid ? "-" : u_dut.m_axis_h_tready ? "t" : "h";
+    h_state = !`tap_m_axis_h_tvalid ? "-" : `tap_m_axis_h_tready ? "t" : "h";
     if (h_state != last_h_state) $fwrite(file, "O %0d %c\n", cycle, h_state);
     last_h_state = h_state;
 
-    if (u_dut.perf_freeze != was_frozen) begin
-      $fwrite(file, "F %0d %0d\n", cycle, u_dut.perf_freeze);
+    if (`tap_perf_freeze != was_frozen) begin
+      $fwrite(file, "F %0d %0d\n", cycle, `tap_perf_freeze);
       $fflush(file);             // who reads the counters may read this too
     end
-    was_frozen = u_dut.perf_freeze;
-    if (u_dut.perf_clear) $fwrite(file, "K %0d\n", cycle);
+    was_frozen = `tap_perf_freeze;
+    if (`tap_perf_clear) $fwrite(file, "K %0d\n", cycle);
   endtask
 
   // ---- What is known after it ------------------------------------------------------------------------------------------
   task automatic follow_port();
-    if (beat && u_dut.m_axi_rlast) owed = owed - 1;
-    if (u_dut.m_axi_arvalid && u_dut.m_axi_arready) owed = owed + 1;
+    if (beat && `tap_m_axi_rlast) owed = owed - 1;
+    if (`tap_m_axi_arvalid && `tap_m_axi_arready) owed = owed + 1;
     if (beat && phase != "f") begin
       if (beats_left == 0) beats_left = item_beats[item_out];
       beats_left = beats_left - 1;
       if (beats_left == 0) item_out = item_out + 1'b1;
     end
-    if (u_dut.push_valid && u_dut.push_ready) begin
-      if (u_dut.push_type == EntryEnd) begin
-        $fwrite(file, "E %0d %0d %0d %0d\n", cycle, u_dut.push_layer, u_dut.push_kind, u_dut.undo);
+    if (`tap_push_valid && `tap_push_ready) begin
+      if (`tap_push_type == EntryEnd) begin
+        $fwrite(file, "E %0d %0d %0d %0d\n", cycle, `tap_push_layer, `tap_push_kind, `tap_undo);
         passes = passes + 1;
       end else begin
-        item_cause[item_in] = u_dut.push_type == EntryBias ? "b" : u_dut.undo ? "u" : u_dut.push_kind == KindH ? "h" : "x";
-        item_layer[item_in] = u_dut.push_layer;
-        item_beats[item_in] = int'(u_dut.burst_beats);
+        item_cause[item_in] = `tap_push_type == EntryBias ? "b" : `tap_undo ? "u" : `tap_push_kind == KindH ? "h" : "x";
+        item_layer[item_in] = `tap_push_layer;
+        item_beats[item_in] = int'(`tap_burst_beats);
         item_pass [item_in] = passes;
         item_in = item_in + 1'b1;
-        if (u_dut.push_type == EntryColumn)
-          $fwrite(file, "C %0d %0d %0d %0d\n", cycle, u_dut.push_layer, u_dut.push_kind, u_dut.undo);
+        if (`tap_push_type == EntryColumn)
+          $fwrite(file, "C %0d %0d %0d %0d\n", cycle, `tap_push_layer, `tap_push_kind, `tap_undo);
       end
     end
   endtask
 
   task automatic follow_gates();
-    if (u_dut.gate_start && u_dut.gate_ready) begin
+    if (`tap_gate_start && `tap_gate_ready) begin
       gates_on    = 1'b1;
       gates_issue = 1'b1;
-      gates_layer = u_dut.start_layer;
-      gates_last  = {1'b0, u_dut.start_layer} + 4'd1 == u_dut.num_layers;
-      quads       = int'(u_dut.hidden_size[u_dut.start_layer*SizeBits +: SizeBits]) / QuadLanes;
+      gates_layer = `tap_start_layer;
+      gates_last  = {1'b0, `tap_start_layer} + 4'd1 == `tap_num_layers;
+      quads       = int'(`tap_hidden_size[`tap_start_layer*SizeBits +: SizeBits]) / QuadLanes;
       quads_left  = quads;
       $fwrite(file, "G %0d %0d\n", cycle, gates_layer);
-    end else if (u_dut.bank_re[BankR] && u_dut.bank_grant) begin
+    end else if (`tap_bank_re[BankR] && `tap_bank_grant) begin
       quads_left  = quads_left - 1;
       gates_issue = quads_left != 0;
       if (gates_last) begin
@@ -227,21 +231,21 @@ module timeline_monitor
         half = !half;
       end
     end
-    if (u_dut.gate_done) begin
+    if (`tap_gate_done) begin
       gates_on = 1'b0;
       $fwrite(file, "G %0d -\n", cycle);
     end
   endtask
 
   task automatic follow_encoder();
-    if (encoder_on && u_dut.encoder_idle) begin
+    if (encoder_on && `tap_encoder_idle) begin
       encoder_on = 1'b0;
       $fwrite(file, "D %0d - -\n", cycle);
     end
-    if (u_dut.pass_valid && u_dut.pass_ready) begin
+    if (`tap_pass_valid && `tap_pass_ready) begin
       encoder_on    = 1'b1;
-      encoder_type  = u_dut.pass_type;
-      encoder_layer = u_dut.pass_layer;
+      encoder_type  = `tap_pass_type;
+      encoder_layer = `tap_pass_layer;
       $fwrite(file, "D %0d %0d %0d\n", cycle, encoder_type, encoder_layer);
     end
   endtask
@@ -249,9 +253,9 @@ module timeline_monitor
   // The life of a sequence, from commands, streams and interrupts.
   logic first_beat, x_beat;
   task automatic follow_sequence();
-    x_beat     = u_dut.s_axis_x_tvalid && u_dut.s_axis_x_tready;
+    x_beat     = `tap_s_axis_x_tvalid && `tap_s_axis_x_tready;
     first_beat = x_beat && !mid_packet && phase == "w";
-    if (u_dut.s_axis_x_tvalid && !mid_packet && !offered && phase != "f") begin
+    if (`tap_s_axis_x_tvalid && !mid_packet && !offered && phase != "f") begin
       $fwrite(file, "X %0d %0d\n", cycle, steps_offered);
       steps_offered = steps_offered + 1;
       offered = 1'b1;
@@ -261,25 +265,25 @@ module timeline_monitor
       steps_taken = steps_taken + 1;
     end
     if (x_beat) begin
-      mid_packet = !u_dut.s_axis_x_tlast;
+      mid_packet = !`tap_s_axis_x_tlast;
       offered    = mid_packet;
     end
-    if (u_dut.m_axis_h_tvalid && u_dut.m_axis_h_tready && u_dut.m_axis_h_tlast && !u_dut.m_axis_h_tuser) begin
+    if (`tap_m_axis_h_tvalid && `tap_m_axis_h_tready && `tap_m_axis_h_tlast && !`tap_m_axis_h_tuser) begin
       $fwrite(file, "Y %0d %0d\n", cycle, steps_out);
       $fflush(file);
       steps_out = steps_out + 1;
     end
 
-    if (u_dut.soft_reset || u_dut.fault) begin
+    if (`tap_soft_reset || `tap_fault) begin
       phase    = "f";
-      draining = u_dut.soft_reset;
+      draining = `tap_soft_reset;
       pending  = 1'b0;
     end else begin
       case (phase)
-        "n": if (u_dut.start) phase = "i";
+        "n": if (`tap_start) phase = "i";
         "i": begin
           layers_done = 0;
-          if (u_dut.ready) phase = "w";
+          if (`tap_ready) phase = "w";
         end
         "w": if (first_beat) begin
           phase = "s";
@@ -287,14 +291,14 @@ module timeline_monitor
           phase   = "i";
           pending = 1'b0;
         end
-        "s": if (layers_done == u_dut.num_layers) begin
+        "s": if (layers_done == `tap_num_layers) begin
           phase       = "w";
           layers_done = 0;
         end
-        default: if (draining && !owes && !u_dut.beat_valid) phase = "n";
+        default: if (draining && !owes && !`tap_beat_valid) phase = "n";
       endcase
-      if (u_dut.gate_done) layers_done = layers_done + 1'b1;
-      if (u_dut.new_sequence && phase != "f") pending = 1'b1;
+      if (`tap_gate_done) layers_done = layers_done + 1'b1;
+      if (`tap_new_sequence && phase != "f") pending = 1'b1;
     end
   endtask
 
@@ -313,8 +317,8 @@ module timeline_monitor
         follow_gates();
         follow_encoder();
         follow_sequence();
-        h_was_valid = u_dut.m_axis_h_tvalid;
-        h_was_taken = h_was_valid && u_dut.m_axis_h_tready;
+        h_was_valid = `tap_m_axis_h_tvalid;
+        h_was_taken = h_was_valid && `tap_m_axis_h_tready;
         if (stopped) begin
           if (!flushed) begin
             $fwrite(file, "Z %0d\n", cycle);
@@ -333,3 +337,5 @@ module timeline_monitor
   end
   // verilator lint_on BLKSEQ
 endmodule
+
+`default_nettype wire

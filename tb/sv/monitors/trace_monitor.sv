@@ -1,5 +1,5 @@
 // Trace monitor: writes what the core `u_dut` beside it did, one line an event, into the file named by +TRACE=.
-// Nothing is written without that argument. tb/checks/trace.py reads the file; docs/verification.md has the format.
+// Nothing is written without that argument. tb/checks/trace.py reads the file.
 //
 //   I layer                         a layer is initialised: references, h and delta memories start anew
 //   Z cycle                         a fault or a reset: what is under way is void
@@ -15,12 +15,16 @@
 //   Y step cycle                    the last beat of h is taken
 //
 // All but cycles and steps in hex; of 4 units the highest comes first.
+`default_nettype none
+
 module trace_monitor
   import edgedrnn_pkg::*;
 (
   input logic clk_i,
   input logic rst_ni
 );
+  `include "core_taps.svh"
+
   integer    file;
   reg [4095:0] path;          // a packed string: both simulators take it
   longint    cycle_q, step_q, offered_step_q;
@@ -35,24 +39,21 @@ module trace_monitor
     end
   end
 
-  wire flush = u_dut.flush;
-  wire drop  = u_dut.u_x_ingress.drop;   // x beats now come to nothing
+  wire flush = `tap_flush;
+  wire drop  = `tap_ingress_drop;   // x beats now come to nothing
 
-  wire [4*SigBits-1:0]  r = {u_dut.u_gate_pipeline.gen_lane[3].u_lane.r5, u_dut.u_gate_pipeline.gen_lane[2].u_lane.r5,
-                             u_dut.u_gate_pipeline.gen_lane[1].u_lane.r5, u_dut.u_gate_pipeline.gen_lane[0].u_lane.r5};
-  wire [4*SigBits-1:0]  z = {u_dut.u_gate_pipeline.gen_lane[3].u_lane.z8, u_dut.u_gate_pipeline.gen_lane[2].u_lane.z8,
-                             u_dut.u_gate_pipeline.gen_lane[1].u_lane.z8, u_dut.u_gate_pipeline.gen_lane[0].u_lane.z8};
-  wire [4*TanhBits-1:0] n = {u_dut.u_gate_pipeline.gen_lane[3].u_lane.n10, u_dut.u_gate_pipeline.gen_lane[2].u_lane.n10,
-                             u_dut.u_gate_pipeline.gen_lane[1].u_lane.n10, u_dut.u_gate_pipeline.gen_lane[0].u_lane.n10};
+  wire [4*SigBits-1:0]  r = {`tap_lane_r(3), `tap_lane_r(2), `tap_lane_r(1), `tap_lane_r(0)};
+  wire [4*SigBits-1:0]  z = {`tap_lane_z(3), `tap_lane_z(2), `tap_lane_z(1), `tap_lane_z(0)};
+  wire [4*TanhBits-1:0] n = {`tap_lane_n(3), `tap_lane_n(2), `tap_lane_n(1), `tap_lane_n(0)};
 
   // What belongs to one quad, brought to one cycle: r is ahead of z, and z of n.
   localparam int QuadWidth = 4 * AccBits;
   logic [QuadWidth-1:0] m3_r, m4_r, m4_z;
   logic [4*SigBits-1:0] r6, r7, r8;
   always @(posedge clk_i) begin
-    m3_r <= u_dut.u_gate_pipeline.m_q[BankR*QuadWidth +: QuadWidth];
+    m3_r <= `tap_gates_m[BankR*QuadWidth +: QuadWidth];
     m4_r <= m3_r;
-    m4_z <= u_dut.u_gate_pipeline.m_q[BankZ*QuadWidth +: QuadWidth];
+    m4_z <= `tap_gates_m[BankZ*QuadWidth +: QuadWidth];
     r6   <= r;
     r7   <= r6;
     r8   <= r7;
@@ -68,12 +69,12 @@ module trace_monitor
     end else begin
       cycle_q <= cycle_q + 1;
       flush_q <= flush;
-      if (u_dut.s_axis_x_tvalid && !offered_q) begin
+      if (`tap_s_axis_x_tvalid && !offered_q) begin
         offered_q      <= 1'b1;
         offered_step_q <= offered_step_q + 1;
       end
-      if (u_dut.s_axis_x_tvalid && u_dut.s_axis_x_tready && u_dut.s_axis_x_tlast) offered_q <= 1'b0;
-      if (u_dut.packet_done) step_q <= step_q + 1;
+      if (`tap_s_axis_x_tvalid && `tap_s_axis_x_tready && `tap_s_axis_x_tlast) offered_q <= 1'b0;
+      if (`tap_packet_done) step_q <= step_q + 1;
       if (drop) begin
         offered_q      <= 1'b0;
         offered_step_q <= step_q;
@@ -87,31 +88,31 @@ module trace_monitor
     was_reset <= !rst_ni;
     if (file != 0 && !rst_ni && !was_reset) $fwrite(file, "Z %0d\n", cycle_q);
     if (file != 0 && rst_ni) begin
-      if (u_dut.s_axis_x_tvalid && !offered_q && !drop) $fwrite(file, "X %0d %0d\n", offered_step_q, cycle_q);
-      if (u_dut.u_x_ingress.taken) $fwrite(file, "B %h\n", u_dut.s_axis_x_tdata);
-      if (u_dut.push_valid && u_dut.push_ready) begin
-        case (u_dut.push_type)
-          EntryBias:   $fwrite(file, "I %h\n", u_dut.push_layer);
-          EntryColumn: $fwrite(file, "C %h %h %h %h %h\n", u_dut.push_layer, u_dut.push_kind,
-                               u_dut.u_column_fetch.index2_q, u_dut.push_delta, u_dut.burst_beats);
-          EntryEnd:    if (u_dut.undo) $fwrite(file, "U %h\n", u_dut.push_layer);
-                       else            $fwrite(file, "E %h %h\n", u_dut.push_layer, u_dut.push_kind);
+      if (`tap_s_axis_x_tvalid && !offered_q && !drop) $fwrite(file, "X %0d %0d\n", offered_step_q, cycle_q);
+      if (`tap_ingress_taken) $fwrite(file, "B %h\n", `tap_s_axis_x_tdata);
+      if (`tap_push_valid && `tap_push_ready) begin
+        case (`tap_push_type)
+          EntryBias:   $fwrite(file, "I %h\n", `tap_push_layer);
+          EntryColumn: $fwrite(file, "C %h %h %h %h %h\n", `tap_push_layer, `tap_push_kind,
+                               `tap_fetch_index, `tap_push_delta, `tap_burst_beats);
+          EntryEnd:    if (`tap_undo) $fwrite(file, "U %h\n", `tap_push_layer);
+                       else            $fwrite(file, "E %h %h\n", `tap_push_layer, `tap_push_kind);
           default: ;
         endcase
       end
-      if (u_dut.u_gate_pipeline.valid_q[4]) begin
-        $fwrite(file, "M %h %h %h %h %h %h\n", u_dut.gate_layer, u_dut.u_gate_pipeline.tag_q[4], m4_r, m4_z,
-                u_dut.u_gate_pipeline.m_q[BankNx*QuadWidth +: QuadWidth],
-                u_dut.u_gate_pipeline.m_q[BankNh*QuadWidth +: QuadWidth]);
+      if (`tap_gates_valid[StageSums]) begin
+        $fwrite(file, "M %h %h %h %h %h %h\n", `tap_gate_layer, `tap_stage_quad(StageSums), m4_r, m4_z,
+                `tap_gates_m[BankNx*QuadWidth +: QuadWidth],
+                `tap_gates_m[BankNh*QuadWidth +: QuadWidth]);
       end
-      if (u_dut.u_gate_pipeline.valid_q[8]) begin
-        $fwrite(file, "R %h %h %h %h\n", u_dut.gate_layer, u_dut.u_gate_pipeline.tag_q[8], r8, z);
+      if (`tap_gates_valid[StageTanh]) begin
+        $fwrite(file, "R %h %h %h %h\n", `tap_gate_layer, `tap_stage_quad(StageTanh), r8, z);
       end
-      if (u_dut.u_gate_pipeline.valid_q[10]) begin
-        $fwrite(file, "N %h %h %h\n", u_dut.gate_layer, u_dut.u_gate_pipeline.tag_q[10], n);
+      if (`tap_gates_valid[StageBlend]) begin
+        $fwrite(file, "N %h %h %h\n", `tap_gate_layer, `tap_stage_quad(StageBlend), n);
       end
-      if (u_dut.h_we) $fwrite(file, "H %h %h %h\n", u_dut.gate_layer, u_dut.h_quad, u_dut.h_wdata);
-      if (u_dut.packet_done) begin
+      if (`tap_h_we) $fwrite(file, "H %h %h %h\n", `tap_gate_layer, `tap_h_quad, `tap_h_wdata);
+      if (`tap_packet_done) begin
         $fwrite(file, "Y %0d %0d\n", step_q, cycle_q);
         $fflush(file);
       end
@@ -124,3 +125,5 @@ module trace_monitor
     end
   end
 endmodule
+
+`default_nettype wire

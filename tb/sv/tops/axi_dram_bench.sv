@@ -1,5 +1,7 @@
 // axi_dram under the eyes of axi_checker, driven from Python.
 
+`default_nettype none
+
 module axi_dram_bench #(
   parameter int DataWidth = 64
 ) (
@@ -75,3 +77,5 @@ module axi_dram_bench #(
   );
 
 endmodule
+
+`default_nettype wire

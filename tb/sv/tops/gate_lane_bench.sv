@@ -1,5 +1,7 @@
 // Several gate lanes side by side with the tanh ROMs they share, as in gate_pipeline. All inputs are those of stage 2;
 // what is wanted later is delayed to its stage here. h_o belongs to the inputs of ten cycles before.
+`default_nettype none
+
 module gate_lane_bench
   import edgedrnn_pkg::*;
 #(
@@ -60,3 +62,5 @@ module gate_lane_bench
     );
   end
 endmodule
+
+`default_nettype wire

@@ -1,6 +1,8 @@
 // The core and its DRAM, and nothing else: what a bare C++ loop simulates (tb/sv/cpp/loop_main.cpp). It tells what the
 // simulation costs without cocotb, checkers and trace. Every other bus is a set of ports that the loop drives.
 
+`default_nettype none
+
 module loop_top #(
   parameter int AxiDataWidth = 64,
   parameter int AxiAddrWidth = 32,
@@ -139,3 +141,5 @@ module loop_top #(
   );
 
 endmodule
+
+`default_nettype wire

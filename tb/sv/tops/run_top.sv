@@ -30,6 +30,8 @@
 //                     Y step cycle beats   cycle in which h's last beat is taken; DRAM beats so far
 //   and those of axi_dram (+DRAM_...), trace_monitor (+TRACE=FILE) and timeline_monitor (+TIMELINE=FILE).
 
+`default_nettype none
+
 module run_top #(
   parameter int AxiDataWidth = 64,
   parameter int AxiAddrWidth = 32,
@@ -501,3 +503,5 @@ module run_top #(
   );
 
 endmodule
+
+`default_nettype wire

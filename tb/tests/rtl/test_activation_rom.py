@@ -8,16 +8,14 @@ from typing import Any
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
 from golden import fixed
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.bench.module_bench import ModuleBench, module_test
+from tb.device.constants import SIGMA_ENTRIES, TANH_ENTRIES
+from tb.paths import SIMULATORS
 
-SOURCES = [REPO / "rtl" / "activation_rom.sv"]
-DEPTH = {"sigmoid": 2048, "tanh": 1024}
+DEPTH = {"sigmoid": SIGMA_ENTRIES, "tanh": TANH_ENTRIES}
 
 
 def sigmoid(x: float) -> float:
@@ -40,8 +38,7 @@ def truncated(function: str) -> list[int]:
 def test_activation_rom(function: str, sim: str, tmp_path: Path) -> None:
     """Both tables."""
     parameters = {"IsTanh": int(function == "tanh")}
-    built = build(sim, "activation_rom", parameters, sources=SOURCES, filelist=None)
-    run(built, __name__, work_dir=tmp_path)
+    module_test(__name__, "activation_rom", sim, parameters, work_dir=tmp_path)
 
 
 @pytest.mark.parametrize("lut_frac", range(fixed.LUT_FRAC_MIN, fixed.LUT_FRAC_MAX + 1))
@@ -67,8 +64,7 @@ async def every_entry(dut: Any) -> None:
     """
     depth = 1 << len(dut.addr_a_i)
     entries = truncated("sigmoid" if depth == DEPTH["sigmoid"] else "tanh")
-    Clock(dut.clk_i, 10, "ns").start()
-    await RisingEdge(dut.clk_i)
+    await ModuleBench(dut).start()
     for k in range(depth + 1):
         dut.addr_a_i.value = k % depth
         dut.addr_b_i.value = (depth - 1 - k) % depth

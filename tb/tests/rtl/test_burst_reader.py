@@ -10,16 +10,13 @@ from typing import Any
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import RisingEdge
 
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import never, pause_of, rng_for
 from tb.handover import simulation
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.paths import SIMULATORS
 
-SOURCES = [REPO / "rtl" / f"{n}.sv" for n in ("edgedrnn_pkg", "stream_fifo", "burst_reader")]
 OUTSTANDING = 4
 PAGE = 4096
 MOST_BEATS = 256
@@ -31,8 +28,7 @@ OKAY, SLVERR, DECERR = 0, 2, 3
 def test_burst_reader(width: int, sim: str, tmp_path: Path) -> None:
     """Ports on which a page is more beats than a burst may have, and on which it is fewer."""
     parameters = {"AxiDataWidth": width, "Outstanding": OUTSTANDING}
-    built = build(sim, "burst_reader", parameters, sources=SOURCES, filelist=None)
-    run(built, __name__, work_dir=tmp_path)
+    module_test(__name__, "burst_reader", sim, parameters, work_dir=tmp_path)
 
 
 def always() -> Iterator[bool]:
@@ -40,7 +36,7 @@ def always() -> Iterator[bool]:
     return iter(lambda: True, None)
 
 
-class Bench:
+class Bench(ModuleBench):
     """Requests in, a memory with its own sense of time, beats out.
 
     The memory checks each address, answers bursts in order `latency` cycles after they are taken,
@@ -48,7 +44,7 @@ class Bench:
     """
 
     def __init__(self, dut: Any, name: str) -> None:
-        self.dut = dut
+        super().__init__(dut)
         self.rng = rng_for(name)
         self.width = simulation().parameters["AxiDataWidth"]
         self.beat = self.width // 8
@@ -70,17 +66,6 @@ class Bench:
         self.taken = 0
         self.offers: list[int] = []  # cycles in which an address was offered first
         self.lasts: list[int] = []  # cycles in which the last beat of a burst was taken
-
-    async def start(self) -> None:
-        """Reset with every input at 0."""
-        dut = self.dut
-        for name in ("drain", "timeout", "burst_valid", "beat_ready"):
-            getattr(dut, f"{name}_i").value = 0
-        for name in ("arready", "rid", "rvalid", "rlast", "rresp"):
-            getattr(dut, f"m_axi_{name}").value = 0
-        dut.rst_ni.value = 0
-        await ClockCycles(dut.clk_i, 3)
-        dut.rst_ni.value = 1
 
     def data(self, address: int) -> int:
         """The word at a byte address: no two alike, with every byte lane in use."""
@@ -201,7 +186,6 @@ async def random_bursts(dut: Any) -> None:
     the sink stalls, more bursts under way than allowed, an address that changes while it waits.
     Random requests under every kind of stall; bursts, beats and their order are compared.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     for kind, latency in (("free", 30), ("random", 1), ("runs", 9), ("heavy", 3)):
         bench = Bench(dut, kind)
         await bench.start()
@@ -223,7 +207,6 @@ async def outstanding(dut: Any) -> None:
     Short requests against a memory that answers late: exactly the allowed number are offered, and
     the next one in the cycle after the last beat of the first.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "outstanding")
     await bench.start()
     bench.latency = 60
@@ -243,7 +226,6 @@ async def a_beat_every_cycle(dut: Any) -> None:
     memory and sink: from the first beat to the last, one in each cycle, for one long request, for
     columns of 24 beats, and for requests of a single beat.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     column = 24 * len(dut.beat_data_o) // 8
     cases = {
         "long": [(0x1000, 1100)],
@@ -270,7 +252,6 @@ async def drain(dut: Any) -> None:
     held back until the drain has begun in half of them, and with requests that still come and are
     lost; then requests work as if nothing had been.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     held = 0
     for number in range(24):
         bench = Bench(dut, f"drain {number}")
@@ -318,7 +299,6 @@ async def error_responses(dut: Any) -> None:
     """Could break: an error that is missed, counted twice while a beat waits, or named wrongly. A
     few beats of each kind among good ones, with stalls: one pulse each, and data all the same.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "errors")
     await bench.start()
     bench.r_pause, bench.beat_pause = pause_of("random", bench.rng), pause_of("heavy", bench.rng)
@@ -339,7 +319,6 @@ async def timeout(dut: Any) -> None:
     idle bus, one that does not start again after a handshake, or any at all for 0. AR held and R
     held for one cycle less than the limit, for the limit and longer, and with the limit off.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     limit = 12
     for held in ("ar", "r"):
         for silent, expected in ((limit - 1, 0), (limit, 1), (limit + 50, 1)):
@@ -403,7 +382,6 @@ async def timeout_of_any_length(dut: Any) -> None:
     would never reach the long limits that people set. The count is put just below each power of
     two while an address is held, and must raise one fault in the cycle of that limit.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "long")
     await bench.start()
     bench.requests.append((0x1000, 3))
@@ -429,7 +407,6 @@ async def cycle_of_an_error(dut: Any) -> None:
     beat of eight answers SLVERR, DECERR or EXOKAY, the sink stalls so that the beat has to wait; a
     pulse in exactly the cycle after the one in which it is taken, or none.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     for code, name in ((SLVERR, "slverr"), (DECERR, "decerr"), (1, "")):
         for place in range(8):
             bench = Bench(dut, f"error {code} {place}")
@@ -455,7 +432,6 @@ async def beats_are_taken_while_draining(dut: Any) -> None:
     """Could break: a beat that waits when draining begins, since the slice is full. The sink stalls
     until nothing fits any more; from the first cycle of draining on, a beat is taken in each.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "drain")
     await bench.start()
     bench.beat_pause = always()

@@ -9,19 +9,16 @@ from typing import Any
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import RisingEdge
 
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import never, pause_of, rng_for
+from tb.device.constants import EntryType
 from tb.handover import simulation
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.paths import SIMULATORS
 
-NAMES = ("edgedrnn_pkg", "stream_register", "column_fetch")
-SOURCES = [REPO / "rtl" / f"{name}.sv" for name in NAMES]
 LAYERS, ADDR_BITS = 3, 32
-COLUMN, BIAS, END = 0, 1, 2
+COLUMN, BIAS, END = EntryType.COLUMN, EntryType.BIAS, EntryType.END
 FIELDS = ("type", "layer", "kind", "last", "delta", "last_group")
 
 
@@ -30,8 +27,7 @@ FIELDS = ("type", "layer", "kind", "last", "delta", "last_group")
 def test_column_fetch(width: int, sim: str, tmp_path: Path) -> None:
     """The narrowest port, with the longest columns, and the widest one."""
     parameters = {"AxiDataWidth": width, "AxiAddrWidth": ADDR_BITS, "MaxLayers": LAYERS}
-    built = build(sim, "column_fetch", parameters, sources=SOURCES, filelist=None)
-    run(built, __name__, work_dir=tmp_path)
+    module_test(__name__, "column_fetch", sim, parameters, work_dir=tmp_path)
 
 
 @dataclass
@@ -48,10 +44,9 @@ class Entry:
 
 
 @dataclass
-class Bench:
+class Bench(ModuleBench):
     """A random network in DRAM, entries in, requests and work items out."""
 
-    dut: Any
     width: int
     groups: list[int] = field(default_factory=list)
     base: dict[str, list[int]] = field(default_factory=dict)
@@ -62,7 +57,7 @@ class Bench:
     columns: list[tuple[int, int, int]] = field(default_factory=list)
     layer: int = -1  # the one that is shown
 
-    async def start(self, rng: Any) -> None:
+    async def begin(self, rng: Any) -> None:
         """Reset, and give each layer a size and three addresses."""
         dut = self.dut
         beat, most = self.width // 8, 1024 // (self.width // 8)
@@ -74,11 +69,7 @@ class Bench:
             word = sum(base << ADDR_BITS * i for i, base in enumerate(bases))
             getattr(dut, f"addr_{region}_i").value = word
         dut.groups_i.value = sum(groups << 11 * i for i, groups in enumerate(self.groups))
-        for name in ("flush", "entry_valid", "burst_ready", "work_ready"):
-            getattr(dut, f"{name}_i").value = 0
-        dut.rst_ni.value = 0
-        await ClockCycles(dut.clk_i, 3)
-        dut.rst_ni.value = 1
+        await self.start(driven=("addr_", "groups_"))
 
     def expected(self, entry: Entry) -> tuple[int, int] | None:
         """Address and beats of an entry: the DRAM layout of docs/interfaces.md."""
@@ -152,11 +143,10 @@ async def random_entries(dut: Any) -> None:
     doubled, or out of step with its work item when one side stalls; a request for an EntryEnd; a
     bias with a delta. Random entries with independent stalls on all three streams.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     for number in range(6):
         rng = rng_for(f"entries {number}")
         bench = make(dut)
-        await bench.start(rng)
+        await bench.begin(rng)
         kinds = ("free", "random", "runs", "heavy")
         bench.burst_pause = pause_of(kinds[number % 4], rng)
         bench.work_pause = pause_of(kinds[number // 2 % 4], rng)
@@ -184,10 +174,9 @@ async def an_end_needs_no_request(dut: Any) -> None:
     """Could break: an EntryEnd that waits for the burst reader, with which the gates would wait for
     columns of the next layer. Requests are never taken; an end passes, a column behind it does not.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     rng = rng_for("end")
     bench = make(dut)
-    await bench.start(rng)
+    await bench.begin(rng)
     bench.burst_pause = iter(lambda: True, None)
     await bench.show(1)
     assert await bench.cycle(Entry(END, 1, 0, 1, 0, 0, 0))
@@ -207,10 +196,9 @@ async def full_rate_and_flush(dut: Any) -> None:
     """Could break: a bubble between columns, or a flush that leaves one. Entries in each cycle come
     out in each cycle, three later; with all stages full and stalled, a flush forgets them.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     rng = rng_for("rate")
     bench = make(dut)
-    await bench.start(rng)
+    await bench.begin(rng)
     await bench.show(0)
     for number in range(40):
         assert await bench.cycle(Entry(COLUMN, 0, 0, 0, 0, number, 1))
@@ -235,10 +223,9 @@ async def undo_flag(dut: Any) -> None:
     back are counted as read. Columns and ends with flags at random, and stalls on both outputs; the
     flag is read in the cycle in which the work item is taken.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     rng = rng_for("undo")
     bench = make(dut)
-    await bench.start(rng)
+    await bench.begin(rng)
     bench.burst_pause, bench.work_pause = pause_of("random", rng), pause_of("runs", rng)
     entries = [random_entry(rng, bench) for _ in range(120)]
     todo, flags = list(entries), []

@@ -9,17 +9,13 @@ from typing import Any
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
 from tb.handover import simulation
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.paths import SIMULATORS
 
-NAMES = ("edgedrnn_pkg", "edgedrnn_reg_pkg", "config_check")
-SOURCES = [REPO / "rtl" / f"{name}.sv" for name in NAMES]
 SIZE_BITS = 11
 NONE, LAYERS, SIZE, ALIGN, RANGE = 0, 3, 4, 5, 6  # ERROR.CAUSE
 WX, WH, BIAS = range(3)
@@ -41,8 +37,7 @@ def test_config_check(
         "MaxLayers": layers,
         "MaxUnits": units,
     }
-    built = build(sim, "config_check", parameters, sources=SOURCES, filelist=None)
-    result = run(built, __name__, work_dir=tmp_path)
+    result = module_test(__name__, "config_check", sim, parameters, work_dir=tmp_path)
     assert len(result.passed) == len(TESTS)
 
 
@@ -57,27 +52,16 @@ class Config:
     lut_frac: int = 8
 
 
-class Check:
+class Check(ModuleBench):
     """The module with its parameters, and how to ask it."""
 
     def __init__(self, dut: Any) -> None:
-        self.dut = dut
+        super().__init__(dut)
         built_with = simulation().parameters
         self.addr_width = built_with["AxiAddrWidth"]
         self.layers, self.units = built_with["MaxLayers"], built_with["MaxUnits"]
         self.beat = self.pes = built_with["AxiDataWidth"] // 8
         self.rng = rng_for("config")
-
-    async def start(self) -> None:
-        """Reset with every input at 0."""
-        dut = self.dut
-        names = ("flush_i", "start_i", "num_layers_i", "lut_frac_i", "input_size_i")
-        names += ("hidden_size_i", "groups_i", "addr_wx_i", "addr_wh_i", "addr_bias_i", "rst_ni")
-        for name in names:
-            getattr(dut, name).value = 0
-        Clock(dut.clk_i, 10, "ns").start()
-        await ClockCycles(dut.clk_i, 3)
-        dut.rst_ni.value = 1
 
     def span(self, config: Config, layer: int, region: int) -> int:
         """Bytes of a region."""

@@ -10,21 +10,19 @@ from typing import Any
 import cocotb
 import numpy as np
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import RisingEdge
 
 from golden.stimulus import random_inputs
-from tb.agents.stream import pack
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import never, pause_of, rng_for
+from tb.device.beats import pack
+from tb.device.constants import EntryType, PassType
 from tb.handover import simulation
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.paths import SIMULATORS
 
-SOURCES = [REPO / "rtl" / f"{name}.sv" for name in ("edgedrnn_pkg", "ram_1r1w", "delta_encoder")]
 LAYERS, UNITS = 4, 64
-PASS_X, PASS_H, PASS_INIT, PASS_UNDO = 0, 1, 2, 3
-COLUMN, BIAS, END = 0, 1, 2
+PASS_X, PASS_H, PASS_INIT, PASS_UNDO = PassType.X, PassType.H, PassType.INIT, PassType.UNDO
+COLUMN, BIAS, END = EntryType.COLUMN, EntryType.BIAS, EntryType.END
 LOW, HIGH = -32768, 32767
 
 
@@ -32,24 +30,17 @@ LOW, HIGH = -32768, 32767
 def test_delta_encoder(sim: str, tmp_path: Path) -> None:
     """Four layers of 64 units."""
     parameters = {"MaxLayers": LAYERS, "MaxUnits": UNITS}
-    built = build(sim, "delta_encoder", parameters, sources=SOURCES, filelist=None)
-    run(built, __name__, work_dir=tmp_path)
+    module_test(__name__, "delta_encoder", sim, parameters, work_dir=tmp_path)
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_delta_encoder_full_size(sim: str, tmp_path: Path) -> None:
     """The largest layer: 1024 units."""
-    built = build(
-        sim,
-        "delta_encoder",
-        {"MaxLayers": LAYERS, "MaxUnits": 1024},
-        sources=SOURCES,
-        filelist=None,
-    )
-    run(built, __name__, "quiet_walk$", work_dir=tmp_path)
+    parameters = {"MaxLayers": LAYERS, "MaxUnits": 1024}
+    module_test(__name__, "delta_encoder", sim, parameters, only="quiet_walk", work_dir=tmp_path)
 
 
-class Bench:
+class Bench(ModuleBench):
     """What stands around the encoder: passes in, x, hidden memory and gates, entries out.
 
     `h` is the hidden memory. The model keeps `reference[kind, layer]` and encodes one element at a
@@ -57,7 +48,7 @@ class Bench:
     """
 
     def __init__(self, dut: Any, name: str) -> None:
-        self.dut = dut
+        super().__init__(dut)
         self.rng = rng_for(name)
         self.h = np.zeros((LAYERS, UNITS), np.int16)
         self.reference = np.zeros((2, LAYERS, UNITS), np.int64)
@@ -73,15 +64,9 @@ class Bench:
         self.waits = 0  # cycles in which the encoder had to wait for the gates
         self.cycles = 0
 
-    async def start(self) -> None:
+    async def start(self, *, driven: tuple[str, ...] = ()) -> None:
         """Reset with every input at 0, and clear all layers, as each sequence does."""
-        dut = self.dut
-        for name in ("flush", "pass_valid", "x_valid", "gate_busy", "gate_vecs", "entry_ready"):
-            getattr(dut, f"{name}_i").value = 0
-        dut.gate_layer_i.value = 0
-        dut.rst_ni.value = 0
-        await ClockCycles(dut.clk_i, 3)
-        dut.rst_ni.value = 1
+        await super().start(driven=driven)
         await self.clear()
 
     async def clear(self) -> None:
@@ -219,7 +204,6 @@ async def theta_edges(dut: Any) -> None:
     wraps, a delta that wraps instead of saturating. Distances of -1, 0 and +1 around each
     threshold, with both signs, from several references; saturated deltas twice in a row.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "edges")
     await bench.start()
     for theta in (0, 1, 2, 64, 255, 256, 32766, 32767):
@@ -245,7 +229,6 @@ async def slow_ramps(dut: Any) -> None:
     that moves in silence: neither ever fires here. x and h creep by less than the threshold, often
     by 1 LSB, up and down; entries are compared, and what has added up fires at exactly theta too.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "ramps")
     await bench.start()
     size = 24
@@ -268,7 +251,6 @@ async def random_passes(dut: Any) -> None:
     in a stall, spare lanes of the last vector that fire, a source that is not the one below.
     Random passes of all kinds, layers, sizes and thresholds under every kind of back-pressure.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "passes")
     await bench.start()
     for number, pause in zip(range(60), itertools.cycle(("free", "random", "runs", "heavy"))):
@@ -292,7 +274,6 @@ async def chase_of_the_gates(dut: Any) -> None:
     that does not matter. The gates write the source layer at random while the encoder walks it;
     then a walk over another layer while the gates stand still.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "chase")
     await bench.start()
     for _ in range(12):
@@ -312,7 +293,6 @@ async def init_pass(dut: Any) -> None:
     and h of all layers, clear one over part of its size: that part fires again with its full value
     for both kinds, and the rest does not.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "init")
     await bench.start()
     values = bench.rng.integers(100, 1000, (LAYERS, UNITS)).astype(np.int16)
@@ -342,7 +322,6 @@ async def undo_pass(dut: Any) -> None:
     between, then the undo with the gates at work on its layer: opposite deltas, and the pass made
     again fires as if it had not been. Values are those of h, from -256 to 256.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "undo")
     await bench.start()
     fired = 0
@@ -372,7 +351,6 @@ async def flush_in_mid_pass(dut: Any) -> None:
     point of a pass, held for one cycle or several; nothing comes out, and the next sequence is
     encoded as if nothing had been.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "flush")
     await bench.start()
     for when in range(1, 30):
@@ -403,7 +381,6 @@ async def cycles_of_a_pass(dut: Any) -> None:
     fires as many as it has firing elements, and at least two; a pass has at most seven cycles
     beside.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "cycles")
     await bench.start()
     for firing in (0, 1, 2, 8):
@@ -422,7 +399,6 @@ async def undo_and_again(dut: Any) -> None:
     opposite deltas, or one that leaves a reference a little off. An h pass, its undo and the same h
     pass again, for several sizes and thresholds, under stalls; entries are compared.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "again")
     await bench.start()
     columns = 0
@@ -447,7 +423,6 @@ async def quiet_walk(dut: Any) -> None:
     """Could break: a quiet vector that costs more than its cycle, or a pass that ends late. All the
     units this build has, none of them moved: a cycle a vector and five beside, so 133 for 1024.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "quiet")
     await bench.start()
     units = simulation().parameters["MaxUnits"]

@@ -8,17 +8,13 @@ from typing import Any
 import cocotb
 import numpy as np
 import pytest
-from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
 from golden import fixed
+from tb.bench.module_bench import module_test, start_clock
 from tb.bench.testbench import rng_for
-from tb.paths import REPO, SIMULATORS, TOPS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.paths import SIMULATORS
 
-RTL = [REPO / "rtl" / f"{name}.sv" for name in ("edgedrnn_pkg", "activation_rom", "gate_lane")]
-SOURCES = [*RTL, TOPS / "gate_lane_bench.sv"]
 LANES = 16
 LATENCY = 10
 LUT_FRACS = range(fixed.LUT_FRAC_MIN, fixed.LUT_FRAC_MAX + 1)
@@ -30,8 +26,8 @@ SIGMA_IS_0 = fixed.ACC_MIN
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_gate_lane(sim: str, tmp_path: Path) -> None:
     """Sixteen lanes, so that a sweep of 65536 arguments takes 4096 cycles."""
-    built = build(sim, "gate_lane_bench", {"Lanes": LANES}, sources=SOURCES, filelist=None)
-    assert len(run(built, __name__, work_dir=tmp_path).passed) == len(TESTS)
+    result = module_test(__name__, "gate_lane_bench", sim, {"Lanes": LANES}, work_dir=tmp_path)
+    assert len(result.passed) == len(TESTS)
 
 
 def blend(lut_frac: int, m_r: Any, m_z: Any, m_nx: Any, m_nh: Any, h_prev: Any) -> np.ndarray:
@@ -56,7 +52,7 @@ class Lanes:
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
-        Clock(dut.clk_i, 10, "ns").start()
+        start_clock(dut)
 
     async def compare(self, lut_frac: int, what: str, **inputs: Any) -> None:
         """Run units through; inputs are arrays, or one number for all units."""

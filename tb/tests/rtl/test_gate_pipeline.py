@@ -9,17 +9,13 @@ from typing import Any
 import cocotb
 import numpy as np
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
 from golden import fixed
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.paths import SIMULATORS
 
-NAMES = ("edgedrnn_pkg", "activation_rom", "gate_lane", "gate_pipeline")
-SOURCES = [REPO / "rtl" / f"{name}.sv" for name in NAMES]
 BANKS, QUAD, VECTOR = 4, 4, 8
 SIZE_BITS = 11
 STAGES = 12  # cycles from the grant of r of a quad to the write of its h_t
@@ -31,8 +27,8 @@ TESTS = ("random_layers", "full_rate", "flush_in_the_middle")
 @pytest.mark.parametrize("pes", [4, 8, 32])
 def test_gate_pipeline(pes: int, sim: str, tmp_path: Path) -> None:
     """A quad is a whole group, half of one, an eighth of one."""
-    built = build(sim, "gate_pipeline", {"Pes": pes}, sources=SOURCES, filelist=None)
-    assert len(run(built, __name__, work_dir=tmp_path).passed) == len(TESTS)
+    result = module_test(__name__, "gate_pipeline", sim, {"Pes": pes}, work_dir=tmp_path)
+    assert len(result.passed) == len(TESTS)
 
 
 def blend(lut_frac: int, memory: np.ndarray, h_prev: np.ndarray) -> np.ndarray:
@@ -49,11 +45,12 @@ def word(values: np.ndarray, dtype: str) -> int:
     return int.from_bytes(values.astype(dtype).tobytes(), "little")
 
 
-class Gates:
+class Gates(ModuleBench):
     """Delta memories, h and the output around the gates, cycle by cycle."""
 
     def __init__(self, dut: Any) -> None:
-        self.dut, self.rng = dut, rng_for("gates")
+        super().__init__(dut)
+        self.rng = rng_for("gates")
         self.pes = len(dut.bank_rdata_i) // (BANKS * 32)
         self.now = 0
         self.lut_frac = 8
@@ -68,18 +65,6 @@ class Gates:
         self.vector: int | None = None  # of h, asked for in the cycle before
         self.under_way: deque[tuple[int, int]] = deque()  # (quad, cycle in which it is due)
         self.counts = dict.fromkeys(("stalled", "early", "denied", "not_ready", "refused"), 0)
-
-    async def start(self) -> None:
-        """Reset with every input at 0."""
-        dut = self.dut
-        for name in ("flush", "lut_frac", "start", "layer", "units", "to_output", "all_ready"):
-            getattr(dut, f"{name}_i").value = 0
-        for name in ("groups_ready", "bank_grant", "bank_rdata", "h_rdata", "out_room"):
-            getattr(dut, f"{name}_i").value = 0
-        dut.rst_ni.value = 0
-        Clock(dut.clk_i, 10, "ns").start()
-        await ClockCycles(dut.clk_i, 3)
-        dut.rst_ni.value = 1
 
     def load(self, units: int, layer: int, to_output: bool, lut_frac: int) -> None:
         """A layer with random memories, and what becomes of it; it is started by cycle()."""

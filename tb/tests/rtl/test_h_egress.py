@@ -10,16 +10,13 @@ from typing import Any
 import cocotb
 import numpy as np
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
-from tb.agents.stream import pack
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import never, pause_of, rng_for
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.device.beats import pack
+from tb.paths import SIMULATORS
 
-SOURCES = [REPO / "rtl" / f"{name}.sv" for name in ("edgedrnn_pkg", "stream_fifo", "h_egress")]
 DEPTH = 8
 PIPELINE = 12  # cycles from the reservation of a quad to the quad itself
 Beat = tuple[int, int, int]  # data, last, user
@@ -28,11 +25,10 @@ Beat = tuple[int, int, int]  # data, last, user
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_h_egress(sim: str, tmp_path: Path) -> None:
     """Room for eight beats."""
-    built = build(sim, "h_egress", {"Depth": DEPTH}, sources=SOURCES, filelist=None)
-    run(built, __name__, work_dir=tmp_path)
+    module_test(__name__, "h_egress", sim, {"Depth": DEPTH}, work_dir=tmp_path)
 
 
-class Bench:
+class Bench(ModuleBench):
     """Quads in as the gates send them, packets out.
 
     The gates enter a quad when there is room, one a cycle at best; it arrives `PIPELINE` cycles
@@ -40,7 +36,7 @@ class Bench:
     """
 
     def __init__(self, dut: Any, name: str) -> None:
-        self.dut = dut
+        super().__init__(dut)
         self.rng = rng_for(name)
         self.pause: Iterator[bool] = never()  # of the taker
         self.gate_pause: Iterator[bool] = never()
@@ -51,16 +47,10 @@ class Bench:
         self.done = 0  # pulses of packet_done
         self.reserved = 0
 
-    async def start(self) -> None:
+    async def start(self, *, driven: tuple[str, ...] = ()) -> None:
         """Reset with every input at 0."""
-        dut = self.dut
-        for name in ("flush", "reserve", "quad_valid"):
-            getattr(dut, f"{name}_i").value = 0
-        dut.m_axis_h_tready.value = 0
-        dut.rst_ni.value = 0
-        await ClockCycles(dut.clk_i, 3)
-        dut.rst_ni.value = 1
-        await RisingEdge(dut.clk_i)
+        await super().start(driven=driven)
+        await self.clock_edge()
 
     def packet(self, beats: int) -> list[Beat]:
         """Give the gates a packet of random numbers."""
@@ -112,7 +102,6 @@ async def random_packets(dut: Any) -> None:
     queue is full, tlast on another beat, a step counted twice, room that leaks. Packets of all
     lengths under every kind of stall of the taker and of the gates; then all the room is there.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     for kind in ("free", "random", "runs", "heavy", "hiccup"):
         bench = Bench(dut, kind)
         await bench.start()
@@ -141,7 +130,6 @@ async def room(dut: Any) -> None:
     With a taker that stands still, quads for the queue and the offered beat enter, and no more; one
     beat taken lets two quads in. With one that does not, a quad enters in each cycle.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "room")
     await bench.start()
     bench.pause = iter(lambda: True, None)
@@ -171,7 +159,6 @@ async def straight_through(dut: Any) -> None:
     """Could break: a cycle more between the gates and the taker. With nothing queued, a beat is
     offered in the cycle after its second half.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "straight")
     await bench.start()
     bench.packet(1)
@@ -189,7 +176,6 @@ async def flush_ends_a_packet(dut: Any) -> None:
     packet. Flush at every moment of a few packets, for one cycle or many, with all kinds of takers;
     what is taken is a beginning of what was sent, then one closing beat if a packet was left open.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     closed = whole = 0
     for when in range(1, 90):
         bench = Bench(dut, f"flush {when}")
@@ -224,7 +210,6 @@ async def flush_twice_while_held(dut: Any) -> None:
     """Could break: a second flush, while the taker still holds the beat of the first, that closes
     the packet again. Two flushes under one held beat: that beat, one closing beat, nothing more.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut, "twice")
     await bench.start()
     bench.pause = iter(lambda: True, None)

@@ -8,16 +8,13 @@ from typing import Any
 import cocotb
 import numpy as np
 import pytest
-from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
-from tb.agents.stream import pack
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.device.beats import pack
+from tb.paths import SIMULATORS
 
-SOURCES = [REPO / "rtl" / f"{name}.sv" for name in ("edgedrnn_pkg", "ram_1r1w", "hidden_memory")]
 LAYERS, UNITS = 3, 64
 VECS = UNITS // 8
 
@@ -26,8 +23,7 @@ VECS = UNITS // 8
 def test_hidden_memory(sim: str, tmp_path: Path) -> None:
     """Three layers (not a power of two) of 64 units."""
     parameters = {"MaxLayers": LAYERS, "MaxUnits": UNITS}
-    run(build(sim, "hidden_memory", parameters, sources=SOURCES, filelist=None), __name__,
-        work_dir=tmp_path)  # fmt: skip
+    module_test(__name__, "hidden_memory", sim, parameters, work_dir=tmp_path)
 
 
 @cocotb.test()
@@ -38,10 +34,7 @@ async def random_accesses(dut: Any) -> None:
     """
     rng = rng_for("hidden")
     state = np.zeros((LAYERS, UNITS), np.int16)
-    for name in ("enc_re_i", "enc_clear_i", "gate_re_i", "we_i"):
-        getattr(dut, name).value = 0
-    Clock(dut.clk_i, 10, "ns").start()
-    await RisingEdge(dut.clk_i)
+    await ModuleBench(dut).start()
     dut.enc_clear_i.value = 1
     for layer in range(LAYERS):
         for vec in range(VECS):

@@ -10,21 +10,17 @@ from typing import Any
 import cocotb
 import numpy as np
 import pytest
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from golden import fixed
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.device.constants import BANKS, SIZE_BITS, EntryType
+from tb.paths import SIMULATORS
 
-SOURCES = [REPO / "rtl" / f"{name}.sv" for name in ("edgedrnn_pkg", "ram_1r1w", "pe_array")]
 WIDTHS = (32, 64, 128, 256)
 LAYERS = 4
-BANKS = 4
-COLUMN, BIAS, END = 0, 1, 2
-SIZE_BITS = 11
+COLUMN, BIAS, END = EntryType.COLUMN, EntryType.BIAS, EntryType.END
 ALL_PASSED = (1 << SIZE_BITS) - 1
 TESTS = ("random_work", "a_beat_every_cycle", "gates_behind_the_last_beat")
 # What random work must have met, and how often.
@@ -37,8 +33,8 @@ ROUNDS, MOST_ROUNDS = 3, 20
 def test_pe_array(width: int, sim: str, tmp_path: Path) -> None:
     """Every width of the port: 4 to 32 PEs."""
     parameters = {"AxiDataWidth": width, "MaxLayers": LAYERS, "MaxUnits": 256}
-    built = build(sim, "pe_array", parameters, sources=SOURCES, filelist=None)
-    assert len(run(built, __name__, work_dir=tmp_path).passed) == len(TESTS)
+    result = module_test(__name__, "pe_array", sim, parameters, work_dir=tmp_path)
+    assert len(result.passed) == len(TESTS)
 
 
 @dataclass
@@ -250,26 +246,6 @@ class Array:
                 self.started = False
 
 
-async def setup(dut: Any) -> None:
-    """Reset with every input at 0."""
-    names = ("work_valid", "work_type", "work_layer", "work_kind", "work_last", "work_delta")
-    names += (
-        "work_last_group",
-        "next_closes",
-        "beat_valid",
-        "beat_data",
-        "gate_ready",
-        "gate_busy",
-        "gate_layer",
-    )
-    names += ("gate_passed", "gate_re", "gate_group", "flush", "rst_n")
-    for name in names:
-        getattr(dut, f"{name}i" if name == "rst_n" else f"{name}_i").value = 0
-    Clock(dut.clk_i, 10, "ns").start()
-    await ClockCycles(dut.clk_i, 3)
-    dut.rst_ni.value = 1
-
-
 @cocotb.test()
 async def random_work(dut: Any) -> None:
     """Could break: a lane, bank or group that gets another's sum, a product of two extremes, a sum
@@ -282,7 +258,7 @@ async def random_work(dut: Any) -> None:
     rng = rng_for("work")
     pes = len(dut.beat_data_i) // 8
     groups = (-(-8 // pes), 3, 5, 7)
-    await setup(dut)
+    await ModuleBench(dut).start()
     counts: dict[str, int] = {}
     for rounds in range(MOST_ROUNDS):
         if rounds >= ROUNDS and all(counts[key] >= least for key, least in WANTED.items()):
@@ -338,7 +314,7 @@ async def a_beat_every_cycle(dut: Any) -> None:
     rng = rng_for("rate")
     pes = len(dut.beat_data_i) // 8
     groups = (-(-8 // pes),) * LAYERS
-    await setup(dut)
+    await ModuleBench(dut).start()
     network = Network(rng, pes, groups)
     array = Array(dut, network)
     for _ in range(12):  # idle_o when the last beat has been added, not before; beats come singly
@@ -375,7 +351,7 @@ async def gates_behind_the_last_beat(dut: Any) -> None:
     """
     rng = rng_for("behind")
     pes = len(dut.beat_data_i) // 8
-    await setup(dut)
+    await ModuleBench(dut).start()
     network = Network(rng, pes, (-(-8 // pes),) * LAYERS)
     array = Array(dut, network)
     array.queue += [network.bias(0), network.bias(1)]

@@ -7,32 +7,19 @@ from typing import Any
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import RisingEdge
 
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
-
-SOURCES = [REPO / "rtl" / "perf_counters.sv"]
+from tb.paths import SIMULATORS
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
 @pytest.mark.parametrize("counters", [4, 24])
 def test_perf_counters(counters: int, sim: str, tmp_path: Path) -> None:
     """As many as the largest core has, and so few that Verilator counts the toggles of each bit."""
-    built = build(sim, "perf_counters", {"Counters": counters}, sources=SOURCES, filelist=None)
-    assert len(run(built, __name__, work_dir=tmp_path).passed) == 2
-
-
-async def start(dut: Any) -> None:
-    """Reset with every input at 0."""
-    for name in ("freeze_i", "clear_i", "event_i", "rst_ni"):
-        getattr(dut, name).value = 0
-    Clock(dut.clk_i, 10, "ns").start()
-    await ClockCycles(dut.clk_i, 3)
-    dut.rst_ni.value = 1
+    result = module_test(__name__, "perf_counters", sim, {"Counters": counters}, work_dir=tmp_path)
+    assert len(result.passed) == 2
 
 
 def counts(dut: Any) -> list[int]:
@@ -47,7 +34,7 @@ async def random_events(dut: Any) -> None:
     cleared while frozen. Random events with freezes and clears, compared in each cycle.
     """
     rng = rng_for("events")
-    await start(dut)
+    await ModuleBench(dut).start()
     number = len(dut.event_i)
     expected = [0] * number
     frozen_clears = 0
@@ -72,7 +59,7 @@ async def carry(dut: Any) -> None:
     would see for a minute of real time. Every other counter is put just below each power of two
     and counts on, its neighbours hold what they have.
     """
-    await start(dut)
+    await ModuleBench(dut).start()
     await RisingEdge(dut.clk_i)
     number = len(dut.event_i)
     for bit in range(65):

@@ -7,15 +7,12 @@ from typing import Any
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.paths import SIMULATORS
 
-SOURCES = [REPO / "rtl" / "ram_1r1w.sv"]
 WIDTH, DEPTH, LANES = 32, 16, 4
 LANE = WIDTH // LANES
 
@@ -24,8 +21,7 @@ LANE = WIDTH // LANES
 def test_ram_1r1w(sim: str, tmp_path: Path) -> None:
     """A word of four lanes, sixteen deep."""
     parameters = {"Width": WIDTH, "Depth": DEPTH, "WriteLanes": LANES}
-    run(build(sim, "ram_1r1w", parameters, sources=SOURCES, filelist=None), __name__,
-        work_dir=tmp_path)  # fmt: skip
+    module_test(__name__, "ram_1r1w", sim, parameters, work_dir=tmp_path)
 
 
 @cocotb.test()
@@ -36,10 +32,7 @@ async def random_accesses(dut: Any) -> None:
     written must show the complement of what stood there.
     """
     rng = rng_for("ram")
-    dut.re_i.value = 0
-    dut.we_i.value = 0
-    Clock(dut.clk_i, 10, "ns").start()
-    await RisingEdge(dut.clk_i)
+    await ModuleBench(dut).start()
     words = [0] * DEPTH
     for address in range(DEPTH):
         words[address] = int(rng.integers(1 << WIDTH))

@@ -7,17 +7,13 @@ from typing import Any
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import RisingEdge
 
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
 from tb.device.registers import Cause
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.paths import SIMULATORS
 
-NAMES = ("edgedrnn_pkg", "edgedrnn_reg_pkg", "config_check", "sequencer")
-SOURCES = [REPO / "rtl" / f"{name}.sv" for name in NAMES]
 MAX_LAYERS = 4
 MAX_UNITS = 128
 PES = 8
@@ -43,15 +39,16 @@ Pick = tuple[bool, Pass, str]  # urgent, pass, which threshold
 def test_sequencer(sim: str, tmp_path: Path) -> None:
     """Four layers, of which the tests use one to four."""
     parameters = {"AxiDataWidth": 8 * PES, "MaxLayers": MAX_LAYERS, "MaxUnits": MAX_UNITS}
-    built = build(sim, "sequencer", parameters, sources=SOURCES, filelist=None)
-    assert len(run(built, __name__, work_dir=tmp_path).passed) == len(TESTS)
+    result = module_test(__name__, "sequencer", sim, parameters, work_dir=tmp_path)
+    assert len(result.passed) == len(TESTS)
 
 
-class Life:
+class Life(ModuleBench):
     """Stands in for encoder and gates, and says in each cycle what the sequencer must do."""
 
     def __init__(self, dut: Any) -> None:
-        self.dut, self.rng = dut, rng_for("life")
+        super().__init__(dut)
+        self.rng = rng_for("life")
         self.state, self.pending = IDLE, False
         self.init = self.x_next = self.started = self.done = 0
         self.given: list[int | None] = [None] * MAX_LAYERS  # the threshold a layer's H ran with
@@ -80,18 +77,8 @@ class Life:
 
     async def reset(self) -> None:
         """Reset with every input at 0."""
-        dut = self.dut
-        names = ("start", "soft_reset", "new_sequence", "num_layers", "lut_frac", "input_size")
-        names += ("hidden_size", "groups", "theta_x", "theta_h", "addr_wx", "addr_wh", "addr_bias")
-        names += ("x_first", "x_short", "x_long", "x_beat", "pass_ready", "gate_started")
-        names += ("gate_done", "hungry", "quiet", "bus_idle", "slverr", "decerr", "timeout")
-        for name in names:
-            getattr(dut, f"{name}_i").value = 0
-        dut.rst_ni.value = 0
-        Clock(dut.clk_i, 10, "ns").start()
-        await ClockCycles(dut.clk_i, 3)
-        dut.rst_ni.value = 1
-        dut.lut_frac_i.value = 8
+        await self.start()
+        self.dut.lut_frac_i.value = 8
 
     def configure(self, layers: int) -> None:
         """Random sizes that fit each other."""

@@ -8,15 +8,11 @@ from typing import Any
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import RisingEdge
 
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
-
-SOURCES = [REPO / "rtl" / "stream_fifo.sv"]
+from tb.paths import SIMULATORS
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
@@ -24,17 +20,7 @@ SOURCES = [REPO / "rtl" / "stream_fifo.sv"]
 def test_stream_fifo(depth: int, sim: str, tmp_path: Path) -> None:
     """The register slice, and a queue whose pointers have several bits."""
     parameters = {"Width": 16, "Depth": depth}
-    built = build(sim, "stream_fifo", parameters, sources=SOURCES, filelist=None)
-    run(built, __name__, work_dir=tmp_path)
-
-
-async def start(dut: Any) -> None:
-    """Reset with every input at 0."""
-    for name in ("flush_i", "in_valid_i", "in_data_i", "out_ready_i", "rst_ni"):
-        getattr(dut, name).value = 0
-    Clock(dut.clk_i, 10, "ns").start()
-    await ClockCycles(dut.clk_i, 3)
-    dut.rst_ni.value = 1
+    module_test(__name__, "stream_fifo", sim, parameters, work_dir=tmp_path)
 
 
 @cocotb.test()
@@ -45,7 +31,7 @@ async def random_traffic(dut: Any) -> None:
     """
     rng = rng_for("fifo")
     depth = 1 << (len(dut.head_q) - 1)
-    await start(dut)
+    await ModuleBench(dut).start()
     queue: deque[int] = deque()
     seen_full = seen_empty = flushes = 0
     for cycle in range(3000):
@@ -80,7 +66,7 @@ async def full_rate(dut: Any) -> None:
     """Could break: a bubble between beats, which halves the rate of every stream it sits in. Valid
     and ready up for 50 cycles: one element in and one out in each of them, one cycle later.
     """
-    await start(dut)
+    await ModuleBench(dut).start()
     dut.in_valid_i.value = 1
     dut.out_ready_i.value = 1
     for number in range(50):

@@ -8,32 +8,19 @@ from typing import Any
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, Timer
+from cocotb.triggers import FallingEdge, RisingEdge, Timer
 
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.paths import SIMULATORS
 
-SOURCES = [REPO / "rtl" / "stream_register.sv"]
 PLACES = 2
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_stream_register(sim: str, tmp_path: Path) -> None:
     """Words of sixteen bits."""
-    built = build(sim, "stream_register", {"Width": 16}, sources=SOURCES, filelist=None)
-    run(built, __name__, work_dir=tmp_path)
-
-
-async def start(dut: Any) -> None:
-    """Reset with every input at 0."""
-    for name in ("flush_i", "in_valid_i", "in_data_i", "out_ready_i", "rst_ni"):
-        getattr(dut, name).value = 0
-    Clock(dut.clk_i, 10, "ns").start()
-    await ClockCycles(dut.clk_i, 3)
-    dut.rst_ni.value = 1
+    module_test(__name__, "stream_register", sim, {"Width": 16}, work_dir=tmp_path)
 
 
 @cocotb.test()
@@ -42,7 +29,7 @@ async def random_traffic(dut: Any) -> None:
     leaves one. Random pushes, pops and flushes against a deque, all outputs in each cycle.
     """
     rng = rng_for("slice")
-    await start(dut)
+    await ModuleBench(dut).start()
     queue: deque[int] = deque()
     seen_full = seen_empty = flushes = 0
     for cycle in range(3000):
@@ -75,7 +62,7 @@ async def registers_on_both_sides(dut: Any) -> None:
     which is what the slice is there to prevent. A word in each cycle for 50 cycles comes out a
     cycle later; within a cycle, no change of the inputs moves an output.
     """
-    await start(dut)
+    await ModuleBench(dut).start()
     dut.in_valid_i.value = dut.out_ready_i.value = 1
     for number in range(50):
         dut.in_data_i.value = number

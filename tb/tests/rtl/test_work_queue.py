@@ -8,15 +8,12 @@ from typing import Any
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import RisingEdge
 
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.paths import SIMULATORS
 
-SOURCES = [REPO / "rtl" / f"{name}.sv" for name in ("edgedrnn_pkg", "work_queue")]
 DEPTH = 8
 FIELDS = ("type", "layer", "kind", "last", "delta", "last_group")
 END = 2
@@ -25,8 +22,7 @@ END = 2
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_work_queue(sim: str, tmp_path: Path) -> None:
     """Eight entries behind the two that can be seen."""
-    built = build(sim, "work_queue", {"Depth": DEPTH}, sources=SOURCES, filelist=None)
-    run(built, __name__, work_dir=tmp_path)
+    module_test(__name__, "work_queue", sim, {"Depth": DEPTH}, work_dir=tmp_path)
 
 
 @cocotb.test()
@@ -36,11 +32,7 @@ async def random_traffic(dut: Any) -> None:
     Random entries of which many are ends, in phases that fill and that empty it, against a deque.
     """
     rng = rng_for("queue")
-    for name in ("flush_i", "in_valid_i", "out_ready_i", "rst_ni"):
-        getattr(dut, name).value = 0
-    Clock(dut.clk_i, 10, "ns").start()
-    await ClockCycles(dut.clk_i, 3)
-    dut.rst_ni.value = 1
+    await ModuleBench(dut).start()
     queue: deque[tuple[int, ...]] = deque()
     full = empty = closing = few = 0
     ready = True

@@ -8,39 +8,23 @@ from typing import Any
 
 import cocotb
 import pytest
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
+from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
-from tb.paths import REPO, SIMULATORS
-from tb.sim.build import build
-from tb.sim.run import run
+from tb.paths import SIMULATORS
 
-SOURCES = [REPO / "rtl" / f"{name}.sv" for name in ("edgedrnn_pkg", "stream_fifo", "x_ingress")]
 STORED = 2  # beats that fit behind the door
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_x_ingress(sim: str, tmp_path: Path) -> None:
     """The module as it is."""
-    run(build(sim, "x_ingress", sources=SOURCES, filelist=None), __name__, work_dir=tmp_path)
+    module_test(__name__, "x_ingress", sim, work_dir=tmp_path)
 
 
-class Bench:
+class Bench(ModuleBench):
     """Drives the ports for one cycle at a time and says what was seen in it."""
-
-    def __init__(self, dut: Any) -> None:
-        self.dut = dut
-
-    async def start(self) -> None:
-        """Reset with every input at 0."""
-        dut = self.dut
-        for name in ("flush_i", "open_i", "drop_i", "size_i", "x_ready_i", "rst_ni"):
-            getattr(dut, name).value = 0
-        dut.s_axis_x_tvalid.value = 0
-        dut.s_axis_x_tlast.value = 0
-        await ClockCycles(dut.clk_i, 3)
-        dut.rst_ni.value = 1
 
     async def cycle(self, beat: int | None = None, last: int = 0, **inputs: int) -> dict[str, int]:
         """One cycle; `beat` is offered if given. Inputs without a value are 0."""
@@ -64,7 +48,6 @@ async def packets(dut: Any) -> None:
     lost at a full queue, the count of beats for a size that does not fill its last. Random sizes,
     door, and stalls on both sides, against a model of the door and the queue in each cycle.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench, rng = Bench(dut), rng_for("packets")
     await bench.start()
     queue: deque[int] = deque()
@@ -109,7 +92,6 @@ async def wrong_lengths(dut: Any) -> None:
     """Could break: tlast too early or missing goes unseen, is seen twice, or names another beat.
     Each position of an early tlast and a missing one, for several sizes; a flush in between.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut)
     await bench.start()
     cases = 0
@@ -138,7 +120,6 @@ async def drop_takes_everything(dut: Any) -> None:
     """Could break: a source that hangs after a fault, or dropped beats that count or come out. Drop
     while a packet is open and the queue is full: each beat is taken, none appears, none is first.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut)
     await bench.start()
     dut.size_i.value = 64
@@ -163,7 +144,6 @@ async def rest_of_a_cut_packet(dut: Any) -> None:
     it; what follows up to tlast is taken and goes nowhere, door open or not, and the next packet
     comes through. A flush between packets drops nothing.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut)
     await bench.start()
     beats = 4
@@ -201,7 +181,6 @@ async def every_size(dut: Any) -> None:
     beat off. Each size from 1 to 40: a right packet, one whose tlast comes a beat early, and one
     without tlast on its last beat; a pulse at that beat alone, with its index.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut)
     await bench.start()
     pulses = 0
@@ -234,7 +213,6 @@ async def a_packet_that_waits_at_the_door(dut: Any) -> None:
     """Could break: a packet whose first beat is offered, but not taken, taken for the rest of a cut
     one. A flush while a beat waits at a closed door: it waits on, and all of it comes through.
     """
-    Clock(dut.clk_i, 10, "ns").start()
     bench = Bench(dut)
     await bench.start()
     dut.size_i.value = 16

@@ -13,9 +13,10 @@ import pytest
 from golden.stimulus import random_inputs, random_model
 from tb.bench import case as bench
 from tb.bench.testbench import TB
+from tb.codegen.rtl import enum_types
+from tb.debug.taps import tap_path
 from tb.debug.wave_query import Wave
 from tb.debug.waves.catalog import catalog, in_dump
-from tb.debug.waves.enums import enum_types
 from tb.debug.waves.outputs import open_scene
 from tb.debug.waves.text import draw_text
 from tb.sim.build import build
@@ -62,35 +63,35 @@ def events(wave: Wave, kind: str) -> list[list[str]]:
 
 def test_the_port_never_rests_while_columns_are_queued(wave: Wave) -> None:
     """Could break: bandwidth, the one thing this core is about."""
-    queued = wave["u_dut.work_valid"] & (wave.get("u_dut.work_type", -1) != ENTRY["EntryEnd"])
-    rests = wave["u_dut.u_burst_reader.idle_o"]
+    queued = wave["work_valid"] & (wave.get("work_type", -1) != ENTRY["EntryEnd"])
+    rests = wave["reader_idle"]
     assert queued.sum() > 200 and not wave.when(queued & rests).size
 
 
 def test_a_request_is_held_back_only_for_the_bus(wave: Wave) -> None:
     """Could break: requests that wait while the address channel is free and a burst may begin."""
-    waits = wave["u_dut.burst_valid"] & ~wave["u_dut.burst_ready"]
-    free = ~wave["u_dut.m_axi_arvalid"] & (wave["u_burst_reader.under_way_q"] < 16)
+    waits = wave["burst_valid"] & ~wave["burst_ready"]
+    free = ~wave["m_axi_arvalid"] & (wave["reader_under_way"] < 16)
     assert not wave.when(waits & free).size
-    assert wave.when(wave["u_dut.m_axi_arvalid"]).size > 20, "nothing was asked"
+    assert wave.when(wave["m_axi_arvalid"]).size > 20, "nothing was asked"
 
 
 def test_values_and_cycles_equal_the_trace(wave: Wave) -> None:
     """Could break: the query helper itself: cycles, edges, order and signs of values. Everything is
     held against what the trace monitor wrote in the same run.
     """
-    assert wave.when(wave["u_dut.packet_done"]).tolist() == [int(c) for _, c in events(wave, "Y")]
+    assert wave.when(wave["packet_done"]).tolist() == [int(c) for _, c in events(wave, "Y")]
     column = (
-        wave["u_dut.push_valid"]
-        & wave["u_dut.push_ready"]
-        & (wave.get("u_dut.push_type", -1) == ENTRY["EntryColumn"])
+        wave["push_valid"]
+        & wave["push_ready"]
+        & (wave.get("push_type", -1) == ENTRY["EntryColumn"])
     )
-    names = ("push_layer", "push_kind", "u_column_fetch.index2_q", "push_delta", "burst_beats")
-    seen = zip(*(wave.get(f"u_dut.{name}", -1)[column].tolist() for name in names), strict=True)
+    names = ("push_layer", "push_kind", "fetch_index", "push_delta", "burst_beats")
+    seen = zip(*(wave.get(name, -1)[column].tolist() for name in names), strict=True)
     assert list(seen) == [tuple(int(word, 16) for word in line) for line in events(wave, "C")]
-    written = wave["u_dut.h_we"]
+    written = wave["h_we"]
     names = ("gate_layer", "h_quad", "h_wdata")
-    seen = zip(*(wave.get(f"u_dut.{name}", -1)[written].tolist() for name in names), strict=True)
+    seen = zip(*(wave.get(name, -1)[written].tolist() for name in names), strict=True)
     assert list(seen) == [tuple(int(word, 16) for word in line) for line in events(wave, "H")]
 
 
@@ -99,7 +100,7 @@ def test_every_signal_of_the_catalogue_is_in_the_dump(wave: Wave) -> None:
     expected = {row.path for group in catalog() if not group.optional for row in group.rows}
     found = {row.path for group in in_dump(wave) for row in group.rows}
     assert found >= expected, sorted(expected - found)
-    assert {path for group in catalog() for path in group.picture} >= {"u_dut.state"}
+    assert {path for group in catalog() for path in group.picture} >= {tap_path("state")}
     shown = {row.path for group in catalog() for row in group.rows}
     assert {path for group in catalog() for path in group.picture} <= shown
     if wave.path.suffix == ".vcd":

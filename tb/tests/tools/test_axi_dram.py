@@ -17,10 +17,11 @@ from cocotb.utils import get_sim_time
 from golden.model_file import Model
 from tb.device.dram import DRAM_DIR, DramError, load_dram, parse_dram
 from tb.device.image import WH, WX, DramImage
+from tb.failure import SimulationError
 from tb.handover import simulation
 from tb.paths import CHECKERS, MEMORIES, SIMULATORS, TOPS
 from tb.sim.build import build
-from tb.sim.run import SimulationError, run
+from tb.sim.run import run
 
 SOURCES = [
     CHECKERS / "channel_checker.sv",

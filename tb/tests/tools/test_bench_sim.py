@@ -20,11 +20,11 @@ from golden.integer import IntegerGru
 from golden.stimulus import random_inputs, random_model
 from tb.device.dram import parse_dram
 from tb.device.image import DramImage
+from tb.failure import SimulationError
 from tb.flows import cpp_loop, speed
 from tb.flows.cpp_loop import run_cpp_loop
 from tb.flows.simulation import simulate
 from tb.paths import REPO
-from tb.sim.run import SimulationError
 
 STEPS = 6
 

@@ -16,12 +16,12 @@ import pytest
 from cocotb.triggers import Timer
 
 from tb.debug.wave_query import Wave
+from tb.failure import BuildError, Kind, SimulationError, read_failure, read_run
 from tb.handover import simulation
 from tb.paths import REPO, SIMULATORS
 from tb.settings import child_env, settings
 from tb.sim.build import build, read_filelist
-from tb.sim.run import SimulationError, run
-from tb.sim.toolchain import BuildError
+from tb.sim.run import run
 
 COUNTER = """
 module counter #(parameter int Width = 4) (output logic [Width-1:0] count_o);
@@ -97,8 +97,11 @@ def test_a_later_build_takes_the_library_of_an_earlier_one(source: Path) -> None
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_compile_error_names_the_line(sim: str, source: Path) -> None:
     source.write_text(COUNTER.replace("count_o + 1", "nonsense + 1"))
-    with pytest.raises(BuildError, match="nonsense"):
+    with pytest.raises(BuildError, match="nonsense") as caught:
         make(sim, source, build_root=source.parent / "build")
+    failure = caught.value.failure
+    assert failure.kind is Kind.BUILD_FAILED and failure.run is None
+    assert "nonsense" in failure.build_log.read_text()
     assert not [p for p in (source.parent / "build" / "sim").iterdir() if p.is_dir()]
 
 
@@ -131,6 +134,14 @@ REASONS = {
 }
 
 
+KINDS = {
+    "fails$": Kind.TEST_FAILED,
+    "no_such_test$": Kind.NOTHING_RAN,
+    "dies$": Kind.NO_RESULTS,
+    "counts|fails$": Kind.TEST_FAILED,
+}
+
+
 @pytest.mark.parametrize("sim", SIMULATORS)
 @pytest.mark.parametrize("test_filter", REASONS)
 def test_bad_runs_are_failures(sim: str, test_filter: str, source: Path, tmp_path) -> None:
@@ -138,6 +149,11 @@ def test_bad_runs_are_failures(sim: str, test_filter: str, source: Path, tmp_pat
         run(make(sim, source), __name__, test_filter, seed=5, work_dir=tmp_path / "w")
     text = str(caught.value)
     assert "--- end of " in text and "REPRODUCE: SEED=5 python -m pytest" in text
+    failure = caught.value.failure
+    assert failure == read_failure(tmp_path / "w") and failure.kind is KINDS[test_filter]
+    assert failure.run == read_run(tmp_path / "w")
+    assert (failure.run.seed, failure.run.design.sim) == (5, sim)
+    assert failure.run.reproduce in text and failure.run.log == tmp_path / "w" / "sim.log"
 
 
 @pytest.mark.parametrize(("test_filter", "kept"), [("covers", 1), ("covers|fails", 0)])
@@ -155,6 +171,9 @@ def test_a_failed_run_covers_nothing(
 def test_early_finish_is_a_failure(sim: str, source: Path, tmp_path) -> None:
     with pytest.raises(SimulationError):
         run(make(sim, source), __name__, "counts$", plusargs=["STOP=1"], work_dir=tmp_path / "w")
+    with pytest.raises(SimulationError) as caught:
+        run(make(sim, source), __name__, "hangs$", plusargs=["STOP=1"], work_dir=tmp_path / "w")
+    assert caught.value.failure.kind is Kind.ENDED_EARLY
 
 
 def test_old_results_are_not_believed(source: Path, tmp_path) -> None:
@@ -167,8 +186,9 @@ def test_old_results_are_not_believed(source: Path, tmp_path) -> None:
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_watchdog(sim: str, source: Path, tmp_path) -> None:
     started = time.monotonic()
-    with pytest.raises(SimulationError, match="killed"):
+    with pytest.raises(SimulationError, match="killed") as caught:
         run(make(sim, source), __name__, "hangs$", timeout_s=4, work_dir=tmp_path / "w")
+    assert caught.value.failure.kind is Kind.TIMED_OUT
     assert time.monotonic() - started < 120
 
 
@@ -252,8 +272,11 @@ def test_waves_of_a_step_are_bounded(sim: str, tmp_path, monkeypatch, capfd) -> 
             monkeypatch.setenv("WAVES_MOST_NS", most)
         folder = tmp_path / f"most{most}"
         dump = folder / f"stepping{built.wave_suffix}"
-        run(built, __name__, "waits$", work_dir=folder, waves_file=dump)
-        return len(Wave(dump).edges), "holds only the begin of its steps" in capfd.readouterr().err
+        record = run(built, __name__, "waits$", work_dir=folder, waves_file=dump).record
+        assert record == read_run(folder) and record.waves == dump
+        said = "holds only the begin of its steps" in capfd.readouterr().err
+        assert record.waves_truncated == said
+        return len(Wave(dump).edges), said
 
     whole = dumped("")
     assert whole[0] in range(64, 72) and not whole[1]

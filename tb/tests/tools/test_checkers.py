@@ -19,6 +19,7 @@ from cocotb.types import LogicArray
 from tb.handover import simulation
 from tb.paths import CHECKERS, SIMULATORS
 from tb.sim.build import build
+from tb.sim.checker_log import complaints
 from tb.sim.run import run
 
 MESSAGES = 1000
@@ -37,11 +38,10 @@ def test_checker(family: str, sim: str, tmp_path) -> None:
     sources = [CHECKERS / "channel_checker.sv", CHECKERS / f"{top}.sv"]
     built = build(sim, top, FAMILIES[family], sources=sources, filelist=None)
     result = run(built, __name__, "every_rule_fires", case={"family": family}, work_dir=tmp_path)
-    log = result.log.read_text()
-    expected = Counter(re.findall(r"EXPECT (\S+ \w+)", log))
+    expected = Counter(re.findall(r"EXPECT (\S+ \w+)", result.log.read_text()))
     found = Counter(
-        f"{path.removeprefix(top).lstrip('.') or 'self'} {rule}"
-        for path, rule in re.findall(r"^CHECKER (\S+): (\w+)", log, re.MULTILINE)
+        f"{one.path.removeprefix(top).lstrip('.') or 'self'} {one.rule}"
+        for one in complaints(result.log)
     )
     assert expected and found == expected
 

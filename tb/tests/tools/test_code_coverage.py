@@ -12,10 +12,11 @@ import pytest
 
 from tb.coverage import code as code_coverage
 from tb.coverage.code import Exclusion, HolesFileError, load_exclusions, measure
+from tb.failure import BuildError
+from tb.paths import REPO
 from tb.sim import coverage_dat
 from tb.sim.build import build
-from tb.sim.coverage_dat import REPO, CoverageFileError, Point, keep, read, rtl_digest
-from tb.sim.toolchain import BuildError
+from tb.sim.coverage_dat import CoverageFileError, Point, keep, read, rtl_digest
 
 SOURCE = """module thing (input logic clk_i);
   always @(posedge clk_i) begin

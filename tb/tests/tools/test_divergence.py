@@ -24,10 +24,15 @@ from tb.bench import case as bench
 from tb.bench.testbench import TB
 from tb.debug.divergence import first_divergence, planted, replay_options
 from tb.debug.divergence.deep import DeepTraceError, Event, History, read_events, read_history
+from tb.debug.divergence.encoding import Encoding
+from tb.debug.divergence.events import KINDS
+from tb.debug.divergence.fetching import Fetching
+from tb.debug.divergence.flow import Flow
+from tb.debug.divergence.gating import Gating
 from tb.debug.divergence.hanging import awaited
 from tb.debug.divergence.search import search
 from tb.handover import Handover, Replay
-from tb.paths import REPO
+from tb.paths import MONITORS, REPO
 from tb.settings import HANDOVER, Settings, child_env
 from tb.sim.build import build, first_error
 from tb.sim.run import run
@@ -167,7 +172,7 @@ def test_gates_that_start_twice(good) -> None:
     at = [i for i, event in enumerate(events) if event.code == "g"][-1]
     found = first_divergence([*events[: at + 1], events[at], *events[at + 1 :]], history)
     assert found is not None and found.module == "pe_array", found
-    assert (found.signal, found.time_ns) == ("u_pe_array.gate_start_o", events[at].time)
+    assert (found.signal, found.time_ns) == ("gate_start", events[at].time)
 
 
 def test_a_trace_that_makes_no_sense_is_named(good) -> None:
@@ -176,6 +181,33 @@ def test_a_trace_that_makes_no_sense_is_named(good) -> None:
     at = next(i for i, event in enumerate(events) if event.code == "E")
     with pytest.raises(DeepTraceError, match=rf"'E' at {events[at].time} ns makes no sense"):
         first_divergence([*events[:at], events[at]._replace(words=[])], history)
+
+
+def test_the_monitor_writes_the_lines_of_the_table(good) -> None:
+    """Could break: a field put into deep_monitor.sv that the search takes for its neighbour."""
+    events, _, _ = good
+    source = (MONITORS / "deep_monitor.sv").read_text(encoding="utf-8")
+    written = {
+        code: len(re.findall(r"%[hb]", fields)) + len(re.findall(r" [01](?= |$)", fields))
+        for code, fields in re.findall(r'"(?:%0d %0d|0 0) (\w)((?: %[hb]| [01])*)\\n"', source)
+    }
+    assert written == {code: len(kind.fields) for code, kind in KINDS.items()}
+    assert {event.code for event in events} >= set(KINDS) - set("KZH")
+
+
+def test_every_kind_of_line_is_looked_at(good) -> None:
+    """Could break: a kind that no method takes, or that two do."""
+    flow = Flow(good[1])
+    stages = Encoding(flow, {}), Fetching(flow), Gating(flow)
+    names = [name for stage in stages for name in stage.handlers()]
+    assert sorted([*names, "build", "reset", "still"]) == sorted(k.name for k in KINDS.values())
+
+
+@pytest.mark.parametrize("line", ["1 2 q 0\n", "1 2 Q 0\n", "1 2 Q 0 1 2\n"])
+def test_a_line_of_another_form_is_refused(line: str) -> None:
+    """Could break: a trace of another version read as if it were this one's."""
+    with pytest.raises(DeepTraceError, match="expected"):
+        list(read_events([line]))
 
 
 def test_wrong_threshold_is_the_registers(good) -> None:

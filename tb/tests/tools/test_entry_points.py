@@ -13,7 +13,7 @@ from tb.cli.main import COMMANDS, main
 from tb.paths import REPO, RTL_FILELIST
 
 SCRIPTS = {path.stem: path for path in (REPO / "scripts").glob("*.py")}
-OF_GOLDEN = {"train", "datasets"}  # python -m golden.train, python -m golden.datasets
+OF_GOLDEN = {"train", "datasets", "ablate"}  # python -m golden.train and so on
 
 
 def test_one_script_per_command() -> None:
@@ -59,3 +59,16 @@ def test_core_file_in_the_order_of_the_file_list() -> None:
     listed = re.findall(r"^ +- (rtl/\w+\.sv)$", core, re.MULTILINE)
     words = [line.split("//")[0].strip() for line in RTL_FILELIST.read_text().splitlines()]
     assert listed == [f"rtl/{word}" for word in words if word.endswith(".sv")]
+
+
+def test_lock_of_every_requirement() -> None:
+    """Could break: a package that floats, or has two versions in two files."""
+
+    def pins(name: str) -> set[str]:
+        text = (REPO / name).read_text(encoding="utf-8")
+        found = re.findall(r"^([\w.-]+)(?:\[\w+\])?==([\w.]+)", text, re.MULTILINE)
+        return {f"{re.sub('[-_.]+', '-', name).lower()}=={version}" for name, version in found}
+
+    assert len(pins("requirements.txt")) > 20
+    assert pins("requirements.txt") - pins("requirements.lock") == set(), "run make lock"
+    assert "+" not in (REPO / "requirements.lock").read_text(encoding="utf-8"), "a local version"

@@ -29,6 +29,7 @@ from tb.debug.divergence.flow import (
 from tb.debug.divergence.hanging import GATES, QUIET, STREAMS, Handshakes, awaited
 from tb.debug.divergence.search import Search
 from tb.debug.divergence.sequence import Sequence
+from tb.debug.taps import is_tap
 
 MEMORY, SINK, SOURCE = (
     "memory outside the core",
@@ -72,9 +73,10 @@ def line(**levels: str) -> Event:
 
 
 def named(flow: Flow) -> tuple[str, str]:
-    """(module, last part of the signal)"""
+    """(module, tap)"""
     found = awaited(Search(None, flow=flow), "hang")
-    return found.module, found.signal.rsplit(".", 1)[-1]
+    assert is_tap(found.signal)
+    return found.module, found.signal
 
 
 def pass_of(kind: int, layer: int) -> Pass:
@@ -113,40 +115,40 @@ HOLDS = {
     [
         ("nothing", {}, SOURCE, "s_axis_x_tvalid"),
         ("nothing", {"x_bus": "10"}, "x_ingress", "s_axis_x_tready"),
-        ("nothing", {"x_bus": "10", "open": "0"}, "sequencer", "x_open_o"),
-        ("nothing", {"gate_busy": "1"}, "gate_pipeline", "busy_o"),
-        ("gates on the way", {"gate_busy": "1"}, "gate_pipeline", "h_we_o"),
-        ("gates to go", {"bank": "11"}, "gate_pipeline", "go"),
-        ("gates to go", {"bank": "10"}, "pe_array", "gate_grant_o"),
-        ("gates to go", {"final_units": "0"}, "pe_array", "groups_ready_o"),
-        ("gates to go", {"out_room": "0"}, "h_egress", "room_o"),
-        ("gates of layer 0 to go", {"out_room": "0"}, "gate_pipeline", "go"),
-        ("sum", {}, "pe_array", "s3_valid_q"),
-        ("end", {"work": "10", "start": "10"}, "gate_pipeline", "ready_o"),
-        ("end", {"work": "10"}, "pe_array", "work_ready_o"),
-        ("end", {}, "work_queue", "out_valid_o"),
-        ("column and beat", {"work": "10", "beat": "10"}, "pe_array", "beat_ready_o"),
-        ("column and beat", {"work": "10"}, "burst_reader", "beat_valid_o"),
-        ("column and beat", {"beat": "11"}, "work_queue", "out_valid_o"),
+        ("nothing", {"x_bus": "10", "open": "0"}, "sequencer", "x_open"),
+        ("nothing", {"gate_busy": "1"}, "gate_pipeline", "gate_busy"),
+        ("gates on the way", {"gate_busy": "1"}, "gate_pipeline", "h_we"),
+        ("gates to go", {"bank": "11"}, "gate_pipeline", "gates_go"),
+        ("gates to go", {"bank": "10"}, "pe_array", "bank_grant"),
+        ("gates to go", {"final_units": "0"}, "pe_array", "groups_ready"),
+        ("gates to go", {"out_room": "0"}, "h_egress", "out_room"),
+        ("gates of layer 0 to go", {"out_room": "0"}, "gate_pipeline", "gates_go"),
+        ("sum", {}, "pe_array", "pe_write"),
+        ("end", {"work": "10", "start": "10"}, "gate_pipeline", "gate_ready"),
+        ("end", {"work": "10"}, "pe_array", "work_ready"),
+        ("end", {}, "work_queue", "work_valid"),
+        ("column and beat", {"work": "10", "beat": "10"}, "pe_array", "beat_ready"),
+        ("column and beat", {"work": "10"}, "burst_reader", "beat_valid"),
+        ("column and beat", {"beat": "11"}, "work_queue", "work_valid"),
         ("column on the bus", {"work": "10"}, MEMORY, "m_axi_rvalid"),
         ("column on the bus", {"work": "10", "r": "10"}, "burst_reader", "m_axi_rready"),
         ("column to ask for", {"work": "10"}, "burst_reader", "m_axi_arvalid"),
         ("column to ask for", {"work": "10", "ar": "10"}, MEMORY, "m_axi_arready"),
-        ("column to fetch", {}, "column_fetch", "work_valid_o"),
-        ("column to fetch", {"push": "00"}, "work_queue", "in_ready_o"),
-        ("column to fetch", {"burst": "00"}, "burst_reader", "burst_ready_o"),
-        ("biases to fetch", {"burst": "10"}, "burst_reader", "burst_ready_o"),
-        ("end to fetch", {"burst": "00"}, "column_fetch", "work_valid_o"),
-        ("end to fetch", {"push": "10"}, "work_queue", "in_ready_o"),
-        ("pass over h", {}, "delta_encoder", "entry_valid_o"),
-        ("pass over h", {"entry": "10"}, "column_fetch", "entry_ready_o"),
-        ("pass over x", {}, "delta_encoder", "entry_valid_o"),
+        ("column to fetch", {}, "column_fetch", "push_valid"),
+        ("column to fetch", {"push": "00"}, "work_queue", "push_ready"),
+        ("column to fetch", {"burst": "00"}, "burst_reader", "burst_ready"),
+        ("biases to fetch", {"burst": "10"}, "burst_reader", "burst_ready"),
+        ("end to fetch", {"burst": "00"}, "column_fetch", "push_valid"),
+        ("end to fetch", {"push": "10"}, "work_queue", "push_ready"),
+        ("pass over h", {}, "delta_encoder", "entry_valid"),
+        ("pass over h", {"entry": "10"}, "column_fetch", "entry_ready"),
+        ("pass over x", {}, "delta_encoder", "entry_valid"),
         ("pass over x, x at the door", {}, SOURCE, "s_axis_x_tvalid"),
         ("pass over x, x at the door", {"x_bus": "10"}, "x_ingress", "s_axis_x_tready"),
-        ("pass over x, x in", {}, "x_ingress", "x_valid_o"),
-        ("pass over x, x in", {"x": "10"}, "delta_encoder", "entry_valid_o"),
-        ("reset", {}, "sequencer", "state_q"),
-        ("reset", {"burst_reader": "0"}, "burst_reader", "idle_o"),
+        ("pass over x, x in", {}, "x_ingress", "x_valid"),
+        ("pass over x, x in", {"x": "10"}, "delta_encoder", "entry_valid"),
+        ("reset", {}, "sequencer", "state"),
+        ("reset", {"burst_reader": "0"}, "burst_reader", "reader_idle"),
         ("reset, a beat owed", {}, MEMORY, "m_axi_rvalid"),
         ("reset, a beat owed", {"r": "10"}, "burst_reader", "m_axi_rready"),
     ],
@@ -176,9 +178,9 @@ def test_a_beat_of_h_comes_before_what_waits_behind_it(levels: dict[str, str], m
 @pytest.mark.parametrize(
     ("levels", "module", "signal"),
     [
-        ({}, "sequencer", "pass_valid_o"),
-        ({"pass": "10"}, "delta_encoder", "pass_ready_o"),
-        ({"pe_array": "0"}, "pe_array", "idle_o"),
+        ({}, "sequencer", "pass_valid"),
+        ({"pass": "10"}, "delta_encoder", "pass_ready"),
+        ({"pe_array": "0"}, "pe_array", "pe_idle"),
     ],
 )
 def test_a_pass_that_is_not_handed_out(levels: dict[str, str], module: str, signal: str) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from tb.mutation.mutant import Edit, Mutant, name_edits
 from tb.mutation.operators import SyntaxNotUnderstoodError, find_edits
-from tb.mutation.sample import possible_mutants, sample
+from tb.mutation.sample import PlanError, load_plan, possible_mutants, sample
 from tb.mutation.schemata import mutated_text
 from tb.mutation.simulations import record
-from tb.paths import REPO
+from tb.paths import REPO, TABLES
 
 TOY = """\
 // A counter that stops at its limit: a + b, in a comment.
@@ -162,12 +161,72 @@ def test_what_kills_our_mutants_can_be_written_down() -> None:
     """Could break: a test of tb/tables/mutants.toml that is gone, renamed, runs on Icarus, or asks
     more of a build than it is given where nothing is built.
     """
-    plan = tomllib.loads((REPO / "tb" / "tables" / "mutants.toml").read_text(encoding="utf-8"))
-    nodes = sorted({node for some in [plan["system"], *plan["tests"].values()] for node in some})
+    plan = load_plan(TABLES / "mutants.toml")
+    nodes = sorted({node for some in plan.tests.values() for node in some})
     benches = record(nodes)
     assert set(benches) == set(nodes)
     sources = {Path(s).name for some in benches.values() for b in some for s in b.build["sources"]}
     assert {path.name for path in (REPO / "rtl").glob("*.sv")} <= sources
+
+
+DEFAULTS = """\
+goal = 0.9
+sample = 1
+least = 1
+seed = 1
+[default]
+filelist = "rtl/all.f"
+tests = "tests/test_{name}.py"
+[without_module_test]
+"rtl/b.sv" = "a top"
+[tests]
+"rtl/b.sv" = ["tests/test_a.py::test_a"]
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A repository of two modules, one of them with a test file."""
+    for name in ("rtl/a.sv", "rtl/b.sv", "tests/test_a.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "rtl" / "all.f").write_text("b.sv\na.sv\n")
+    (tmp_path / "plan.toml").write_text(DEFAULTS)
+    return tmp_path
+
+
+def test_default_tests_of_a_module(small: Path) -> None:
+    """Could break: a module that nobody named, so that it is never mutated. Its test file is its
+    test, in the order of compilation; other tests where the plan says so.
+    """
+    tests = load_plan(small / "plan.toml", small).tests
+    assert list(tests.items()) == [
+        ("rtl/b.sv", ("tests/test_a.py::test_a",)),
+        ("rtl/a.sv", ("tests/test_a.py",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("new_file", "old", "new", "message"),
+    [
+        ("rtl/c.sv", "", "", "rtl/c.sv: found no tests/test_c.py, expected it, or a reason"),
+        ("rtl/c.sv", '"a top"', '"a top"\n"rtl/c.sv" = " "', "rtl/c.sv: found no tests/test_c.py"),
+        ("tests/test_b.py", "", "", "rtl/b.sv has tests/test_b.py: remove the entry"),
+        ("x", '"a top"', '"a top"\n"rtl/d.sv" = "gone"', "found rtl/d.sv, expected a file of"),
+        ("x", "[tests]", '[tests]\n"rtl/d.sv" = []', "found rtl/d.sv, expected a file of"),
+    ],
+)
+def test_module_without_a_test(
+    small: Path, new_file: str, old: str, new: str, message: str
+) -> None:
+    """Could break: a new file of RTL, listed or not, without a test and without a reason for it; a
+    reason that outlives its file.
+    """
+    (small / new_file).touch()
+    plan = small / "plan.toml"
+    plan.write_text(DEFAULTS.replace(old, new) if old else DEFAULTS)
+    with pytest.raises(PlanError, match=f"^plan.toml: .*{message}"):
+        load_plan(plan, small)
 
 
 def test_files_that_are_not_understood() -> None:
@@ -215,6 +274,7 @@ def test_a_survivor_is_red_until_it_is_explained(toy: Path) -> None:
     assert found["schema"] == 1 and found["counts"]["killed"] > 15
     assert all(m["by"] for m in found["mutants"] if m["status"] == "killed")
     assert found["score"] == found["counts"]["killed"] / len(found["mutants"])
+    assert found["quick"] == found["score"] and "make quick alone: " in first.stdout
     assert alive[0]["id"] in first.stderr
 
     words = [EQUIVALENT.format(**m) for m in alive]

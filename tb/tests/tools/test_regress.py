@@ -21,7 +21,9 @@ import pytest
 from tb.debug.divergence import Divergence
 from tb.debug.divergence.deep import DEEP_FILE
 from tb.debug.divergence.replay import Localised, LocaliseError, UnknownTestError
+from tb.failure import Design, Failure, Kind, Run
 from tb.paths import REPO
+from tb.records import from_plain
 from tb.regress import diagnosis
 from tb.regress import workers as pools
 from tb.regress.cuts import CutError, load_cut, matches
@@ -58,6 +60,21 @@ def _cover(name):
     (pathlib.Path(os.environ["COVER_DIR"]) / f"functional-{name}.json").write_text("{}")
 def test_a(): _cover("a")
 def test_b(): _cover("b")
+"""
+
+# A simulation that hangs, and waves that it leaves with WAVES=1.
+FAILING = """
+import pathlib
+from tb.failure import Design, Failure, Kind, Run, SimulationError
+from tb.settings import settings
+def test_bad():
+    dump = pathlib.Path("build/dump.fst").resolve()
+    if settings().waves:
+        dump.touch()
+    design = Design("icarus", "top", {"A": 1}, dump.with_name("top"))
+    run = Run(design, "m", None, 1, "n", dump.with_name("sim.log"), "again", waves=dump)
+    failure = Failure(Kind.HANG, "hung at step 3", run)
+    raise SimulationError("hung at step 3, in words that nothing reads", failure)
 """
 
 # Stands for scripts/coverage.py: says what it was asked and given, and leaves a report.
@@ -203,10 +220,11 @@ def test_nothing_of_an_earlier_run_is_left(toy: Path) -> None:
 # ------------------------------------------------------------- where failures went wrong
 
 
-def failed_in(folder: Path, node: str, seed: int = 1, log: str = "REPRODUCE: SEED=1") -> Done:
-    path = folder / f"{node}-{seed}.log"
-    path.write_text(log)
-    return Done(Job(node, seed), "failed", 1.0, "no", path)
+def failed_in(folder: Path, node: str, seed: int = 1, *, simulated: bool = True) -> Done:
+    design = Design("icarus", "top", {}, folder / "top")
+    run = Run(design, "m", None, seed, node, folder / "sim.log", "again") if simulated else None
+    failure = Failure(Kind.TEST_FAILED, "no", run)
+    return Done(Job(node, seed), "failed", 1.0, "no", folder / "log.txt", failure=failure)
 
 
 def test_the_first_failures_of_simulations_are_localised(tmp_path) -> None:
@@ -217,10 +235,10 @@ def test_the_first_failures_of_simulations_are_localised(tmp_path) -> None:
     def by(node: str, seed: int, folder: Path, *, root: Path, timeout_s: float) -> Localised:
         asked.append((node, seed, folder, root))
         assert 0 < timeout_s <= diagnosis.EACH_S
-        found = Divergence("gate z", "gate_lane", "edgedrnn_tb.u_dut.z8", 3545, 349)
+        found = Divergence("gate z", "gate_lane", "edgedrnn_tb.z8", 3545, 349)
         return Localised(found, folder, {"rerun": "again!", "dump": None}, "no")
 
-    failed = [failed_in(tmp_path, "a", log="no simulation"), failed_in(tmp_path, "b")]
+    failed = [failed_in(tmp_path, "a", simulated=False), failed_in(tmp_path, "b")]
     failed += [failed_in(tmp_path, "b", 2), *(failed_in(tmp_path, node) for node in "cde")]
     out = diagnosis.with_diagnoses(failed, tmp_path, tmp_path / "reports", 2, by=by)
     assert [replace(one, diagnosis=None) for one in out] == failed
@@ -257,9 +275,11 @@ def test_a_failure_that_cannot_be_localised_says_so(tmp_path, raised: Exception,
 
 def test_a_diagnosis_is_in_the_report(tmp_path) -> None:
     """Could break: a regression that localises, and keeps it to itself."""
-    tests = "def test_bad():\n    print('REPRODUCE: SEED=1')\n    assert 0\n"
-    root = make_toy(tmp_path / "toy", tests)
+    root = make_toy(tmp_path / "toy", FAILING)
     (job,) = go(root).report["jobs"]
+    failure = from_plain(job["failure"], Failure)
+    assert (failure.kind, failure.message) == (Kind.HANG, "hung at step 3")
+    assert failure.run and failure.run.seed == 1
     assert job["diagnosis"] == {
         "text": f"not localised: {DEEP_FILE}: the test left no deep trace; only simulations of "
         "the whole core make one",
@@ -268,6 +288,14 @@ def test_a_diagnosis_is_in_the_report(tmp_path) -> None:
     }
     (job,) = go(root, localise=False).report["jobs"]
     assert job["diagnosis"] is None
+
+
+def test_waves_of_a_failure(tmp_path) -> None:
+    """Could break: a failed simulation whose waves nobody keeps, or another test run again."""
+    root = make_toy(tmp_path / "toy", FAILING + "def test_other():\n    assert 0\n")
+    jobs = go(root, localise=False).report["jobs"]
+    assert [job["waves"] for job in jobs] == ["build/dump-seed1.fst", None]
+    assert (root / "build" / "dump-seed1.fst").exists()
 
 
 # ------------------------------------------------------------------------- budget, resume

@@ -21,6 +21,8 @@ from ucis.scope_type_t import ScopeTypeT
 from ucis.xml.xml_factory import XmlFactory
 
 from tb.cli import report
+from tb.failure import Failure, Kind
+from tb.records import to_plain
 from tb.report import sample, trends
 from tb.report.heatmap import heat_map, short
 from tb.report.load import PARTS
@@ -295,6 +297,18 @@ def test_text_is_escaped(tmp_path: Path) -> None:
     assert "img" not in [tag for tag, _ in elements]
     assert not [a for _, a in elements if any(name.startswith("on") for name in a)]
     assert page.count("&lt;script&gt;alert(1)") >= 12
+
+
+def test_page_names_the_kind_of_a_failure(tmp_path: Path) -> None:
+    """Could break: a hang and a wrong value that look the same until one reads the message."""
+
+    def change(content: sample.Sample) -> None:
+        for job, kind in zip(content["jobs"]["jobs"], (Kind.HANG, Kind.MISMATCH), strict=False):
+            failure = to_plain(Failure(kind, "no"))
+            job.update(status="failed", message="no", simulator="icarus", failure=failure)
+
+    _, page, _ = run(made(tmp_path, change))
+    assert '<p class="facts">hang, icarus' in page and '<p class="facts">mismatch, icarus' in page
 
 
 def test_page_needs_nothing_else(tmp_path: Path) -> None:

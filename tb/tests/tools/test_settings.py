@@ -58,7 +58,8 @@ def test_page_of_the_settings() -> None:
         assert row[2] == default and all(row), row
     inherited = [name for name, one in zip(NAMES, fields(Settings), strict=True)
                  if one.metadata["inherited"]]  # fmt: skip
-    assert f"no others than\n{' and '.join(f'`{name}`' for name in inherited)}." in PAGE
+    passed_on = " and ".join(f"`{name}`" for name in inherited)
+    assert f"they pass on only {passed_on}." in " ".join(PAGE.split())
 
 
 def test_page_of_the_variables_of_make() -> None:

@@ -20,10 +20,11 @@ from tb.checks.compare import MismatchError
 from tb.device import image
 from tb.device.dram import parse_dram
 from tb.device.image import WX, DramImage
+from tb.failure import Failure, Kind, SimulationError
 from tb.flows import simulation
 from tb.flows.simulation import simulate
 from tb.paths import REPO, SIMULATORS
-from tb.sim.run import SimulationError
+from tb.records import from_json
 
 
 def make_model(sizes: list[tuple[int, int]], theta: int = 0, seed: int = 5) -> Model:
@@ -359,9 +360,16 @@ def test_mismatch_names_step_layer_element_and_gate(desk: Desk, monkeypatch) -> 
 def test_a_wrong_result_is_exit_status_1_and_leaves_no_output(desk: Desk, monkeypatch) -> None:
     pack = image.pack_bias
     monkeypatch.setattr(image, "pack_bias", lambda bias, lanes: pack(bias ^ (1 << 20), lanes))
-    done = desk.type()
+    done = desk.type("--failure", "why.json")
     assert done.returncode == 1, done.stderr
     assert "mismatch: step 0, layer 0, element 0, gate r, memory M_r" in done.stderr
+    why = desk.folder / "why.json"
+    failure = from_json(why.read_text(), Failure)
+    why.unlink()
+    found = failure.difference
+    assert failure.kind is Kind.MISMATCH and failure.run.design.top == "run_top"
+    assert (found.step, found.layer, found.element, found.gate) == (0, 0, 0, "r")
+    assert found.expected != found.found
     assert "REPRODUCE: python scripts/simulate.py" in done.stderr
     assert "--steps 1 --waves" in done.stderr
     assert desk.listing() == {"m.npz", "x.npy"}

@@ -13,22 +13,23 @@ import pytest
 from vcd import VCDWriter
 
 from tb.cli import waves as command
+from tb.codegen.rtl import enum_types
+from tb.debug.taps import DUT, tap_path
 from tb.debug.wave_query import Wave, WaveError
 from tb.debug.waves import outputs
 from tb.debug.waves.catalog import Row, catalog
-from tb.debug.waves.enums import enum_types
 from tb.debug.waves.formats import Format
 from tb.debug.waves.outputs import open_scene
 from tb.debug.waves.text import draw_text
 from tb.paths import REPO
 
 PERIOD, CYCLES = 10, 24
-N10 = "u_dut.u_gate_pipeline.gen_lane[2].u_lane.n10"
+N10 = tap_path("lane_n[2]")
 SIGNALS = {  # path below the bench: (width, {cycle: value that flip-flops take from this cycle on})
-    "u_dut.state": (3, {0: 0, 4: 3, 6: 4, 16: 3}),
-    "u_dut.x_first": (1, {0: 0, 5: 1, 6: 0, 17: 1, 18: 0}),
-    "u_dut.packet_done": (1, {0: 0, 15: 1, 16: 0}),
-    "u_dut.s_axis_x_tdata": (128, {0: 0x0080_FF00, 9: 0}),
+    tap_path("state"): (3, {0: 0, 4: 3, 6: 4, 16: 3}),
+    tap_path("x_first"): (1, {0: 0, 5: 1, 6: 0, 17: 1, 18: 0}),
+    tap_path("packet_done"): (1, {0: 0, 15: 1, 16: 0}),
+    tap_path("s_axis_x_tdata"): (128, {0: 0x0080_FF00, 9: 0}),
     N10: (10, {0: "x", 8: 0, 11: 0x3E0, 12: 64}),
     "u_trace.step_q": (64, {0: 6, 16: 7}),
     "u_golden.gen_lane[2].gate_n": (10, {0: 0, 12: 240}),
@@ -40,7 +41,7 @@ WRONG_NS = 5 + 11 * PERIOD
 def write_dump(path: Path, without: str = "\n") -> Path:
     """A dump of 24 cycles, two steps: the second value of lane 2's n is wrong."""
     with path.open("w") as out, VCDWriter(out, timescale="1 ns", date="") as writer:
-        clock = writer.register_var("bench.u_dut", "clk_i", "wire", 1, 0)
+        clock = writer.register_var(f"bench.{DUT}", "clk_i", "wire", 1, 0)
         variables = {}
         for name, (width, changes) in SIGNALS.items():
             if without not in name:
@@ -146,12 +147,12 @@ def test_values_are_those_that_flip_flops_take(dump: Path) -> None:
     """Could break: a change at the edge itself that counts a cycle early; signs; wide words."""
     wave = Wave(dump)
     assert wave.top == "bench." and wave.cycle.tolist() == list(range(CYCLES))
-    assert wave.when(wave["u_dut.x_first"]).tolist() == [5, 17]
+    assert wave.when(wave["x_first"]).tolist() == [5, 17]
     assert wave.when(wave["state"] == 3).tolist() == [4, 5, *range(16, 24)]
     assert wave.at(11)["u_trace.step_q"] == 6 and wave.at(16)["u_trace.step_q"] == 7
     assert wave["s_axis_x_tdata"][0] == 0x0080_FF00 and wave["s_axis_x_tdata"][9] == 0
-    busy = wave["u_dut.state"] == 4
-    assert not (busy & wave["u_dut.x_first"]).any() and (~busy).sum() == CYCLES - 10
+    busy = wave["state"] == 4
+    assert not (busy & wave["x_first"]).any() and (~busy).sum() == CYCLES - 10
 
 
 def test_an_unknown_value_never_passes_for_a_number(dump: Path) -> None:
@@ -167,8 +168,8 @@ def test_reset_is_left_out(tmp_path: Path) -> None:
     """Could break: what signals held before and in reset counted as behaviour."""
     path = tmp_path / "reset.vcd"
     with path.open("w") as out, VCDWriter(out, timescale="1 ns", date="") as writer:
-        clock = writer.register_var("bench.u_dut", "clk_i", "wire", 1, 0)
-        reset_n = writer.register_var("bench.u_dut", "rst_ni", "wire", 1, 0)
+        clock = writer.register_var(f"bench.{DUT}", "clk_i", "wire", 1, 0)
+        reset_n = writer.register_var(f"bench.{DUT}", "rst_ni", "wire", 1, 0)
         for cycle in range(6):
             writer.change(clock, 5 + 10 * cycle, 1)
             if cycle == 2:
@@ -180,9 +181,9 @@ def test_reset_is_left_out(tmp_path: Path) -> None:
 def test_names_that_are_wrong_or_several(dump: Path) -> None:
     """Could break: a wrong name that silently means another signal, or a message of no help."""
     wave = Wave(dump)
-    with pytest.raises(WaveError, match=r"stat: found no such signal.*near are .*u_dut\.state"):
-        wave["u_dut.stat"]
-    assert "mismatch" in wave and "u_dut.nothing" not in wave
+    with pytest.raises(WaveError, match=r"stat: found no such signal.*near are .*state"):
+        wave["stat"]
+    assert "mismatch" in wave and "nothing" not in wave
     with pytest.raises(WaveError, match="cycle 99 not found, expected 0 to 23"):
         wave.at(99)
 
@@ -217,7 +218,7 @@ def test_text_shows_the_wrong_value_and_the_right_one(dump: Path) -> None:
 
 def test_a_signal_that_is_in_no_list_is_shown(dump: Path) -> None:
     """Could break: the one signal that matters left out since nobody foresaw it."""
-    write_divergence(dump.parent, signal="bench.u_dut.u_pe_array.gen_pe[1].product")
+    write_divergence(dump.parent, signal=f"bench.{DUT}.u_pe_array.gen_pe[1].product")
     text = draw_text(open_scene(dump).diagram(), ascii_only=True)
     assert "!-0.125" in text and "|0.9375" in text and "gen_pe[1] product" in text
     assert "input M_nh: 0.25, WRONG, expected 0.5" in text
@@ -238,15 +239,15 @@ def test_the_wrong_value_in_the_format_of_its_signal(
     """Could break: a 1 of sigma, 9 bits, shown as -1; a word of lanes as one number."""
     dump = tmp_path / "dump.vcd"
     with dump.open("w") as out, VCDWriter(out, timescale="1 ns", date="") as writer:
-        clock = writer.register_var("bench.u_dut", "clk_i", "wire", 1, 0)
-        scope, _, leaf = f"bench.u_dut.{path}".rpartition(".")
+        clock = writer.register_var(f"bench.{DUT}", "clk_i", "wire", 1, 0)
+        scope, _, leaf = f"bench.{DUT}.{path}".rpartition(".")
         writer.register_var(scope, leaf, "wire", width, 256 if width > 2 else 3)
-        writer.register_var("bench.u_dut", "h_we", "wire", 1, 0)
+        writer.register_var(f"bench.{DUT}", "h_we", "wire", 1, 0)
         for cycle in range(CYCLES):
             writer.change(clock, 5 + cycle * PERIOD, 1)
             writer.change(clock, 10 + cycle * PERIOD, 0)
     write_divergence(
-        tmp_path, signal=f"bench.u_dut.{path}", format=style, steps=[], unit=None,
+        tmp_path, signal=f"bench.{DUT}.{path}", format=style, steps=[], unit=None,
         actual={"hex": "100", "q": "0.0078125" if width > 9 else "1"},
     )  # fmt: skip
     shown = draw_text(open_scene(dump).diagram(), ascii_only=True)
