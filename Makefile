@@ -10,7 +10,7 @@ BUDGET ?= 25m
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo timeline test regress rtl tool-tests system golden lint lock registers synth pnr faults mutants \
+.PHONY: help setup tools demo timeline test quick regress rtl tool-tests system golden lint lock registers synth pnr faults mutants \
         localise bench bench-sim train results report page-check clean distclean
 
 help:  ## This list
@@ -64,6 +64,9 @@ test: tools  ## Everything, on both simulators, with functional coverage; JUnit 
 	@rm -rf $(COVER)
 	COVERAGE=1 COVER_DIR=$(COVER) SEED=$(or $(SEED),1) $(PYTEST) $(TESTS) --junitxml=reports/junit.xml
 	$(if $(TESTS),,$(PY) scripts/coverage.py --cover-dir $(COVER) $(if $(filter-out 1,$(SEED)),,--require all))
+
+quick: tools  ## Tests that the change under way can break, in at most a minute on 2 cores (BASE=revision, default main)
+	$(PY) scripts/quick.py $(if $(BASE),--base $(BASE)) --jobs $(JOBS)
 
 regress: tools  ## Tests x builds x seeds within a budget (CUT=full BUDGET=25m DASK=tcp://host:port)
 	$(PY) scripts/regress.py --cut $(CUT) --time $(BUDGET) --workers $(JOBS) $(if $(DASK),--dask $(DASK))

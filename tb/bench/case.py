@@ -12,7 +12,6 @@ from typing import Any
 
 from tb.bench.stories import stories_in
 from tb.debug.divergence import replay_options
-from tb.debug.divergence.replay import explain
 from tb.failure import SimulationError
 from tb.handover import handover, simulation
 from tb.paths import CHECKERS, MONITORS, TABLES, TOPS
@@ -52,6 +51,8 @@ def simulate(file: str, test: str, config: str, *, timeline: bool = False, **cas
     try:
         _simulate(file, test, config, timeline, case)
     except SimulationError as error:
+        from tb.debug.divergence.replay import explain  # heavy: not in each simulation
+
         raise SimulationError(explain(error), error.failure) from None
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cocotb_bus.scoreboard import Scoreboard
 
 from golden.integer import IntegerGru, StepTrace, encode_delta
 from golden.layout import column_bytes
 from golden.model_file import Model
 from tb.agents.axil import OKAY, Access, AxiLiteMonitor
 from tb.agents.stream import AxisMonitor, Packet
+from tb.checks.bus_scoreboard import Scoreboard
 from tb.checks.compare import (
     ACTIVATION,
     MismatchError,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
-from tb.paths import REPO
+from tb.paths import REPO, TABLES
 
 if TYPE_CHECKING:
     from tb.mutation.campaign import Verdict
@@ -132,11 +132,16 @@ def run(
     from tb.mutation import report
     from tb.mutation.campaign import Campaign
     from tb.mutation.simulations import WORK, record
+    from tb.regress.affected import Budget, rtl_nodes
     from tb.regress.tree import tree_hash
 
     tree = tree_hash(REPO)
     files = dict.fromkeys(m.file for m in mutants)
-    nodes = list(dict.fromkeys(node for file in files for node in plan.tests[file]))
+    budget = Budget.read(TABLES / "quick.toml")
+    quick = {file: rtl_nodes(file, plan.tests, budget) for file in files}
+    # Those of make quick come first: who kills a mutant then says whether they do.
+    tests = {file: list(dict.fromkeys([*quick[file], *plan.tests[file]])) for file in files}
+    nodes = list(dict.fromkeys(node for file in files for node in tests[file]))
     benches = record(nodes)
     with tqdm(total=len(mutants), unit="mutant", disable=None, smoothing=0.1) as bar:
         killed = 0
@@ -148,7 +153,7 @@ def run(
 
         verdicts = Campaign(
             mutants,
-            {file: [b for node in plan.tests[file] for b in benches[node]] for file in files},
+            {file: [b for node in tests[file] for b in benches[node]] for file in files},
             planted=planted,
             work=args.work or WORK,
             seed=seed,
@@ -156,7 +161,9 @@ def run(
             tell=tell,
             say=lambda text: bar.set_postfix_str(f"{killed} killed; {text[-50:]}"),
         ).run()
-    found = report.summary(verdicts, reasons, seed=seed, possible=possible, goal=plan.goal)
+    found = report.summary(
+        verdicts, reasons, seed=seed, possible=possible, goal=plan.goal, quick=quick
+    )
     found["tree"] = tree
     if not args.only:  # a part must not be taken for the whole
         report.write(found, args.json)
@@ -164,6 +171,7 @@ def run(
         args.markdown.write_text(report.page(found), encoding="utf-8")
     print(report.table(found))
     print(f"score {found['score']:.1%} (goal {plan.goal:.0%}): {found['counts']}")
+    print(f"make quick alone: {found['quick']:.1%} (goal {plan.goal:.0%})")
     wrong = report.complaints(found)
     for line in wrong:
         print(f"mutants.py: {line}", file=sys.stderr)

@@ -87,10 +87,12 @@ def test_several_at_once_compile_once(source: Path, tmp_path: Path) -> None:
 
 
 def test_a_later_build_takes_the_library_of_an_earlier_one(source: Path) -> None:
-    """Could break: Verilator's own library, most of a small build, compiled for each design."""
+    """Catches: Verilator's library or its header, most of a small build, compiled for each one."""
     make("verilator", source)
     later = make("verilator", source, width=6)
-    assert "verilated.o" not in (later.directory / "build.log").read_text()
+    log = (later.directory / "build.log").read_text()
+    assert "verilated.o" not in log and "header.gch" not in log
+    assert "-include" in log and "library.h" in log
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)

@@ -277,6 +277,7 @@ def test_a_survivor_is_red_until_it_is_explained(toy: Path) -> None:
     assert found["schema"] == 1 and found["counts"]["killed"] > 15
     assert all(m["by"] for m in found["mutants"] if m["status"] == "killed")
     assert found["score"] == found["counts"]["killed"] / len(found["mutants"])
+    assert found["quick"] == found["score"] and "make quick alone: " in first.stdout
     assert alive[0]["id"] in first.stderr
 
     words = [EQUIVALENT.format(**m) for m in alive]
