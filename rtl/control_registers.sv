@@ -117,7 +117,10 @@ module control_registers
 
   // ---- Registers ------------------------------------------------------------------------------------------------------
   logic [3:0] irq_status_q;
-  wire  [3:0] irq_enable = 4'(core_setting(settings_o, RegIrqEnable));
+  core_settings_t settings;
+  assign settings = settings_o;
+  wire  [3:0] irq_enable = settings.irq_enable;
+  wire unused_settings = ^settings;
   wire  [3:0] irq_set = {irq_reset_done_i, irq_ready_i, irq_error_i, irq_step_i};
   wire  w_ctrl = commit && !w_layer && (awaddr_q == RegCtrl);
   wire  w_perf = commit && !w_layer && (awaddr_q == RegPerfCtrl);
@@ -186,12 +189,11 @@ module control_registers
     if (ra[1:0] != 2'b00) begin
       read_ok = 1'b0;
     end else if (ra[11:8] == LayerBase[11:8]) begin
-      read_ok   = r_index_ok && layer_is_setting(r_offset);
-      read_data = layer_setting(r_settings, r_offset);
+      {read_ok, read_data} = layer_read(r_settings, r_offset);
+      if (!r_index_ok) read_ok = 1'b0;
     end else if (c_general || c_columns) begin
       read_data = ra[2] ? count[63:32] : count[31:0];
     end else begin
-      read_data = core_setting(settings_o, ra);
       case (ra)
         RegId:        read_data = ResetId;
         RegVersion:   read_data = ResetVersion;
@@ -201,7 +203,7 @@ module control_registers
         RegStatus:    read_data = status;
         RegError:     read_data = {error_info_i, {(8-LayerBits){1'b0}}, error_layer_i, error_cause_i};
         RegIrqStatus: read_data = {28'd0, irq_status_q};
-        default:      read_ok = core_is_setting(ra);
+        default:      {read_ok, read_data} = core_read(settings_o, ra);
       endcase
     end
   end

@@ -182,24 +182,15 @@ package edgedrnn_reg_pkg;
     endcase
   endfunction
 
-  // Whether an address is that of a setting, and the word that it reads.
-  function automatic logic core_is_setting(input logic [11:0] address);
+  // What an address reads: whether it is that of a setting, and the word.
+  function automatic logic [32:0] core_read(input logic [44:0] held, input logic [11:0] address);
     case (address)
-      RegIrqEnable, RegNumLayers, RegLutFrac, RegTimeout,
-      RegPerfCtrl: core_is_setting = 1'b1;
-      default: core_is_setting = 1'b0;
-    endcase
-  endfunction
-  function automatic logic [31:0] core_setting(
-    input logic [44:0] held, input logic [11:0] address
-  );
-    case (address)
-      RegIrqEnable: core_setting = 32'(held[0 +: 4]);
-      RegNumLayers: core_setting = 32'(held[4 +: 4]);
-      RegLutFrac: core_setting = 32'(held[8 +: 4]);
-      RegTimeout: core_setting = 32'(held[12 +: 32]);
-      RegPerfCtrl: core_setting = 32'(held[44 +: 1]);
-      default: core_setting = '0;
+      RegIrqEnable: core_read = {1'b1, 32'(held[0 +: 4])};
+      RegNumLayers: core_read = {1'b1, 32'(held[4 +: 4])};
+      RegLutFrac: core_read = {1'b1, 32'(held[8 +: 4])};
+      RegTimeout: core_read = {1'b1, 32'(held[12 +: 32])};
+      RegPerfCtrl: core_read = {1'b1, 32'(held[44 +: 1])};
+      default: core_read = 33'd0;
     endcase
   endfunction
 
@@ -253,26 +244,17 @@ package edgedrnn_reg_pkg;
     endcase
   endfunction
 
-  // Whether an address is that of a setting, and the word that it reads.
-  function automatic logic layer_is_setting(input logic [11:0] address);
+  // What an address reads: whether it is that of a setting, and the word.
+  function automatic logic [32:0] layer_read(input logic [147:0] held, input logic [11:0] address);
     case (address)
-      LayerInputSize, LayerHiddenSize, LayerThetaX, LayerThetaH,
-      LayerAddrWx, LayerAddrWh, LayerAddrBias: layer_is_setting = 1'b1;
-      default: layer_is_setting = 1'b0;
-    endcase
-  endfunction
-  function automatic logic [31:0] layer_setting(
-    input logic [147:0] held, input logic [11:0] address
-  );
-    case (address)
-      LayerInputSize: layer_setting = 32'(held[0 +: 11]);
-      LayerHiddenSize: layer_setting = 32'(held[11 +: 11]);
-      LayerThetaX: layer_setting = 32'(held[22 +: 15]);
-      LayerThetaH: layer_setting = 32'(held[37 +: 15]);
-      LayerAddrWx: layer_setting = 32'(held[52 +: 32]);
-      LayerAddrWh: layer_setting = 32'(held[84 +: 32]);
-      LayerAddrBias: layer_setting = 32'(held[116 +: 32]);
-      default: layer_setting = '0;
+      LayerInputSize: layer_read = {1'b1, 32'(held[0 +: 11])};
+      LayerHiddenSize: layer_read = {1'b1, 32'(held[11 +: 11])};
+      LayerThetaX: layer_read = {1'b1, 32'(held[22 +: 15])};
+      LayerThetaH: layer_read = {1'b1, 32'(held[37 +: 15])};
+      LayerAddrWx: layer_read = {1'b1, 32'(held[52 +: 32])};
+      LayerAddrWh: layer_read = {1'b1, 32'(held[84 +: 32])};
+      LayerAddrBias: layer_read = {1'b1, 32'(held[116 +: 32])};
+      default: layer_read = 33'd0;
     endcase
   endfunction
 

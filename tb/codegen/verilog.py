@@ -147,17 +147,13 @@ def _settings(
         for register, lsb in placed
     ]
     out += ["      default: ;", "    endcase", "  endfunction"]
-    out += ["", "  // Whether an address is that of a setting, and the word that it reads."]
-    out.append(f"  function automatic logic {name}_is_setting({address});")
-    names = [f"{prefix}{camel(register.name)}" for register, _ in placed]
-    out += _case(f"{name}_is_setting", [(names, "1'b1")], "1'b0")
-    out.append(f"  function automatic logic [31:0] {name}_setting(")
-    out += [f"    {held}, {address}", "  );"]
+    out += ["", "  // What an address reads: whether it is that of a setting, and the word."]
+    out.append(f"  function automatic logic [32:0] {name}_read({held}, {address});")
     words = [
-        ([f"{prefix}{camel(register.name)}"], f"32'(held[{lsb} +: {register.held_bits}])")
+        ([f"{prefix}{camel(register.name)}"], f"{{1'b1, 32'(held[{lsb} +: {register.held_bits}])}}")
         for register, lsb in placed
     ]
-    out += _case(f"{name}_setting", words, "'0")
+    out += _case(f"{name}_read", words, "33'd0")
     return out
 
 
