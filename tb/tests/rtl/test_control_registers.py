@@ -19,7 +19,7 @@ from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
 
-NAMES = ("edgedrnn_pkg", "edgedrnn_reg_pkg", "control_registers")
+NAMES = ("edgedrnn_pkg", "edgedrnn_reg_pkg", "settings_registers", "control_registers")
 SOURCES = [REPO / "rtl" / f"{name}.sv" for name in NAMES]
 WIDTH, OUTSTANDING, LAYERS, UNITS = 128, 32, 3, 512
 COUNTERS = len(regs.COUNTERS) + len(regs.LAYER_COUNTERS) * LAYERS
