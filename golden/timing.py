@@ -19,7 +19,7 @@ import numpy as np
 from golden.arrays import Floats, Int64s, Integers
 from golden.fixed import QUAD_LANES, VEC_LANES
 from golden.integer import StepTrace
-from golden.layout import GATES, column_beats, groups_of
+from golden.layout import ROWS, column_beats, groups_of
 
 CLOCK_MHZ = 125.0
 """The clock of the published core, at which times are given."""
@@ -221,7 +221,7 @@ class _Core:
         queued = end + _QUEUE
         begun = self.tail - self.beats[layer] / rate  # service of the last column
         start = max(self.gates_free, queued, self.heads[-1] if self.heads else 0.0)
-        final = begun + GATES * (np.arange(groups) + 1) / rate - 1 + _SUM
+        final = begun + ROWS * (np.arange(groups) + 1) / rate - 1 + _SUM
         quads = -(-self.hidden[layer] // QUAD_LANES)
         ready = np.maximum(
             final[np.minimum(np.arange(quads) // self.quads_per_group, groups - 1)], start + 1

@@ -8,6 +8,7 @@ from tb.fault_file import Fault, read_faults
 from tb.paths import REPO
 
 FAULTS = read_faults()
+CONSTANTS = {"edgedrnn_reg_pkg.sv"}  # generated, and without logic
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -23,5 +24,5 @@ def test_a_fault_can_be_planted(fault: Fault) -> None:
 
 def test_every_file_has_a_fault() -> None:
     """Could break: a module that nobody has ever seen a test catch."""
-    files = {path.name for path in (REPO / "rtl").glob("*.sv")}
+    files = {path.name for path in (REPO / "rtl").glob("*.sv")} - CONSTANTS
     assert files == {fault.file for fault in FAULTS}
