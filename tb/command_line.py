@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -28,7 +28,9 @@ class Parser(argparse.ArgumentParser):
     A variable of the environment that has a bad value is such an error as well.
     """
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(  # type: ignore[override]  # a namespace of one's own is never given
+        self, args: Sequence[str] | None = None, namespace: None = None
+    ) -> argparse.Namespace:
         """The arguments, once `tb.settings` has understood the environment."""
         parsed = super().parse_args(args, namespace)
         try:

@@ -136,9 +136,8 @@ class Settings:
     @property
     def wants_waves(self) -> bool:
         """Whether waves of every test are wanted, whole or in a window."""
-        return self.waves or not (
-            self.waves_from_ns is self.waves_to_ns is self.waves_steps is None
-        )
+        window = (self.waves_from_ns, self.waves_to_ns, self.waves_steps)
+        return self.waves or any(value is not None for value in window)
 
     def seed_or_fresh(self) -> int:
         """The seed, or a random one where none was given."""

@@ -182,8 +182,8 @@ def run(
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status of the command."""
     args = parse_arguments(argv)
+    from tb.failure import BuildError
     from tb.mutation.simulations import BenchError
-    from tb.sim.toolchain import BuildError
 
     return status_of("mutants.py", lambda: work(args), (RedError, BuildError), (
         ValueError, OSError, BenchError))  # fmt: skip

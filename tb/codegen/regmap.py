@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -136,7 +136,7 @@ class Map:
                         yield f"{array.name}[{index}].{register.name}", address
 
 
-def settings(registers: list[Register] | tuple[Register, ...]) -> list[tuple[Register, int]]:
+def settings(registers: Sequence[Register]) -> list[tuple[Register, int]]:
     """The settings among these registers, each with the lowest bit of its place."""
     placed, lsb = [], 0
     for register in registers:
@@ -146,7 +146,7 @@ def settings(registers: list[Register] | tuple[Register, ...]) -> list[tuple[Reg
     return placed
 
 
-def settings_bits(registers: list[Register] | tuple[Register, ...]) -> int:
+def settings_bits(registers: Sequence[Register]) -> int:
     """Bits of all settings among these registers."""
     return sum(register.held_bits for register in registers)
 

@@ -49,14 +49,15 @@ def package(name: str, design: Any | None = None) -> Package:
     result = Package()
     for symbol in found:
         if isinstance(symbol, ast.ParameterSymbol):
-            value = symbol.value.value
-            if isinstance(value, int) or hasattr(value, "isSigned"):
-                result.parameters[symbol.name] = int(value)
+            number: Any = symbol.value.value
+            if isinstance(number, int) or hasattr(number, "isSigned"):
+                result.parameters[symbol.name] = int(number)
         elif isinstance(symbol, ast.TypeAliasType):
             kind = symbol.canonicalType
             result.type_bits[symbol.name] = kind.bitWidth
             if isinstance(kind, ast.EnumType):
-                result.enums[symbol.name] = {m.name: int(m.value.value) for m in kind}
+                members: Any = kind
+                result.enums[symbol.name] = {m.name: int(m.value.value) for m in members}
     return result
 
 
@@ -71,7 +72,8 @@ def struct_fields(name: str, struct: str, design: Any) -> list[tuple[str, int, i
     alias = found.find(struct) if found is not None else None
     if not isinstance(alias, ast.TypeAliasType):
         raise KeyError(f"{name}::{struct}")
-    fields = [f for f in alias.canonicalType if isinstance(f, ast.FieldSymbol)]
+    members: Any = alias.canonicalType
+    fields = [f for f in members if isinstance(f, ast.FieldSymbol)]
     return sorted(
         ((f.name, int(f.bitOffset), int(f.type.bitWidth)) for f in fields),
         key=lambda one: one[1],
@@ -90,7 +92,8 @@ def local_parameter(instance: str, name: str, design: Any | None = None) -> int:
             above = symbol.declaringDefinition
             parameter = symbol.body.find(name)
             if above is not None and above.name == module and parameter is not None:
-                found.append(int(parameter.value.value))
+                value: Any = parameter
+                found.append(int(value.value.value))
 
     (design or core()).getRoot().visit(visit)
     if not found:
@@ -118,7 +121,8 @@ def enum_variables() -> dict[str, tuple[str, dict[int, str]]]:
         if isinstance(kind, ast.EnumType):
             top, _, path = symbol.hierarchicalPath.partition(".")
             if top == TOP:
-                values = {int(entry.value.value): entry.name for entry in kind}
+                entries: Any = kind
+                values = {int(entry.value.value): entry.name for entry in entries}
                 found[path] = (_type_name(symbol), values)
 
     core().getRoot().visit(visit)

@@ -53,14 +53,16 @@ def taps(sheet: Path = SHEET) -> dict[str, tuple[str, str | None]]:
 def is_tap(name: str) -> bool:
     """Whether a name is a tap's: with a number where, and only where, the tap takes one."""
     parts = _NAME.fullmatch(name)
-    known = taps().get(parts[1]) if parts else None
-    return known is not None and (known[1] is None) == (parts[2] is None)
+    if parts is None or parts[1] not in taps():
+        return False
+    return (taps()[parts[1]][1] is None) == (parts[2] is None)
 
 
 def tap_path(name: str) -> str:
     """The path of a tap below the bench's top; TapError when there is no tap of this name."""
-    if not is_tap(name):
+    parts = _NAME.fullmatch(name)
+    if parts is None or not is_tap(name):
         raise TapError(f"{name}: found no such tap in {SHEET.name}")
-    base, number = _NAME.fullmatch(name).groups()
+    base, number = parts.groups()
     path, letter = taps()[base]
     return path if letter is None else path.replace(f"[{letter}]", f"[{number}]")

@@ -54,7 +54,7 @@ def summary(
         "possible": possible,
         "goal": goal,
         "score": count[KILLED] / judged if judged else 0.0,
-        "quick": sum(row["quick"] for row in rows) / judged if judged else 0.0,
+        "quick": sum(bool(row["quick"]) for row in rows) / judged if judged else 0.0,
         "counts": {status: count[status] for status in (KILLED, SURVIVED, EQUIVALENT)},
         "mutants": rows,
     }

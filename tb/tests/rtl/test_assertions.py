@@ -17,11 +17,12 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
+from tb.failure import SimulationError
 from tb.mutation.mutant import Edit, Mutant
 from tb.mutation.schemata import PACKAGE, PACKAGE_TEXT, mutated_text
 from tb.paths import BUILD_ROOT, REPO, RTL_DIR, RTL_FILELIST, SIMULATORS, TOPS
 from tb.sim.build import Build, build, read_filelist
-from tb.sim.run import SimulationError, run
+from tb.sim.run import run
 
 PASS_X, PASS_H, PASS_INIT = 0, 1, 2
 COLUMN = 0

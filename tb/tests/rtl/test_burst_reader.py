@@ -172,9 +172,9 @@ def random_requests(bench: Bench, count: int, kinds: int = 9) -> list[tuple[int,
     rng, page = bench.rng, PAGE // bench.beat
     requests = []
     for _ in range(count):
-        sizes = [1, 2, 3, rng.integers(1, 40), 255, 256, 257, page, page + 1]
+        sizes: list[int] = [1, 2, 3, int(rng.integers(1, 40)), 255, 256, 257, page, page + 1]
         beats = int(rng.choice(sizes[:kinds]))
-        before_edge = int(rng.choice([0, 1, beats, rng.integers(page)])) % page
+        before_edge = int(rng.choice([0, 1, beats, int(rng.integers(page))])) % page
         number = int(rng.integers(1, (1 << 32) // PAGE - 4))
         requests.append((number * PAGE - before_edge * bench.beat, beats))
     return requests

@@ -37,7 +37,7 @@ STROBES = ("start", "soft_reset", "new_sequence", "perf_clear")
 # Of the register map, by address: what a setting holds after reset, how many bits a value may have
 # (more is refused), which of them are kept, and whether it can be written in idle alone.
 HOLDS = {
-    address: (register.reset, register.bits, register.held, register.access == "cfg")
+    address: (register.reset or 0, register.bits, register.held, register.access == "cfg")
     for address, register in (
         *((r.address, r) for r in regs.REGISTERS),
         *((layer_reg(n, LayerReg[r.name]), r) for n in range(LAYERS) for r in regs.LAYER_REGISTERS),
@@ -121,10 +121,10 @@ class Registers(ModuleBench):
         word = int(dut.layer_settings_o.value)
         whole = len(dut.layer_settings_o) // LAYERS
         for layer in range(LAYERS):
-            for register, (lsb, bits) in regs.LAYER_SETTINGS.items():
+            for setting, (lsb, bits) in regs.LAYER_SETTINGS.items():
                 found = word >> (whole * layer + lsb) & ((1 << bits) - 1)
-                at = layer_reg(layer, register)
-                assert found == held[at], f"{register.name} of layer {layer} after {what}"
+                at = layer_reg(layer, setting)
+                assert found == held[at], f"{setting.name} of layer {layer} after {what}"
 
     async def expect(self, address: int, data: int, response: int = OKAY) -> None:
         """Read."""
@@ -158,7 +158,7 @@ async def every_address_after_reset(dut: Any) -> None:
     count = [int(v) for v in registers.rng.integers(0, 1 << 63, COUNTERS)]
     dut.count_i.value = sum(v << (64 * i) for i, v in enumerate(count))
     expected = dict(registers.held)
-    expected |= {r.address: r.reset for r in regs.REGISTERS if r.width == 32 and not r.held}
+    expected |= {r.address: r.reset or 0 for r in regs.REGISTERS if r.width == 32 and not r.held}
     expected |= {Reg.BUILD_PORT: OUTSTANDING << 16 | WIDTH, Reg.BUILD_SIZE: UNITS << 16 | LAYERS}
     lows = [int(register) for register in regs.COUNTERS]
     lows += [columns_reg(n, register) for n in range(LAYERS) for register in regs.LAYER_COUNTERS]

@@ -19,6 +19,7 @@ from tb.bench.testbench import TB
 from tb.debug.divergence import planted
 from tb.device.image import DramImage
 from tb.failure import Kind, SimulationError, read_failure
+from tb.fault_file import Planted
 from tb.settings import Settings, child_env
 
 
@@ -175,8 +176,8 @@ def test_bench_fails(test: str, config: str) -> None:
     assert re.search(MESSAGES[test], failure.message)
     chosen = bench.configs()[config]
     design = failure.run.design
-    assert (design.sim, design.top) == (chosen["sim"], bench.TOP)
-    assert design.parameters == chosen["parameters"]
+    assert (design.sim, design.top) == (chosen.sim, bench.TOP)
+    assert design.parameters == chosen.parameters
     assert f"SEED={failure.run.seed} " in failure.run.reproduce and failure.run.node
     if test in DIFFERENCES:
         found = failure.difference
@@ -209,7 +210,7 @@ INSIDE = {  # faults that change no result: only the rules of a stream inside th
 def test_a_broken_stream_inside_the_core_fails(fault: str, tmp_path: Path) -> None:
     """Could break: a hand-over between modules that works by luck, until one of them changes."""
     file, old, new, rule = INSIDE[fault]
-    case = planted.Planted(fault, file, old, new, NETWORKS, "")
+    case = Planted(fault, file, old, new, NETWORKS, "")
     planted.plant(case, tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", NETWORKS],

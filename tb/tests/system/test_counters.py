@@ -134,7 +134,8 @@ async def freeze_and_clear(dut: Any) -> None:
     assert await tb.driver.read(Reg.PERF_CTRL) == PerfCtrl.FREEZE, "CLEAR reads 0"
     cleared = await tb.driver.counters()
     zero = (0,) * tb.driver.parameters.max_layers
-    general, by_layer = [0] * len(regs.COUNTERS), [zero] * len(regs.LAYER_COUNTERS)
+    general: list[Any] = [0] * len(regs.COUNTERS)
+    by_layer: list[Any] = [zero] * len(regs.LAYER_COUNTERS)
     assert cleared == Counters(*general, *by_layer)
     await tb.driver.freeze(False)
     await tb.finish(at_least=7)

@@ -90,8 +90,8 @@ def test_values_and_cycles_equal_the_trace(wave: Wave) -> None:
     seen = zip(*(wave.get(name, -1)[column].tolist() for name in names), strict=True)
     assert list(seen) == [tuple(int(word, 16) for word in line) for line in events(wave, "C")]
     written = wave["h_we"]
-    names = ("gate_layer", "h_quad", "h_wdata")
-    seen = zip(*(wave.get(name, -1)[written].tolist() for name in names), strict=True)
+    outputs = ("gate_layer", "h_quad", "h_wdata")
+    seen = zip(*(wave.get(name, -1)[written].tolist() for name in outputs), strict=True)
     assert list(seen) == [tuple(int(word, 16) for word in line) for line in events(wave, "H")]
 
 

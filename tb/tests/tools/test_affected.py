@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,9 @@ def toy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def chosen(root: Path, *changed: str, budget: Budget = BUDGET, gone: tuple[str, ...] = ()) -> list:
+def chosen(
+    root: Path, *changed: str, budget: Budget = BUDGET, gone: tuple[str, ...] = ()
+) -> list[str]:
     """Names of the selected tests, in order."""
     return [c.node for c in select(changed, Tree(root, gone), PLAN, budget, 2).chosen]
 
@@ -145,7 +148,12 @@ def test_quick_share_of_the_mutation_score() -> None:
         Verdict(second, "b.py::t: x"),
         Verdict(third, None),
     ]
-    words = {"seed": 1, "possible": 3, "goal": 0.5, "quick": {first.file: ["a.py", "b.py::t[2]"]}}
+    words: dict[str, Any] = {
+        "seed": 1,
+        "possible": 3,
+        "goal": 0.5,
+        "quick": {first.file: ["a.py", "b.py::t[2]"]},
+    }
     found = report.summary(verdicts, {third.id: "none"}, **words)
     assert found["score"] == 1.0 and found["quick"] == 0.5
     assert "**50.0%**" in report.page(found) and report.complaints(found) == []

@@ -101,6 +101,7 @@ def test_compile_error_names_the_line(sim: str, source: Path) -> None:
     with pytest.raises(BuildError, match="nonsense") as caught:
         make(sim, source, build_root=source.parent / "build")
     failure = caught.value.failure
+    assert failure is not None and failure.build_log is not None
     assert failure.kind is Kind.BUILD_FAILED and failure.run is None
     assert "nonsense" in failure.build_log.read_text()
     assert not [p for p in (source.parent / "build" / "sim").iterdir() if p.is_dir()]
@@ -151,6 +152,7 @@ def test_bad_runs_are_failures(sim: str, test_filter: str, source: Path, tmp_pat
     text = str(caught.value)
     assert "--- end of " in text and "REPRODUCE: SEED=5 python -m pytest" in text
     failure = caught.value.failure
+    assert failure is not None and failure.run is not None
     assert failure == read_failure(tmp_path / "w") and failure.kind is KINDS[test_filter]
     assert failure.run == read_run(tmp_path / "w")
     assert (failure.run.seed, failure.run.design.sim) == (5, sim)
@@ -174,6 +176,7 @@ def test_early_finish_is_a_failure(sim: str, source: Path, tmp_path: Path) -> No
         run(make(sim, source), __name__, "counts$", plusargs=["STOP=1"], work_dir=tmp_path / "w")
     with pytest.raises(SimulationError) as caught:
         run(make(sim, source), __name__, "hangs$", plusargs=["STOP=1"], work_dir=tmp_path / "w")
+    assert caught.value.failure is not None
     assert caught.value.failure.kind is Kind.ENDED_EARLY
 
 
@@ -189,6 +192,7 @@ def test_watchdog(sim: str, source: Path, tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(SimulationError, match="killed") as caught:
         run(make(sim, source), __name__, "hangs$", timeout_s=4, work_dir=tmp_path / "w")
+    assert caught.value.failure is not None
     assert caught.value.failure.kind is Kind.TIMED_OUT
     assert time.monotonic() - started < 120
 
@@ -309,6 +313,7 @@ async def counts(dut: Any) -> None:
 @cocotb.test()
 async def covers(_dut: Any) -> None:
     folder = simulation().cover_dir
+    assert folder is not None
     folder.mkdir(exist_ok=True)
     (folder / "functional-0.json").write_text("{}")
 

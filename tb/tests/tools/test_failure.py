@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cocotb.regression
 import cocotb.triggers
+import numpy as np
 import pytest
 
 import tb.failure
@@ -81,7 +82,9 @@ def test_what_an_exception_says() -> None:
 
 def test_a_mismatch_knows_where(tmp_path: Path) -> None:
     """Could break: step, layer, element and values of a difference that only the text has."""
-    found = vector_difference("gate z", [1, 2, 3], [1, 5, 3], ACCUMULATOR, gate="z")
+    found = vector_difference(
+        "gate z", np.array([1, 2, 3]), np.array([1, 5, 3]), ACCUMULATOR, gate="z"
+    )
     assert found is not None
     error = MismatchError(found.in_layer(2), 4)
     difference = failure_of(error).difference

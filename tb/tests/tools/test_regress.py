@@ -295,7 +295,7 @@ def test_a_diagnosis_is_in_the_report(tmp_path: Path) -> None:
     assert job["diagnosis"] is None
 
 
-def test_waves_of_a_failure(tmp_path) -> None:
+def test_waves_of_a_failure(tmp_path: Path) -> None:
     """Could break: a failed simulation whose waves nobody keeps, or another test run again."""
     root = make_toy(tmp_path / "toy", FAILING + "def test_other():\n    assert 0\n")
     jobs = go(root, localise=False).report["jobs"]

@@ -372,6 +372,7 @@ def test_a_wrong_result_is_exit_status_1_and_leaves_no_output(
     failure = from_json(why.read_text(), Failure)
     why.unlink()
     found = failure.difference
+    assert found is not None and failure.run is not None
     assert failure.kind is Kind.MISMATCH and failure.run.design.top == "run_top"
     assert (found.step, found.layer, found.element, found.gate) == (0, 0, 0, "r")
     assert found.expected != found.found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ SIGNAL_IN_A_STRING = re.compile(r"\bu_[a-z]+(_[a-z]+)*\.\w")
 OF_MONITORS = re.compile(r"u_(trace|golden|timeline|deep)\.")
 
 
-def elaborated(parameters: dict[str, int]):
+def elaborated(parameters: dict[str, int]) -> Any:
     """The core alone, elaborated by slang with these parameters."""
     from pyslang import Bag, syntax
     from pyslang import ast as slang
