@@ -44,7 +44,7 @@ def series(tmp_path, monkeypatch):
     return folder
 
 
-def test_each_row_changes_one_thing_of_the_recipe(series, tmp_path, capsys):
+def test_single_change_per_row(series, tmp_path, capsys):
     whole = tmp_path / "whole.npz"
     assert train.main(["--recipe", "tiny", "--data", str(series), "--out", str(whole)]) == 0
     out = tmp_path / "table"
@@ -68,7 +68,7 @@ def test_each_row_changes_one_thing_of_the_recipe(series, tmp_path, capsys):
     assert len(table.splitlines()) == 2 + len(rows)
 
 
-def test_a_start_that_is_none_is_one_line(series, tmp_path, capsys):
+def test_bad_start_checkpoint_message(series, tmp_path, capsys):
     words = ["--recipe", "tiny", "--data", str(series), "--folder", str(tmp_path / "runs")]
     start = ["--start", str(tmp_path / "none.ckpt")]
     assert ablate.main([*words, *start, "--out", str(tmp_path / "t")]) == 2

@@ -8,7 +8,7 @@ from golden.stimulus import random_inputs, random_model
 from golden.tuning.activity import activities, input_activity, picture, table
 
 
-def test_activity_of_inputs_is_what_the_integer_model_fires():
+def test_input_activity_equal_to_integer_model_firing():
     rng = np.random.default_rng(91)
     signals = [random_inputs(rng, steps, 5, "walk") for steps in (20, 31)]
     model = random_model(rng, 5, 8)
@@ -20,7 +20,7 @@ def test_activity_of_inputs_is_what_the_integer_model_fires():
     assert np.array_equal(fired, expected)
 
 
-def test_still_inputs_save_more_than_fast_ones(tmp_path):
+def test_savings_of_still_and_fast_inputs(tmp_path):
     """A constant, a slow drift and white noise: silence, saving and the table tell them apart."""
     rng = np.random.default_rng(92)
     slow = 300 + np.cumsum(rng.integers(-6, 7, (200, 4)), axis=0).astype(np.int16)
@@ -42,7 +42,7 @@ def test_still_inputs_save_more_than_fast_ones(tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 10_000
 
 
-def test_untrained_states_follow_the_seed():
+def test_untrained_states_by_seed():
     x = random_inputs(np.random.default_rng(93), 30, 3, "walk")
     first, second = (activities([x], (8,), (16,))[0] for _ in range(2))
     assert first.states == pytest.approx(second.states)

@@ -12,7 +12,7 @@ from golden.stimulus import KINDS, random_inputs, random_model
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("weight_scale", [None, 0.4])
-def test_every_step_of_every_sequence_is_equal(kind, weight_scale):
+def test_equality_of_every_step_and_sequence(kind, weight_scale):
     """Full-range weights wrap the sums and need float64, small ones run in float32."""
     rng = np.random.default_rng(71)
     model = random_model(rng, 9, (24, 16), 6, weight_scale, (0, 40), (70, 0))
@@ -28,7 +28,7 @@ def test_every_step_of_every_sequence_is_equal(kind, weight_scale):
                     assert np.array_equal(np.flatnonzero(rows[t]), indices)
 
 
-def test_columns_and_pattern_are_those_of_the_traces():
+def test_columns_and_pattern_equal_to_traces():
     rng = np.random.default_rng(72)
     model = random_model(rng, 5, (16, 8), weight_scale=0.5)
     x = random_inputs(rng, 20, 5, "walk")
@@ -43,7 +43,7 @@ def test_columns_and_pattern_are_those_of_the_traces():
     assert cycles[0] == cycles[1]
 
 
-def test_progress_counts_steps_and_bad_thresholds_are_refused():
+def test_progress_count_and_bad_thresholds():
     rng = np.random.default_rng(73)
     model = random_model(rng, 3, 8, weight_scale=0.5)
     done = []

@@ -16,7 +16,7 @@ def integer_output(model, x):
     return fixed.to_float(np.array([t.h for t in run(model, integers)]), fixed.X_FRAC)
 
 
-def test_every_tensor_lands_where_the_device_wants_it():
+def test_tensor_placement():
     gru = torch.nn.GRU(3, 8, 2)
     model, report = convert_gru(gru, theta_x=64, theta_h=[0, 32], lut_frac=5)
     for i in range(2):
@@ -42,7 +42,7 @@ def random_gru(seed):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_the_arithmetic_strays_less_than_4_lsb_from_torch(seed):
+def test_arithmetic_error_below_4_lsb_of_torch(seed):
     """|h - torch's h| < 4 * 2^-8 at theta 0 and 8-bit tables, weights and inputs being exact.
 
     Each step rounds h twice (half a unit each), n and z once in the tables and once in their
@@ -60,7 +60,7 @@ def test_the_arithmetic_strays_less_than_4_lsb_from_torch(seed):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_converted_network_stays_within_0_08_of_torch(seed):
+def test_converted_network_within_0_08_of_torch(seed):
     """|h - torch's h| < 0.08 (20 units of 2^-8) at theta 0 and 8-bit tables.
 
     Nearly all of it comes from 8-bit weights: each is off by up to 2^-8, evenly spread, so with I
@@ -74,7 +74,7 @@ def test_a_converted_network_stays_within_0_08_of_torch(seed):
     assert np.abs(integer_output(convert_gru(gru)[0], x) - expected).max() < 0.08
 
 
-def test_batch_first_is_a_matter_of_layout_alone():
+def test_batch_first_layout():
     torch.manual_seed(3)
     gru = torch.nn.GRU(5, 16, 2)
     other = torch.nn.GRU(5, 16, 2, batch_first=True)
@@ -87,12 +87,12 @@ def test_batch_first_is_a_matter_of_layout_alone():
     assert np.abs(integer_output(convert_gru(other)[0], x) - expected).max() < 0.08
 
 
-def test_a_gru_without_biases_has_zero_memories():
+def test_zero_memories_without_biases():
     model, _ = convert_gru(torch.nn.GRU(3, 8, bias=False))
     assert not model.bias[0].any()
 
 
-def test_the_report_counts_what_was_clipped():
+def test_clipping_count_in_report():
     gru = torch.nn.GRU(2, 8)
     with torch.no_grad():
         gru.weight_ih_l0.zero_()
@@ -110,7 +110,7 @@ def test_the_report_counts_what_was_clipped():
     assert lines[1].split()[:3] == ["l0.weight_ih", "48", "2"]
 
 
-def test_the_signal_to_noise_ratio_follows_its_definition():
+def test_signal_to_noise_ratio_definition():
     torch.manual_seed(0)
     gru = torch.nn.GRU(4, 8)
     model, report = convert_gru(gru)
@@ -121,7 +121,7 @@ def test_the_signal_to_noise_ratio_follows_its_definition():
     assert report.tensors[1].rms_error == pytest.approx(np.sqrt((error**2).mean()))
 
 
-def test_extras_travel_to_the_file(tmp_path):
+def test_extras_in_the_file(tmp_path):
     model, _ = convert_gru(torch.nn.GRU(3, 8), extras={"note": np.array("here")})
     save_model(tmp_path / "m.npz", model)
     assert str(load_model(tmp_path / "m.npz").extras["note"]) == "here"
@@ -136,7 +136,7 @@ def test_extras_travel_to_the_file(tmp_path):
     ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_what_has_no_integer_form_is_refused(options, message):
+def test_networks_without_integer_form(options, message):
     if "proj_size" in options:
         # torch builds projections for LSTM alone: a GRU can only claim to have one.
         gru = torch.nn.GRU(4, 16)
@@ -147,7 +147,7 @@ def test_what_has_no_integer_form_is_refused(options, message):
         convert_gru(gru)
 
 
-def test_weights_that_are_no_numbers_are_refused():
+def test_weights_that_are_not_finite():
     gru = torch.nn.GRU(4, 8)
     with torch.no_grad():
         gru.weight_hh_l0[0, 0] = float("nan")
@@ -155,7 +155,7 @@ def test_weights_that_are_no_numbers_are_refused():
         convert_gru(gru)
 
 
-def test_thresholds_and_sizes_are_checked():
+def test_bad_thresholds_and_sizes():
     with pytest.raises(ModelFileError, match="theta_x"):
         convert_gru(torch.nn.GRU(4, 8), theta_x=-1)
     with pytest.raises(ModelFileError, match="num_layers: found 5"):

@@ -30,7 +30,7 @@ def gradients(stack, run, x, wanted):
 
 @pytest.mark.parametrize("kind", ["gru", "delta"])
 @pytest.mark.parametrize("count", [2, 3])
-def test_shares_give_the_gradients_of_the_whole(kind, count):
+def test_gradients_of_shards_equal_to_the_whole_batch(kind, count):
     """Equal but for the order of the sums: float64, so that a share that is lost would be seen.
 
     With fewer sequences than shares, as many, and a number that they do not divide.
@@ -49,7 +49,7 @@ def test_shares_give_the_gradients_of_the_whole(kind, count):
                 assert torch.equal(other, repeated)
 
 
-def test_shares_see_a_step_of_the_optimiser_and_new_thresholds():
+def test_optimiser_steps_and_thresholds_in_workers():
     stack = stacks()["delta"]
     x = torch.randn(4, 6, 5).double()
     with Shares(stack, 2) as shares, torch.no_grad():
@@ -61,7 +61,7 @@ def test_shares_see_a_step_of_the_optimiser_and_new_thresholds():
         assert torch.equal(shares(x)[0], stack(x)[0])
 
 
-def test_a_process_that_is_killed_is_no_hang():
+def test_killed_worker_without_hang():
     stack = stacks()["gru"]
     with Shares(stack, 2) as shares:
         pid = shares.workers[0].submit(os.getpid).result()
@@ -70,7 +70,7 @@ def test_a_process_that_is_killed_is_no_hang():
             shares(torch.randn(4, 6, 5).double())
 
 
-def test_a_process_that_fails_says_why(monkeypatch):
+def test_message_of_a_failing_worker(monkeypatch):
     stack = stacks()["gru"]
     with Shares(stack, 2) as shares:
         monkeypatch.setattr(shares, "stack", torch.nn.Linear(5, 8).double())  # not that of before

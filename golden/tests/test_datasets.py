@@ -73,7 +73,7 @@ def one_line(caught):
     return text
 
 
-def test_single_digits_are_sound_with_a_label(beeps):
+def test_single_digits_as_labelled_sound(beeps):
     data = datasets.load("fsdd", beeps)
     assert (data.task, data.labels, data.rate) == ("label", tuple("0123456789"), 8000)
     assert [len(data.of_split(split)) for split in SPLITS] == [40, 20, 20]
@@ -97,7 +97,7 @@ def heard(samples):
     return spoken, edges[0], len(samples) - edges[-1]
 
 
-def test_connected_digits_are_those_said_and_of_one_split_alone(beeps, few_utterances):
+def test_connected_digits_of_one_split(beeps, few_utterances):
     data = datasets.load("connected", beeps)
     assert [len(data.of_split(split)) for split in SPLITS] == [12, 12, 12]
     for example in data.examples:
@@ -107,14 +107,14 @@ def test_connected_digits_are_those_said_and_of_one_split_alone(beeps, few_utter
     assert {len(example.target) for example in data.examples} >= {1, 4, 7}
 
 
-def test_more_training_utterances_are_of_training_recordings(beeps, few_utterances):
+def test_extra_training_utterances_from_training_recordings(beeps, few_utterances):
     data = datasets.load("connected", beeps)
     more = data.more_utterances(10, np.random.default_rng(5), connected.levelled)
     for samples, digits in more:
         assert heard(samples)[0] == [("train", digit) for digit in digits]
 
 
-def test_connected_utterances_follow_from_the_seed(beeps, few_utterances, monkeypatch):
+def test_connected_utterances_by_seed(beeps, few_utterances, monkeypatch):
     first, again = (datasets.load("connected", beeps).examples for _ in range(2))
     for a, b in zip(first, again, strict=True):
         assert a.target == b.target
@@ -125,13 +125,13 @@ def test_connected_utterances_follow_from_the_seed(beeps, few_utterances, monkey
     assert targets != [example.target for example in first]
 
 
-def test_connected_digits_need_recordings_of_each_split(beeps, tmp_path, few_utterances):
+def test_connected_digits_without_recordings_of_a_split(beeps, tmp_path, few_utterances):
     (tmp_path / "3_ann_10.wav").write_bytes((beeps / "3_ann_10.wav").read_bytes())
     with pytest.raises(DatasetError, match="found no recording of the validation split"):
         datasets.load("connected", tmp_path)
 
 
-def test_wrist_activity_is_split_by_person(har_folder):
+def test_wrist_activity_split_by_person(har_folder):
     data = datasets.load("har", har_folder)
     assert {(e.group, e.split) for e in data.examples} == {
         ("s01", "train"),
@@ -161,7 +161,7 @@ HAR_HEADER = "x_acc,y_acc,z_acc,x_gyro,y_gyro,z_gyro,label\n"
         ("s99", HAR_HEADER + "1,2,3,4,5,6,SEATED\n", "found 's99', expected one that splits.toml"),
     ],
 )
-def test_bad_wrist_activity_is_named(tmp_path, person, text, message):
+def test_bad_wrist_activity_message(tmp_path, person, text, message):
     (tmp_path / person).mkdir()
     (tmp_path / person / "a_sw.csv").write_text(text)
     with pytest.raises(DatasetError, match=message) as caught:
@@ -171,7 +171,7 @@ def test_bad_wrist_activity_is_named(tmp_path, person, text, message):
 
 @pytest.mark.parametrize("name", ["har", "csv"])
 @pytest.mark.parametrize("cut", [True, False])
-def test_a_damaged_gzip_is_named(har_folder, name, cut):
+def test_damaged_gzip_message(har_folder, name, cut):
     path = har_folder / "s01" / "s01_02_sw.csv.gz"
     data = bytearray(gzip.compress(path.read_bytes(), mtime=0))
     data[10] |= 0b110  # a kind of block that there is not
@@ -180,7 +180,7 @@ def test_a_damaged_gzip_is_named(har_folder, name, cut):
         datasets.load(name, har_folder if name == "har" else path)
 
 
-def test_water_circulation_is_split_by_experiment_and_has_one_target(skab_folder):
+def test_water_circulation_split_and_target(skab_folder):
     data = datasets.load("skab", skab_folder)
     assert {e.name: e.split for e in data.examples} == {
         "valve1/0": "train",
@@ -194,7 +194,7 @@ def test_water_circulation_is_split_by_experiment_and_has_one_target(skab_folder
     assert example.target.tolist() == [[73], [0.5]]
 
 
-def test_another_sensor_can_be_the_target(skab_folder):
+def test_another_sensor_as_target(skab_folder):
     data = datasets.load("skab", skab_folder, target="Current")
     assert data.labels == ("Current",)
     assert "Current" not in data.channels
@@ -212,7 +212,7 @@ def test_another_sensor_can_be_the_target(skab_folder):
         ("0.5;0.5", "0.5;high", "found ValueError"),
     ],
 )
-def test_bad_water_circulation_is_named(skab_folder, old, new, message):
+def test_bad_water_circulation_message(skab_folder, old, new, message):
     path = skab_folder / "data" / "valve1" / "2.csv"
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(DatasetError, match=rf"2\.csv: .*{message}") as caught:
@@ -220,7 +220,7 @@ def test_bad_water_circulation_is_named(skab_folder, old, new, message):
     one_line(caught)
 
 
-def test_no_group_is_in_two_splits(beeps, har_folder, skab_folder):
+def test_groups_in_one_split_only(beeps, har_folder, skab_folder):
     for name, folder in (("fsdd", beeps), ("har", har_folder), ("skab", skab_folder)):
         data = datasets.load(name, folder)
         groups = [{e.group for e in data.of_split(split)} for split in SPLITS]
@@ -229,7 +229,7 @@ def test_no_group_is_in_two_splits(beeps, har_folder, skab_folder):
         assert sum(map(len, groups)) == len(set.union(*groups)), name
 
 
-def test_the_written_splits_put_nothing_into_two():
+def test_written_splits_without_overlap():
     written = base.written_splits()
     for name in ("har", "skab"):
         groups = [group for split in SPLITS for group in written[name][split]]
@@ -250,7 +250,7 @@ WHERE = {
 
 @pytest.mark.parametrize("exists", [True, False])
 @pytest.mark.parametrize("name", datasets.LOADERS)
-def test_a_missing_set_names_where_to_get_it(tmp_path, name, exists):
+def test_source_of_a_missing_set(tmp_path, name, exists):
     folder = tmp_path if exists else tmp_path / "none"
     with pytest.raises(DatasetError) as caught:
         datasets.load(name, folder)
@@ -259,7 +259,7 @@ def test_a_missing_set_names_where_to_get_it(tmp_path, name, exists):
     assert WHERE[name] in text
 
 
-def test_unknown_sets_and_options_are_refused(har_folder):
+def test_unknown_sets_and_options(har_folder):
     with pytest.raises(DatasetError, match="data set: found 'mnist', expected one of fsdd, "):
         datasets.load("mnist", har_folder)
     with pytest.raises(DatasetError, match="har: found the option 'target', expected none"):
@@ -268,7 +268,7 @@ def test_unknown_sets_and_options_are_refused(har_folder):
         datasets.load("skab", har_folder, rate=2.0)
 
 
-def test_the_command_prints_what_is_there_and_writes_the_split(har_folder, tmp_path, capsys):
+def test_command_output_and_written_split(har_folder, tmp_path, capsys):
     out = tmp_path / "out.csv"
     assert main(["har", str(har_folder), "--write-split", str(out)]) == 0
     printed = capsys.readouterr().out
@@ -295,7 +295,7 @@ def test_the_command_prints_what_is_there_and_writes_the_split(har_folder, tmp_p
         (["har", "{}", "--write-split", "{}"], "found Is a directory, expected a file to write"),
     ],
 )
-def test_a_wrong_command_is_one_line_and_status_2(har_folder, capsys, arguments, message):
+def test_wrong_command_message_and_status(har_folder, capsys, arguments, message):
     arguments = [argument.format(har_folder) for argument in arguments]
     try:
         status = main(arguments)

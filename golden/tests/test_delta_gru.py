@@ -24,7 +24,7 @@ def random_gru(seed, dtype=torch.float32):
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_at_theta_0_it_is_torch_gru(seed, dtype):
+def test_equality_to_torch_gru_at_theta_0(seed, dtype):
     gru, x = random_gru(seed, dtype)
     net = DeltaGRU.from_gru(gru)
     expected, h_n = gru(x)
@@ -35,7 +35,7 @@ def test_at_theta_0_it_is_torch_gru(seed, dtype):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_at_theta_0_gradients_are_those_of_torch_gru(seed):
+def test_gradients_equal_to_torch_gru_at_theta_0(seed):
     gru, x = random_gru(seed, torch.float64)
     net = DeltaGRU.from_gru(gru)
     gru(x)[0].square().sum().backward()
@@ -45,7 +45,7 @@ def test_at_theta_0_gradients_are_those_of_torch_gru(seed):
         torch.testing.assert_close(net.weight_hh[i].grad, getattr(gru, f"weight_hh_l{i}").grad)
 
 
-def test_a_gru_without_biases_is_taken():
+def test_gru_without_biases():
     gru = torch.nn.GRU(4, 8, bias=False)
     x = torch.randn(5, 2, 4)
     torch.testing.assert_close(DeltaGRU.from_gru(gru)(x)[0], gru(x)[0], rtol=0, atol=1e-6)
@@ -53,7 +53,7 @@ def test_a_gru_without_biases_is_taken():
 
 @pytest.mark.parametrize("lut_frac", range(fixed.LUT_FRAC_MIN, fixed.LUT_FRAC_MAX + 1))
 @pytest.mark.parametrize(("theta_x", "theta_h"), [(0, 0), (64, 64), ((64, 9, 0), (0, 30, 128))])
-def test_quantised_it_is_the_integer_model_exactly(theta_x, theta_h, lut_frac):
+def test_quantised_equality_to_integer_model(theta_x, theta_h, lut_frac):
     torch.manual_seed(lut_frac)
     net = DeltaGRU(10, [24, 16, 32], quantised=True, lut_frac=lut_frac).double()
     net.set_theta(np.asarray(theta_x) / 256 if theta_x else 0, np.asarray(theta_h) / 256)
@@ -67,7 +67,7 @@ def test_quantised_it_is_the_integer_model_exactly(theta_x, theta_h, lut_frac):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_quantised_a_saturated_delta_is_exact_too(dtype):
+def test_quantised_saturated_delta(dtype):
     net = DeltaGRU(3, [8], quantised=True).to(dtype)
     with torch.no_grad():
         net.weight_ih[0] /= 64
@@ -80,7 +80,7 @@ def test_quantised_a_saturated_delta_is_exact_too(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("theta", [1, 85, 86, 128])
-def test_a_delta_of_just_theta_fires_and_one_below_does_not(dtype, theta):
+def test_deltas_at_and_just_below_theta(dtype, theta):
     """In units of Q8.8, from a reference of 0: the edge that rounding must not move."""
     net = DeltaGRU(1, [8], theta_x=theta / 256, quantised=True).to(dtype)
     x = torch.tensor([theta - 1, 0, theta, theta + 1, 2 * theta], dtype=dtype) / 256
@@ -89,14 +89,14 @@ def test_a_delta_of_just_theta_fires_and_one_below_does_not(dtype, theta):
     assert held.tolist() == expected
 
 
-def test_a_large_theta_holds_everything():
+def test_large_theta_without_firing():
     net = DeltaGRU(4, [8], theta_x=100, theta_h=100)
     x = torch.randn(6, 2, 4)
     torch.testing.assert_close(net(x)[0], net(torch.zeros_like(x))[0])
 
 
 @pytest.mark.parametrize("quantised", [False, True])
-def test_gradients_reach_everything_through_hold_and_rounding(quantised):
+def test_gradients_through_hold_and_rounding(quantised):
     net = DeltaGRU(4, [8, 16], theta_x=0.25, theta_h=0.25, quantised=quantised)
     x = torch.randn(12, 3, 4, requires_grad=True)
     net(x)[0].square().sum().backward()
@@ -105,7 +105,7 @@ def test_gradients_reach_everything_through_hold_and_rounding(quantised):
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_clamped_weights_lose_nothing_but_rounding():
+def test_clamped_weights_within_rounding():
     net = DeltaGRU(4, [8])
     with torch.no_grad():
         net.weight_hh[0] *= 100
@@ -114,7 +114,7 @@ def test_clamped_weights_lose_nothing_but_rounding():
     assert report.clipped == 0
 
 
-def test_what_it_cannot_be_is_refused():
+def test_unsupported_options():
     with pytest.raises(ValueError, match="bidirectional"):
         DeltaGRU.from_gru(torch.nn.GRU(4, 8, bidirectional=True))
     with pytest.raises(ValueError, match="hidden sizes"):

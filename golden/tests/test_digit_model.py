@@ -26,7 +26,7 @@ def clips():
     return fsdd.load_folder(ROOT / "clips")
 
 
-def test_it_is_the_network_its_name_says(model):
+def test_network_sizes(model):
     assert model.input_sizes == (BANDS, 128)
     assert model.hidden_sizes == (128, 128)
     assert MODEL.stat().st_size < 1_000_000
@@ -35,7 +35,7 @@ def test_it_is_the_network_its_name_says(model):
     assert model.extras["readout.labels"].tolist() == [str(digit) for digit in range(10)]
 
 
-def test_clips_are_small_and_cover_every_digit(clips):
+def test_clip_size_and_digit_coverage(clips):
     assert {clip.digit for clip in clips} == set(range(10))
     voices = {voice.replace("+", "-") for voice in synthesis.CLIP_VOICES}
     assert {clip.speaker for clip in clips} == voices
@@ -43,20 +43,20 @@ def test_clips_are_small_and_cover_every_digit(clips):
         assert path.stat().st_size < 16_000
 
 
-def test_it_hears_every_clip(model, clips):
+def test_recognition_of_every_clip(model, clips):
     result = evaluate(model, fsdd.dataset(clips).examples)
     assert (result.score.wrong, result.score.total) == (0, 20)
     assert result.saving > 5
 
 
-def test_decisions_can_be_watched_as_they_form(model, clips):
+def test_decisions_over_time(model, clips):
     x = features_from_model(model)(clips[0].samples)
     decision = readout(model, [trace.h for trace in run(model, x)])
     assert len(decision.running) == len(x)
     assert decision.running[-1] == str(clips[0].digit)
 
 
-def test_no_delta_memory_comes_near_its_limits(model, clips):
+def test_delta_memory_headroom(model, clips):
     """32 bits leave ample room: sums of real speech stay within 1 % of their range."""
     extract = features_from_model(model)
     for clip in clips:

@@ -47,17 +47,17 @@ def test_one_frame_every_10_ms(rng, samples, frames):
 
 
 @pytest.mark.parametrize(("samples", "frames"), [(1, 1), (559, 1), (560, 2), (16000, 98)])
-def test_at_16_khz_frames_come_as_often(rng, samples, frames):
+def test_frame_rate_at_16_khz(rng, samples, frames):
     assert log_mel(rng.normal(size=samples), sample_rate=16000).shape == (frames, 40)
 
 
-def test_another_sample_rate_is_refused(rng):
+def test_unsupported_sample_rate(rng):
     with pytest.raises(ValueError, match="sample rate: found 44100, expected 8000 or 16000"):
         log_mel(rng.normal(size=1000), sample_rate=44100)
 
 
 @pytest.mark.parametrize("hertz", [200, 1000, 3000])
-def test_a_tone_peaks_in_its_own_band(hertz):
+def test_tone_peak_in_its_band(hertz):
     tone = np.sin(2 * np.pi * hertz * np.arange(800) / 8000)
     band = int(log_mel(tone).mean(axis=0).argmax())
     mel = np.linspace(2595 * np.log10(1 + 60 / 700), 2595 * np.log10(1 + 3900 / 700), 42)
@@ -65,18 +65,18 @@ def test_a_tone_peaks_in_its_own_band(hertz):
     assert abs(centre - hertz) < 0.07 * hertz
 
 
-def test_every_band_hears_something():
+def test_energy_in_every_band():
     assert (features.mel_filters().sum(axis=0) > 0).all()
     assert features.mel_filters().min() == 0
 
 
-def test_level_does_not_matter_and_silence_is_the_floor(rng):
+def test_level_invariance_and_silence_floor(rng):
     noise = rng.normal(0, 0.01, 2000)
     np.testing.assert_allclose(log_mel(noise), log_mel(30 * noise))
     assert np.allclose(log_mel(np.zeros(2000)), np.log(features.FLOOR))
 
 
-def test_fitted_features_have_mean_0_and_deviation_1_in_q8_8(rng):
+def test_fitted_features_mean_and_deviation(rng):
     recordings = [rng.normal(0, 0.1, 4000) * np.hanning(4000) for _ in range(4)]
     extract = Extractor.fitted(recordings)
     x = np.concatenate([extract(samples) for samples in recordings])
@@ -85,7 +85,7 @@ def test_fitted_features_have_mean_0_and_deviation_1_in_q8_8(rng):
     np.testing.assert_allclose(x.std(axis=0), 256, atol=1)
 
 
-def test_a_smooth_step_is_the_mean_of_its_last_frames(rng):
+def test_smoothing_as_mean_of_last_frames(rng):
     samples = rng.normal(0, 0.1, 4000)
     frames = log_mel(samples)
     extract = Extractor(np.zeros(40), np.ones(40), smooth=3)
@@ -97,13 +97,13 @@ def test_a_smooth_step_is_the_mean_of_its_last_frames(rng):
     assert moves[1] < 0.6 * moves[0]
 
 
-def test_files_from_before_smoothing_are_read(model, rng):
+def test_files_without_smoothing(model, rng):
     old = {k: v for k, v in model.extras.items() if k != "features.smooth"}
     extract = features_from_model(dataclasses.replace(model, extras=old))
     assert extract.smooth == 1
 
 
-def test_the_extractor_comes_back_from_a_model_file(tmp_path, model, rng):
+def test_extractor_round_trip(tmp_path, model, rng):
     save_model(tmp_path / "m.npz", model)
     samples = rng.normal(size=3000)
     expected = features_from_model(model)(samples)
@@ -122,7 +122,7 @@ def test_the_extractor_comes_back_from_a_model_file(tmp_path, model, rng):
         ("features.mean", np.zeros(39), r"features.mean: found shape \(39,\)"),
     ],
 )
-def test_other_features_are_refused(model, key, value, message):
+def test_unknown_features(model, key, value, message):
     extras = {k: v for k, v in model.extras.items() if k != key}
     if value is not None:
         extras[key] = value
@@ -130,7 +130,7 @@ def test_other_features_are_refused(model, key, value, message):
         features_from_model(dataclasses.replace(model, extras=extras))
 
 
-def test_channels_are_block_means_on_the_scale_of_the_training_set(rng):
+def test_channels_as_scaled_block_means(rng):
     signals = [rng.normal((5, -300), (2, 40), (n, 2)) for n in (400, 801)]
     extract = Channels.fitted(("a", "b"), signals, block=4, scale=0.5)
     x = np.concatenate([extract(signal) for signal in signals])
@@ -141,7 +141,7 @@ def test_channels_are_block_means_on_the_scale_of_the_training_set(rng):
     assert np.array_equal(x[0], np.rint(256 * first))
 
 
-def test_a_step_looks_back_over_its_window_and_never_ahead(rng):
+def test_causal_window(rng):
     """Means and log deviations of the last rows, by their definition; the start rests."""
     signal = rng.normal(size=(40, 2))
     extract = Channels.fitted(("a", "b"), [signal], block=4, window=10, spread=True, floor=0.2)
@@ -160,12 +160,12 @@ def test_a_step_looks_back_over_its_window_and_never_ahead(rng):
     assert not np.array_equal(extract(changed)[6:], x[6:])
 
 
-def test_a_step_of_channels_has_the_target_of_its_last_row():
+def test_target_of_the_last_row():
     extract = Channels(("a",), np.zeros(1), np.ones(1), block=3)
     assert extract.align(np.arange(11)).tolist() == [2, 5, 8]
 
 
-def test_a_channel_that_never_moves_is_nothing_and_too_few_rows_are_refused():
+def test_constant_channel_and_too_few_rows():
     extract = Channels.fitted(("a", "b"), [np.array([[1.0, 7.0], [3.0, 7.0]])])
     assert extract(np.array([[1.0, 7.0]]))[0, 1] == 0
     with pytest.raises(ValueError, match="signal: found 2 rows, expected at least 3"):
@@ -173,7 +173,7 @@ def test_a_channel_that_never_moves_is_nothing_and_too_few_rows_are_refused():
 
 
 @pytest.mark.parametrize("spread", [False, True])
-def test_channels_come_back_from_a_model_file(tmp_path, rng, spread):
+def test_channels_round_trip(tmp_path, rng, spread):
     signal = rng.normal(size=(50, 3))
     extract = Channels.fitted(("x", "y", "z"), [signal], block=2, window=5, spread=spread)
     model = dataclasses.replace(random_model(rng, extract.width, 8), extras=extract.extras())
@@ -188,7 +188,7 @@ def test_channels_come_back_from_a_model_file(tmp_path, rng, spread):
         features_from_model(wrong)
 
 
-def test_the_read_out_sees_the_mean_of_what_was(model, rng):
+def test_read_out_of_the_mean(model, rng):
     h = rng.integers(-256, 257, (10, 8)).astype(np.int16)
     decision = readout(model, h)
     weight, bias = model.extras["readout.weight"], model.extras["readout.bias"]
@@ -202,7 +202,7 @@ def test_the_read_out_sees_the_mean_of_what_was(model, rng):
     np.testing.assert_allclose(readout(model, h[:4]).logits, decision.logits[:4])
 
 
-def test_a_read_out_of_the_last_frame_sees_that_frame_alone(model, rng):
+def test_read_out_of_the_last_frame(model, rng):
     extras = {**model.extras, "readout.pooling": np.array("last")}
     h = rng.integers(-256, 257, (10, 8)).astype(np.int16)
     decision = readout(dataclasses.replace(model, extras=extras), h)
@@ -210,7 +210,7 @@ def test_a_read_out_of_the_last_frame_sees_that_frame_alone(model, rng):
     np.testing.assert_allclose(decision.logits, expected, rtol=1e-6)
 
 
-def test_a_read_out_that_does_not_fit_is_refused(model):
+def test_read_out_of_another_size(model):
     for h in (np.zeros((3, 9), np.int16), np.zeros((0, 8), np.int16), np.zeros(8, np.int16)):
         with pytest.raises(ValueError, match=r"h: found shape .* expected \(T, 8\), T >= 1"):
             readout(model, h)
@@ -223,7 +223,7 @@ def test_a_read_out_that_does_not_fit_is_refused(model):
         readout(dataclasses.replace(model, extras={}), np.zeros((3, 8), np.int16))
 
 
-def test_a_wav_comes_back_and_other_rates_are_resampled(tmp_path):
+def test_wav_round_trip_and_resampling(tmp_path):
     tone = 0.5 * np.sin(2 * np.pi * 400 * np.arange(1600) / 8000)
     write_wav(tmp_path / "a.wav", tone)
     np.testing.assert_allclose(read_wav(tmp_path / "a.wav"), tone, atol=2**-15)
@@ -235,7 +235,7 @@ def test_a_wav_comes_back_and_other_rates_are_resampled(tmp_path):
 
 
 @pytest.mark.parametrize(("channels", "width", "frames"), [(2, 2, 10), (1, 1, 10), (1, 2, 0)])
-def test_other_wavs_are_refused(tmp_path, channels, width, frames):
+def test_unsupported_wavs(tmp_path, channels, width, frames):
     path = tmp_path / "bad.wav"
     with wave.open(str(path), "wb") as file:
         file.setparams((channels, width, 8000, frames, "NONE", ""))
@@ -245,7 +245,7 @@ def test_other_wavs_are_refused(tmp_path, channels, width, frames):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no sound at all", b"RIFF\x10\0\0\0WAVE"])
-def test_what_is_no_wav_is_refused(tmp_path, content):
+def test_files_that_are_not_wav(tmp_path, content):
     path = tmp_path / "bad.wav"
     if content is not None:
         path.write_bytes(content)

@@ -35,7 +35,7 @@ def test_failed_block(writer, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_old_file_stays_until_the_end(tmp_path):
+def test_old_file_until_the_end(tmp_path):
     """Could break: a reader that meets an empty file while another process writes."""
     path = tmp_path / "page.md"
     path.write_text("old")
@@ -46,7 +46,7 @@ def test_old_file_stays_until_the_end(tmp_path):
     assert path.read_text() == "new"
 
 
-def test_scratch_has_the_suffix(tmp_path):
+def test_suffix_of_the_scratch_file(tmp_path):
     """Could break: a library that tells the format by the suffix, and writes another one."""
     with whole_path(tmp_path / "plot.svg") as scratch:
         assert scratch.suffix == ".svg" and scratch.parent == tmp_path
@@ -54,7 +54,7 @@ def test_scratch_has_the_suffix(tmp_path):
     assert (tmp_path / "plot.svg").read_text() == "<svg/>"
 
 
-def test_mode_is_that_of_a_plain_file(tmp_path):
+def test_mode_of_the_file(tmp_path):
     """Could break: results that nobody but their owner can read."""
     (tmp_path / "plain").write_text("")
     write_text(tmp_path / "whole", "")
@@ -62,7 +62,7 @@ def test_mode_is_that_of_a_plain_file(tmp_path):
     assert len(modes) == 1
 
 
-def test_folder_that_is_not_there(tmp_path):
+def test_missing_folder(tmp_path):
     """Could break: an error that is no OSError, so that no caller can say what is wrong."""
     with pytest.raises(OSError):
         write_text(tmp_path / "none" / "page.md", "")

@@ -14,7 +14,7 @@ def fill(folder, *names):
     return folder
 
 
-def test_names_give_digit_speaker_and_split(tmp_path):
+def test_digit_speaker_and_split_from_names(tmp_path):
     fill(tmp_path, "3_ann_0.wav", "4_ann_4.wav", "5_bob_5.wav", "6_bob_9.wav", "7_en-us_10.wav")
     recordings = load_folder(tmp_path)
     assert [(r.digit, r.speaker, r.index, r.split) for r in recordings] == [
@@ -28,13 +28,13 @@ def test_names_give_digit_speaker_and_split(tmp_path):
     assert [r.digit for r in of_split(recordings, "test")] == [3, 4]
 
 
-def test_the_folder_of_the_set_itself_serves_as_well(tmp_path):
+def test_folder_of_the_set_itself(tmp_path):
     fill(tmp_path / "recordings", "3_ann_0.wav")
     assert len(load_folder(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_missing_set_says_where_it_is(tmp_path, exists):
+def test_source_of_a_missing_set(tmp_path, exists):
     folder = tmp_path if exists else tmp_path / "none"
     with pytest.raises(DatasetError) as caught:
         load_folder(folder)
@@ -45,13 +45,13 @@ def test_a_missing_set_says_where_it_is(tmp_path, exists):
 
 
 @pytest.mark.parametrize("name", ["three_ann_0.wav", "3_ann.wav", "3_ann_0_1.wav", "12_ann_0.wav"])
-def test_a_name_of_another_kind_is_refused(tmp_path, name):
+def test_unknown_file_name(tmp_path, name):
     fill(tmp_path, "3_ann_0.wav", name)
     with pytest.raises(DatasetError, match=f"{name}: found the name {name}, expected"):
         load_folder(tmp_path)
 
 
-def test_an_unreadable_recording_is_named(tmp_path):
+def test_unreadable_recording_message(tmp_path):
     fill(tmp_path, "3_ann_0.wav")
     (tmp_path / "4_ann_0.wav").write_bytes(b"no sound")
     with pytest.raises(DatasetError, match=r"4_ann_0.wav: found [^\n]*, expected a WAV file"):

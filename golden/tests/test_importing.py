@@ -71,7 +71,7 @@ def refusal(path, **options):
 
 @pytest.mark.parametrize("suffix", ["pt", "pth", "safetensors"])
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_state_dict_is_the_network_it_came_from(tmp_path, suffix, bias):
+def test_state_dict_equality(tmp_path, suffix, bias):
     """Could break: a tensor under a wrong name, biases merged otherwise than in `convert_gru`."""
     gru = torch.nn.GRU(5, 16, 3, bias=bias)
     path = tmp_path / f"net.{suffix}"
@@ -81,7 +81,7 @@ def test_a_state_dict_is_the_network_it_came_from(tmp_path, suffix, bias):
     assert network.notes == ()
 
 
-def test_a_prefix_is_found_and_the_rest_is_named(tmp_path):
+def test_prefix_detection_and_ignored_names(tmp_path):
     """Could break: a GRU inside a module, inside DataParallel, inside a checkpoint."""
     net = Classifier()
     for depth, content in enumerate(
@@ -98,7 +98,7 @@ def test_a_prefix_is_found_and_the_rest_is_named(tmp_path):
         assert "readout.weight" in note and "readout.bias" in note and "rnn" not in note
 
 
-def test_of_two_networks_the_prefix_decides(tmp_path):
+def test_prefix_choice_between_two_networks(tmp_path):
     """Could break: the first one is taken unasked, or the last dot of a prefix matters."""
     pair = torch.nn.ModuleDict({"a": torch.nn.GRU(5, 8), "b": torch.nn.GRU(5, 16)})
     save_file(pair.state_dict(), tmp_path / "two.safetensors")
@@ -111,7 +111,7 @@ def test_of_two_networks_the_prefix_decides(tmp_path):
 
 
 @pytest.mark.parametrize("prefix", ["", "net."])
-def test_a_delta_gru_with_layers_of_its_own_widths(tmp_path, prefix):
+def test_delta_gru_with_layer_widths(tmp_path, prefix):
     """Could break: this repository's own training networks."""
     net = DeltaGRU(5, [24, 8])
     content = {prefix + name: tensor.detach() for name, tensor in net.state_dict().items()}
@@ -194,7 +194,7 @@ BAD_STATE_DICTS = {
 
 
 @pytest.mark.parametrize("kind", BAD_STATE_DICTS)
-def test_what_is_no_such_gru_is_named(tmp_path, kind):
+def test_unsupported_state_dict_message(tmp_path, kind):
     """Could break: a network that is nearly a GRU is converted to another network."""
     content, words = BAD_STATE_DICTS[kind]
     torch.save(content(), tmp_path / "net.pt")
@@ -212,7 +212,7 @@ class Malicious:
 
 
 @pytest.mark.parametrize("writer", ["torch", "pickle"])
-def test_code_in_a_file_is_not_run(tmp_path, writer):
+def test_no_execution_of_code_in_files(tmp_path, writer):
     """Could break: unpickling runs what a stranger wrote."""
     content = {"weight_hh_l0": Malicious(tmp_path / "ran")}
     path = tmp_path / "net.pt"
@@ -226,7 +226,7 @@ def test_code_in_a_file_is_not_run(tmp_path, writer):
     assert (tmp_path / "ran").exists(), "the file was harmless, and the test saw nothing"
 
 
-def test_a_whole_module_is_refused(tmp_path):
+def test_pickled_module(tmp_path):
     """Could break: torch.save(network), which needs the network's class, ends in a traceback."""
     torch.save(torch.nn.GRU(5, 8), tmp_path / "net.pt")
     assert "state_dict()" in refusal(tmp_path / "net.pt")
@@ -234,7 +234,7 @@ def test_a_whole_module_is_refused(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["pt", "safetensors", "onnx"])
 @pytest.mark.parametrize("damage", ["missing", "folder", "empty", "text", "half", "tail"])
-def test_damaged_files_are_refused(tmp_path, suffix, damage):
+def test_damaged_files(tmp_path, suffix, damage):
     """Could break: any of the three parsers raises something else than it promises."""
     gru = torch.nn.GRU(5, 8)
     path = tmp_path / f"net.{suffix}"
@@ -253,7 +253,7 @@ def test_damaged_files_are_refused(tmp_path, suffix, damage):
     refusal(path)
 
 
-def test_an_unknown_suffix_needs_a_format(tmp_path):
+def test_unknown_suffix_without_format(tmp_path):
     """Could break: guessing."""
     gru = torch.nn.GRU(5, 8)
     torch.save(gru.state_dict(), tmp_path / "net.tar")
@@ -273,7 +273,7 @@ def export(network, x, path, dynamo, **options):
 @pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_an_exported_gru_is_the_network_it_came_from(tmp_path, dynamo, batch_first, layers):
+def test_exported_gru_equality(tmp_path, dynamo, batch_first, layers):
     """Could break: gate order, biases, or a chain of layers as either exporter writes it."""
     gru = torch.nn.GRU(5, 16, layers, batch_first=batch_first)
     export(gru, torch.randn(1, 4, 5), tmp_path / "net.onnx", dynamo)
@@ -284,7 +284,7 @@ def test_an_exported_gru_is_the_network_it_came_from(tmp_path, dynamo, batch_fir
 
 @pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
 @pytest.mark.parametrize("bias", [False, True])
-def test_an_exported_gru_without_batches(tmp_path, dynamo, bias):
+def test_exported_gru_without_batches(tmp_path, dynamo, bias):
     """Could break: the batch axis put in and taken out again between layers; absent biases."""
     gru = torch.nn.GRU(5, 8, 2, bias=bias)
     export(gru, torch.randn(4, 5), tmp_path / "net.onnx", dynamo)
@@ -292,7 +292,7 @@ def test_an_exported_gru_without_batches(tmp_path, dynamo, bias):
 
 
 @pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
-def test_an_exported_network_with_free_sizes(tmp_path, dynamo):
+def test_exported_network_with_dynamic_sizes(tmp_path, dynamo):
     """Could break: shapes computed at run time between the layers and for the initial state; what
     is around the GRU goes unmentioned.
     """
@@ -308,7 +308,7 @@ def test_an_exported_network_with_free_sizes(tmp_path, dynamo):
     assert network.notes == ("after the GRU, ignored: Relu, Gemm",)
 
 
-def test_a_large_gru_has_its_weights_in_a_file_beside_and_rearranged_by_nodes(tmp_path):
+def test_external_weights_and_rearranging_nodes(tmp_path):
     """Could break: external data looked for elsewhere; weights of more than some thousand values,
     which the exporter slices and joins in the graph instead of beforehand.
     """
@@ -321,7 +321,7 @@ def test_a_large_gru_has_its_weights_in_a_file_beside_and_rearranged_by_nodes(tm
     assert "data file" in refusal(tmp_path / "net.onnx")
 
 
-def test_an_export_without_constant_folding(tmp_path):
+def test_export_without_constant_folding(tmp_path):
     """Could break: the older exporter's way of slicing and joining weights in the graph."""
     gru = torch.nn.GRU(5, 8)
     options = {"do_constant_folding": False}
@@ -374,7 +374,7 @@ def distinct(rows, columns, offset=0.0):
 
 
 @pytest.mark.parametrize(("layout", "opset"), [(0, 7), (0, 14), (1, 14), (1, 22)])
-def test_gates_change_from_z_r_h_to_r_z_n(tmp_path, layout, opset):
+def test_gate_order_conversion(tmp_path, layout, opset):
     """Could break: the order of gates, of the two halves of B, and Constant nodes for weights."""
     bias = np.arange(48, dtype=np.float32)[None] / 128
     weights = {"W": distinct(8, 8), "R": distinct(8, 8, -0.25)}
@@ -405,14 +405,14 @@ ZEROS = initializer("", np.zeros((1, 1, 8), np.float32))
     ],
     ids=["absent", "Constant", "ConstantOfShape", "Identity"],
 )
-def test_a_state_of_zeros_needs_no_note(tmp_path, nodes):
+def test_zero_initial_state_without_note(tmp_path, nodes):
     """Could break: zeros that come by another way are refused."""
     node = gru_node(inputs=("W", "R", "B", "", "h0" if nodes else ""))
     onnx.save(graph(*nodes, node, weights={"shape": np.array([1, 1, 8])}), tmp_path / "net.onnx")
     assert read_network(tmp_path / "net.onnx").notes == ()
 
 
-def test_a_state_that_is_fed_and_what_is_before_get_a_note(tmp_path):
+def test_notes_on_fed_state_and_earlier_nodes(tmp_path):
     """Could break: what the device will not do is passed over in silence."""
     nodes = [
         helper.make_node("Relu", ["x"], ["positive"]),
@@ -604,14 +604,14 @@ BAD_GRAPHS = {
 
 
 @pytest.mark.parametrize("kind", BAD_GRAPHS)
-def test_nodes_that_compute_something_else_are_named(tmp_path, kind):
+def test_unsupported_nodes_message(tmp_path, kind):
     """Could break: a node that is nearly torch.nn.GRU's is converted to another network."""
     make, words = BAD_GRAPHS[kind]
     (tmp_path / "net.onnx").write_bytes(make().SerializeToString())
     assert words in refusal(tmp_path / "net.onnx")
 
 
-def test_a_chain_with_its_axes_in_order(tmp_path):
+def test_chain_with_axes_in_order(tmp_path):
     """Could break: the refusals above refuse everything, or layouts that do fit."""
     squeeze = helper.make_node("Squeeze", ["y", "axis"], ["y1"])
     turn = helper.make_node("Transpose", ["y1"], ["x2"], perm=[1, 0, 2])
@@ -630,7 +630,7 @@ def test_a_chain_with_its_axes_in_order(tmp_path):
 # ------------------------------------------------------------------------------------ padding
 
 
-def test_padding_changes_no_result():
+def test_padding_without_effect():
     """Could break: rows padded at the end of a tensor and not of each gate; the next layer's
     columns. The units that were there behave as in an integer GRU computed without padding.
     """
@@ -664,7 +664,7 @@ def test_padding_changes_no_result():
     assert not np.array(h)[:, 7:].any()
 
 
-def test_nothing_is_padded_unasked_or_without_need():
+def test_padding_only_on_request_and_need():
     """Could break: a model file whose sizes are not the network's."""
     layer = (np.zeros((24, 3)), np.zeros((24, 8)), np.zeros((4, 8)))
     assert "unpadded_hidden_sizes" not in convert_layers([layer], pad=True)[0].extras
@@ -673,7 +673,7 @@ def test_nothing_is_padded_unasked_or_without_need():
         convert_layers([odd])
 
 
-def test_paths_may_be_text():
+def test_text_paths():
     """Could break: a str for a path."""
     with pytest.raises(ConversionError, match="no such file"):
         read_network(str(Path("none.pt")))

@@ -24,7 +24,7 @@ SHAPES = [
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scale", [None, 0.5])
 @pytest.mark.parametrize(("inputs", "hidden", "f", "theta_x", "theta_h"), SHAPES)
-def test_equals_the_scalar_reference(inputs, hidden, f, theta_x, theta_h, scale, kind):
+def test_equality_to_scalar_reference(inputs, hidden, f, theta_x, theta_h, scale, kind):
     rng = np.random.default_rng([inputs, f, KINDS.index(kind), scale is None])
     model = random_model(rng, inputs, hidden, f, scale, theta_x, theta_h)
     x = random_inputs(rng, 12, inputs, kind, int(model.theta_x[0]))
@@ -36,7 +36,7 @@ def test_equals_the_scalar_reference(inputs, hidden, f, theta_x, theta_h, scale,
             assert layer.h.tolist() == h
 
 
-def test_memories_wrap_modulo_two_to_the_32():
+def test_memory_wrap_around():
     """A bias at the top of int32 and one positive product: the sum comes out at the bottom."""
     rng = np.random.default_rng(0)
     model = random_model(rng, 1, (8,), weight_scale=0.5)
@@ -49,7 +49,7 @@ def test_memories_wrap_modulo_two_to_the_32():
     assert (trace.q_r == fixed.X_MIN).all()
 
 
-def test_random_extreme_models_do_wrap():
+def test_wrap_around_of_random_extreme_models():
     """The stimulus of the tests above reaches the wrap-around, or they would not test it."""
     rng = np.random.default_rng(3)
     model = random_model(rng, 8, (16,))
@@ -60,7 +60,7 @@ def test_random_extreme_models_do_wrap():
 
 
 @pytest.mark.parametrize("hidden", [(8,), (16, 24)])
-def test_at_theta_0_memories_equal_dense_products(hidden):
+def test_dense_products_at_theta_0(hidden):
     """W x + b of the whole vectors, one product a step, is what the deltas add up to."""
     rng = np.random.default_rng(5)
     model = random_model(rng, 6, hidden, weight_scale=0.9)
@@ -82,7 +82,7 @@ def test_at_theta_0_memories_equal_dense_products(hidden):
 
 
 @pytest.mark.parametrize("kind", ["walk", "quiet", "burst"])
-def test_at_the_largest_theta_nothing_is_read(kind):
+def test_no_reads_at_the_largest_theta(kind):
     rng = np.random.default_rng(6)
     model = random_model(rng, 6, (16, 8), theta_x=fixed.THETA_MAX, theta_h=fixed.THETA_MAX)
     traces = run(model, random_inputs(rng, 40, 6, kind))
@@ -104,7 +104,7 @@ def test_at_the_largest_theta_nothing_is_read(kind):
         (-32768, 32767, -32768),
     ],
 )
-def test_only_a_saturated_delta_reaches_the_largest_theta(value, reference, delta):
+def test_saturated_delta_at_the_largest_theta(value, reference, delta):
     found, fired = encode_delta(
         np.array([value], np.int16), np.array([reference], np.int16), fixed.THETA_MAX
     )
@@ -115,7 +115,7 @@ def test_only_a_saturated_delta_reaches_the_largest_theta(value, reference, delt
 @pytest.mark.parametrize("theta", [1, 2, 64, 32766])
 @pytest.mark.parametrize("sign", [-1, 1])
 @pytest.mark.parametrize("reference", [0, 100, -100])
-def test_the_threshold_itself_fires_and_one_less_does_not(theta, sign, reference):
+def test_firing_at_and_just_below_the_threshold(theta, sign, reference):
     sizes = np.array([theta - 1, theta, theta + 1])
     values = np.clip(reference + sign * sizes, fixed.X_MIN, fixed.X_MAX).astype(np.int16)
     delta, fired = encode_delta(values, np.full(3, reference, np.int16), theta)
@@ -125,7 +125,7 @@ def test_the_threshold_itself_fires_and_one_less_does_not(theta, sign, reference
     assert fired.tolist()[:1] == [1] or abs(int(values[1]) - reference) < theta
 
 
-def test_theta_0_fires_on_any_change_and_on_nothing_else():
+def test_firing_on_any_change_at_theta_0():
     values = np.array([4, 5, 6], np.int16)
     delta, fired = encode_delta(values, np.full(3, 5, np.int16), 0)
     assert delta.tolist() == [-1, 0, 1]
@@ -133,7 +133,7 @@ def test_theta_0_fires_on_any_change_and_on_nothing_else():
 
 
 @pytest.mark.parametrize("theta", [0, 1, 64, 20000, 32767])
-def test_edge_stimulus_lands_on_the_edges(theta):
+def test_edge_stimulus_at_the_edges(theta):
     rng = np.random.default_rng(8)
     model = random_model(rng, 32, (8,), theta_x=theta)
     x = random_inputs(rng, 30, 32, "edges", theta)
@@ -147,7 +147,7 @@ def test_edge_stimulus_lands_on_the_edges(theta):
     assert min(seen) < 0 < max(seen)
 
 
-def test_traces_account_for_every_byte():
+def test_byte_accounting_of_traces():
     """Bytes not read are the columns skipped, 3H bytes each."""
     rng = np.random.default_rng(9)
     model = random_model(rng, 6, (16, 8), weight_scale=1, theta_x=30, theta_h=30)
@@ -162,7 +162,7 @@ def test_traces_account_for_every_byte():
         assert trace.dram_bytes == dense - skipped
 
 
-def test_a_trace_does_not_change_when_the_model_runs_on():
+def test_trace_immutability():
     rng = np.random.default_rng(10)
     gru = IntegerGru(random_model(rng, 4, (8, 8)))
     first = gru.step(random_inputs(rng, 1, 4)[0])
@@ -177,7 +177,7 @@ def test_a_trace_does_not_change_when_the_model_runs_on():
             assert np.array_equal(getattr(layer, name), value), name
 
 
-def test_trace_fields_have_the_documented_types():
+def test_trace_field_types():
     rng = np.random.default_rng(10)
     trace = IntegerGru(random_model(rng, 4, (8,))).step(random_inputs(rng, 1, 4)[0]).layers[0]
     for name in ("dx", "dh", "q_r", "q_z", "q_nh", "pre_n", "r", "z", "n", "h", "x_ref", "h_ref"):
@@ -185,7 +185,7 @@ def test_trace_fields_have_the_documented_types():
     assert trace.memory.dtype == np.int32
 
 
-def test_reset_starts_the_sequence_again():
+def test_sequence_restart_by_reset():
     rng = np.random.default_rng(12)
     model = random_model(rng, 4, (8, 16), theta_x=9, theta_h=9)
     x = random_inputs(rng, 10, 4, "walk")
@@ -196,7 +196,7 @@ def test_reset_starts_the_sequence_again():
     assert np.array_equal(first, [trace.h for trace in run(model, x)])
 
 
-def test_thresholds_can_be_handed_in_for_a_run_or_a_step():
+def test_thresholds_per_run_and_per_step():
     rng = np.random.default_rng(13)
     model = random_model(rng, 4, (8, 16), weight_scale=1, theta_x=99, theta_h=99)
     x = random_inputs(rng, 20, 4, "walk")
@@ -208,7 +208,7 @@ def test_thresholds_can_be_handed_in_for_a_run_or_a_step():
         gru.step(x[0], theta_x=-1)
 
 
-def test_progress_is_told_of_every_step():
+def test_progress_of_every_step():
     rng = np.random.default_rng(14)
     calls = []
     run(random_model(rng, 4, (8,)), random_inputs(rng, 3, 4), progress=lambda *a: calls.append(a))
@@ -224,7 +224,7 @@ def test_progress_is_told_of_every_step():
         np.full((2, 4), 40000),
     ],
 )
-def test_a_bad_input_is_refused_in_one_line(x):
+def test_bad_input_message(x):
     model = random_model(np.random.default_rng(15), 4, (8,))
     with pytest.raises(ValueError, match=r"^x: found .*, expected [^\n]*$"):
         run(model, x)

@@ -38,7 +38,7 @@ def assert_refused(path, *parts):
         assert part in text
 
 
-def test_a_model_comes_back_whole(tmp_path, model):
+def test_model_round_trip(tmp_path, model):
     path = tmp_path / "m.npz"
     model.extras["note"] = np.array("text")
     model.extras["scale"] = np.arange(3.0)
@@ -55,7 +55,7 @@ def test_a_model_comes_back_whole(tmp_path, model):
     assert back.extras["scale"].tolist() == [0, 1, 2]
 
 
-def test_the_file_holds_the_keys_of_format_1(arrays):
+def test_keys_of_format_1(arrays):
     assert {key: (str(a.dtype), a.shape) for key, a in arrays.items()} == {
         "format": ("int64", ()),
         "num_layers": ("int64", ()),
@@ -108,7 +108,7 @@ def test_sizes_and_parameters(model):
         ("theta_h", np.array([0, 0], np.int32), ("theta_h", "int32", "int16")),
     ],
 )
-def test_a_wrong_value_is_named(tmp_path, arrays, key, value, parts):
+def test_wrong_value_message(tmp_path, arrays, key, value, parts):
     path = tmp_path / "bad.npz"
     np.savez(path, **{**arrays, key: value})
     assert_refused(path, *parts)
@@ -118,34 +118,34 @@ def test_a_wrong_value_is_named(tmp_path, arrays, key, value, parts):
     "key", ["format", "num_layers", "lut_frac", "l0.weight_ih", "l1.weight_hh", "l1.bias",
             "theta_x", "theta_h"],
 )  # fmt: skip
-def test_a_missing_key_is_named(tmp_path, arrays, key):
+def test_missing_key_message(tmp_path, arrays, key):
     del arrays[key]
     path = tmp_path / "bad.npz"
     np.savez(path, **arrays)
     assert_refused(path, f"{key}: found no such key")
 
 
-def test_python_objects_are_never_unpickled(tmp_path, arrays):
+def test_no_unpickling(tmp_path, arrays):
     path = tmp_path / "bad.npz"
     np.savez(path, **arrays, surprise=np.array([{}], dtype=object))
     assert_refused(path, "surprise", "without Python objects")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"text\n" * 100])
-def test_what_is_no_archive_is_refused(tmp_path, content):
+def test_file_that_is_not_an_archive(tmp_path, content):
     path = tmp_path / "bad.npz"
     path.write_bytes(content)
     assert_refused(path, "file")
 
 
-def test_a_single_array_is_refused(tmp_path):
+def test_single_array(tmp_path):
     path = tmp_path / "bad.npz"
     with path.open("wb") as file:
         np.save(file, np.zeros(3))
     assert_refused(path, "a single array")
 
 
-def test_a_truncated_file_is_refused(tmp_path, model):
+def test_truncated_file(tmp_path, model):
     path = tmp_path / "bad.npz"
     save_model(path, model)
     data = path.read_bytes()
@@ -154,7 +154,7 @@ def test_a_truncated_file_is_refused(tmp_path, model):
         assert_refused(path)
 
 
-def test_a_member_cut_short_is_named(tmp_path, arrays):
+def test_truncated_member_message(tmp_path, arrays):
     """An archive in order whose array lacks its last bytes."""
     path = tmp_path / "bad.npz"
     np.savez(path, **arrays)
@@ -167,12 +167,12 @@ def test_a_member_cut_short_is_named(tmp_path, arrays):
     assert_refused(path, "l0.bias", "unreadable")
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+def test_missing_file_and_folder(tmp_path):
     assert_refused(tmp_path / "none.npz", "no such file")
     assert_refused(tmp_path, "a folder")
 
 
-def test_with_theta_takes_one_or_one_per_layer(model):
+def test_one_theta_and_one_per_layer(model):
     assert model.with_theta(theta_x=9).theta_x.tolist() == [9, 9]
     changed = model.with_theta(theta_h=[0, 32767])
     assert changed.theta_h.tolist() == [0, 32767]
@@ -181,12 +181,12 @@ def test_with_theta_takes_one_or_one_per_layer(model):
 
 
 @pytest.mark.parametrize("theta", [-1, 32768, [1, 2, 3], 0.5, [[1, 2]], []])
-def test_with_theta_refuses(model, theta):
+def test_bad_theta(model, theta):
     with pytest.raises(ModelFileError, match=r"theta_x: found .* expected 0\.\.\.32767"):
         model.with_theta(theta_x=theta)
 
 
-def test_a_failed_save_leaves_nothing_behind(tmp_path, model):
+def test_no_file_after_a_failed_save(tmp_path, model):
     path = tmp_path / "m.npz"
     save_model(path, model)
     before = path.read_bytes()
@@ -197,7 +197,7 @@ def test_a_failed_save_leaves_nothing_behind(tmp_path, model):
     assert [p.name for p in tmp_path.iterdir()] == ["m.npz"]
 
 
-def test_an_extra_may_not_take_a_reserved_name(tmp_path, model):
+def test_extra_with_a_reserved_name(tmp_path, model):
     model.extras["l3.bias"] = np.zeros(3)
     with pytest.raises(ModelFileError, match="reserved"):
         save_model(tmp_path / "m.npz", model)

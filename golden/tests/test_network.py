@@ -48,7 +48,7 @@ def loss_of(net, batch):
         ("regression", "none", 3.0),
     ],
 )
-def test_every_task_is_learnt(task, pooling, most):
+def test_learning_of_every_task(task, pooling, most):
     """Two thirds wrong would be chance, a deviation of 12 that of the regression's target."""
     torch.manual_seed(3)
     rng = np.random.default_rng(3)
@@ -77,7 +77,7 @@ def test_every_task_is_learnt(task, pooling, most):
 
 
 @pytest.mark.parametrize("task", ["label", "ctc", "frames", "regression"])
-def test_padding_of_a_batch_changes_no_loss(task):
+def test_loss_without_effect_of_padding(task):
     """A batch of two lengths has the loss of its sequences by themselves."""
     torch.manual_seed(4)
     rng = np.random.default_rng(4)
@@ -96,7 +96,7 @@ def test_padding_of_a_batch_changes_no_loss(task):
 
 
 @pytest.mark.parametrize("task", ["label", "ctc", "frames", "regression"])
-def test_distance_from_a_teacher_is_zero_only_from_oneself(task):
+def test_distance_from_a_teacher(task):
     """And padding has no part in it: where the teacher's answers differ there, nothing changes."""
     torch.manual_seed(5)
     rng = np.random.default_rng(5)
@@ -118,13 +118,13 @@ def test_distance_from_a_teacher_is_zero_only_from_oneself(task):
         assert net.distance(logits, padded, lengths).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_features_reach_the_network_in_units_of_one():
+def test_feature_scale_at_the_network():
     (batch,) = batches([Item(np.array([[256, -128]], np.int16), 0)], "label", 4)
     assert batch[0].tolist() == [[[1.0, -0.5]]]
     assert fixed.X_FRAC == 8
 
 
-def test_a_model_without_a_task_is_of_labels():
+def test_default_task():
     """Files from before there were other tasks say nothing."""
     from golden.stimulus import random_model
     from golden.train.readout import task_of

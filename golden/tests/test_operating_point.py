@@ -46,7 +46,7 @@ def items(model):
     ]
 
 
-def test_a_point_counts_what_the_integer_model_does(model, items):
+def test_point_counts_equal_to_integer_model(model, items):
     """Error, firing rates, bytes and cycles, each against its own definition."""
     memory = MemoryTiming(20, 0.9)
     point = measure(model, items, platform=Platform(memory=memory, clock_mhz=100))
@@ -68,12 +68,12 @@ def test_a_point_counts_what_the_integer_model_does(model, items):
     assert point.fields()["theta_h1"] == 24
 
 
-def test_at_theta_0_nothing_is_wrong_and_at_the_largest_nothing_is_read(model, items):
+def test_points_at_theta_0_and_the_largest(model, items):
     assert measure(model, items, 0, 0).error == 0
     assert measure(model, items, 32767, 32767).evaluation.bytes_per_step == 0
 
 
-def test_the_front_holds_what_nothing_beats_in_both(model, items):
+def test_pareto_front(model, items):
     points = [measure(model, items, x, h) for x, h in grid((0, 64, 200), (0, 64, 200), 2)]
     front = pareto(points)
     for point in points:
@@ -89,14 +89,14 @@ def test_the_front_holds_what_nothing_beats_in_both(model, items):
     assert read == sorted(read, reverse=True)
 
 
-def test_a_grid_is_one_theta_for_all_or_every_combination():
+def test_grids_of_one_theta_and_of_combinations():
     assert grid((1, 2), (3,), 2) == [((1, 1), (3, 3)), ((2, 2), (3, 3))]
     combined = grid((1, 2), (3, 4), 2, per_layer=True)
     assert len(set(combined)) == 16
     assert ((1, 2), (4, 3)) in combined
 
 
-def test_two_processes_measure_what_one_does(model, items, tmp_path):
+def test_measurement_by_two_processes(model, items, tmp_path):
     thetas = grid((0, 40), (20, 80), 2)
     ticks = []
     alone = measure_all(model, items, thetas, Platform())
@@ -107,7 +107,7 @@ def test_two_processes_measure_what_one_does(model, items, tmp_path):
     assert (tmp_path / "s.png").stat().st_size > 10_000
 
 
-def test_energy_follows_bytes_and_latency(model, items):
+def test_energy_from_bytes_and_latency(model, items):
     point = measure(model, items)
     expected = point.evaluation.bytes_per_step * (1300 / 8 + 0.3) * 1e-6
     assert point.dram_uj == pytest.approx(expected)
@@ -115,7 +115,7 @@ def test_energy_follows_bytes_and_latency(model, items):
 
 
 @pytest.mark.parametrize("loss", [2.0, 12.0])
-def test_the_tuner_keeps_a_loss_and_beats_one_theta_for_all(model, items, loss):
+def test_tuner_under_a_loss_limit(model, items, loss):
     tuned = tune(model, items, Budget(loss=loss), Platform(), trials=40, seed=4)
     assert loss_of(tuned.best, tuned.reference) <= loss
     uniform = [measure(model, items, theta, theta) for theta in tuning.STARTS]
@@ -123,7 +123,7 @@ def test_the_tuner_keeps_a_loss_and_beats_one_theta_for_all(model, items, loss):
     assert tuned.best.latency_us < min(point.latency_us for point in kept)
 
 
-def test_the_tuner_keeps_a_latency_and_makes_the_error_small(model, items):
+def test_tuner_under_a_latency_limit(model, items):
     slow = measure(model, items, 0, 0).latency_us
     tuned = tune(model, items, Budget(latency_us=0.6 * slow), Platform(), trials=40, seed=4)
     assert tuned.best.latency_us <= 0.6 * slow
@@ -131,7 +131,7 @@ def test_the_tuner_keeps_a_latency_and_makes_the_error_small(model, items):
     assert tuned.best.error == min(point.error for point in within)
 
 
-def test_equal_seeds_tune_to_equal_thresholds(model, items):
+def test_tuner_determinism(model, items):
     first, second = (
         tune(model, items, Budget(loss=5), Platform(), trials=25, seed=9) for _ in range(2)
     )
@@ -141,18 +141,18 @@ def test_equal_seeds_tune_to_equal_thresholds(model, items):
     assert said["seed"] == 9
 
 
-def test_a_budget_that_nothing_keeps_is_said_so(model, items):
+def test_unreachable_budget_message(model, items):
     with pytest.raises(TuningError, match=r"found no thresholds up to 64 with a latency of at "):
         tune(model, items, Budget(latency_us=0.01), Platform(), trials=10, largest=64)
 
 
-def test_a_budget_is_one_thing():
+def test_single_budget():
     for wrong in ({}, {"latency_us": 1.0, "loss": 1.0}):
         with pytest.raises(ValueError, match="budget: found none or both"):
             Budget(**wrong)
 
 
-def test_loss_of_a_regression_is_in_percent_of_the_rmse(model, items):
+def test_regression_loss_in_percent_of_rmse(model, items):
     point = measure(model, items, 0, 0)
 
     def with_rmse(value):

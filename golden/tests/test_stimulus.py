@@ -9,7 +9,7 @@ from golden.integer import encode_delta, run
 from golden.stimulus import DESCRIPTIONS, KINDS, random_inputs, random_model
 
 
-def test_full_range_models_hold_every_end_value():
+def test_end_values_of_full_range_models():
     model = random_model(np.random.default_rng(0), 40, (64, 32))
     for weight in (*model.weight_ih, *model.weight_hh):
         assert (weight.min(), weight.max()) == (fixed.W_MIN, fixed.W_MAX)
@@ -19,14 +19,14 @@ def test_full_range_models_hold_every_end_value():
         assert np.abs(bias.astype(np.int64)).min() < 2**10
 
 
-def test_scaled_models_stay_within_their_scale():
+def test_range_of_scaled_models():
     model = random_model(np.random.default_rng(0), 40, 64, weight_scale=0.25)
     assert np.abs(model.weight_hh[0].astype(int)).max() == 32
     assert np.abs(model.bias[0]).max() <= 2**13
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_inputs_are_int16_and_come_again_from_the_seed(kind):
+def test_input_type_and_determinism(kind):
     first, second = (random_inputs(np.random.default_rng(4), 20, 7, kind, 9) for _ in range(2))
     assert first.dtype == np.int16
     assert first.shape == (20, 7)
@@ -34,17 +34,17 @@ def test_inputs_are_int16_and_come_again_from_the_seed(kind):
     assert first.any()
 
 
-def test_uniform_inputs_hold_both_ends():
+def test_end_values_of_uniform_inputs():
     x = random_inputs(np.random.default_rng(4), 30, 20)
     assert (x.min(), x.max()) == (fixed.X_MIN, fixed.X_MAX)
 
 
-def test_an_unknown_kind_is_refused():
+def test_unknown_kind():
     with pytest.raises(ValueError, match="kind: found 'noise', expected one of uniform"):
         random_inputs(np.random.default_rng(0), 1, 1, "noise")
 
 
-def test_every_kind_is_described_in_a_line():
+def test_description_of_every_kind():
     assert tuple(DESCRIPTIONS) == KINDS
     assert all(text and "\n" not in text for text in DESCRIPTIONS.values())
 
@@ -71,7 +71,7 @@ def longest(mask):
 
 
 @pytest.mark.parametrize("theta", [0, 1, 2, 64, 32766, 32767])
-def test_edges_are_met_by_every_element_in_every_step(theta):
+def test_edges_in_every_element_and_step(theta):
     x, deltas = aimed("edges", theta)
     distance = distances(x, deltas)
     assert (np.abs(np.abs(distance) - max(theta, 1)) <= 1).all()
@@ -79,7 +79,7 @@ def test_edges_are_met_by_every_element_in_every_step(theta):
 
 
 @pytest.mark.parametrize("theta", [2, 3, 64, 32767])
-def test_a_ramp_fires_only_by_what_has_added_up(theta):
+def test_ramp_firing_by_accumulation(theta):
     x, deltas = aimed("ramp", theta)
     moves = np.diff(x.astype(int), axis=0, prepend=0)
     # An encoder that compares with the previous value would never fire.
@@ -93,7 +93,7 @@ def test_a_ramp_fires_only_by_what_has_added_up(theta):
 
 
 @pytest.mark.parametrize("theta", [0, 1])
-def test_a_ramp_without_room_below_the_threshold_moves_by_one(theta):
+def test_ramp_without_room_below_the_threshold(theta):
     x, deltas = aimed("ramp", theta)
     assert np.array_equal(deltas, np.diff(x.astype(int), axis=0, prepend=0))
     assert set(np.unique(deltas)) == {-1, 0, 1}
@@ -101,7 +101,7 @@ def test_a_ramp_without_room_below_the_threshold_moves_by_one(theta):
 
 @pytest.mark.parametrize("theta", [0, 1, 64, 20000, 32767])
 @pytest.mark.parametrize("seed", range(5))
-def test_quiet_burst_is_silence_then_everything(theta, seed):
+def test_silence_before_a_burst(theta, seed):
     x, deltas = aimed("quiet_burst", theta, seed)
     columns = (deltas != 0).sum(1)
     assert set(columns) == {0, 12}
@@ -112,13 +112,13 @@ def test_quiet_burst_is_silence_then_everything(theta, seed):
 
 
 @pytest.mark.parametrize("steps", [1, 8, 40])
-def test_a_burst_comes_at_least_once(steps):
+def test_at_least_one_burst(steps):
     x, _ = aimed("burst", 0, steps=steps)
     assert x.any(1).sum() == -(-steps // 8)
 
 
 @pytest.mark.parametrize("theta", [0, 1, 64, 32767])
-def test_saturate_saturates_both_ways(theta):
+def test_saturation_of_both_signs(theta):
     x, deltas = aimed("saturate", theta)
     distance = distances(x, deltas)
     assert (distance > fixed.X_MAX).any() and (distance < fixed.X_MIN).any()
@@ -127,14 +127,14 @@ def test_saturate_saturates_both_ways(theta):
     assert (held & (deltas[1:] != 0)).any(), "what saturation cut off never follows"
 
 
-def test_edge_hits_counts_by_size_and_sign():
+def test_edge_hits_by_size_and_sign():
     distance = np.array([[-3, -2, 2], [3, 4, 5], [4, 0, 1]])
     assert edge_hits(distance, 3).tolist() == [[1, 1], [1, 1], [0, 2]]
     assert edge_hits(distance, 0).tolist() == [[1, 1], [0, 1], [1, 1]]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_hidden_states_land_on_the_thresholds_chosen_for_them(seed):
+def test_hidden_states_on_chosen_thresholds(seed):
     rng = np.random.default_rng(seed)
     model = random_model(rng, 9, (16, 8, 8), weight_scale=0.5, theta_x=5, theta_h=5)
     x = random_inputs(rng, 40, 9, "walk")
@@ -153,7 +153,7 @@ def test_hidden_states_land_on_the_thresholds_chosen_for_them(seed):
     assert model.theta_h.tolist() == [5, 5, 5]
 
 
-def test_hidden_states_that_stand_still_have_no_edges():
+def test_constant_hidden_states_without_edges():
     model = random_model(np.random.default_rng(0), 4, 8, weight_scale=0.0)
     with pytest.raises(ValueError, match="layer 0, theta_h: found no threshold that 5 steps"):
         hidden_edges(model, np.zeros((5, 4), np.int16))

@@ -44,7 +44,7 @@ def refused(match, *args, **options):
     assert "\n" not in str(caught.value)
 
 
-def test_one_file_is_split_by_time(walk):
+def test_time_split_of_one_file(walk):
     data = datasets.load("csv", walk, rate=50.0)
     assert (data.task, data.labels, data.rate) == ("frames", ("sit", "walk"), 50)
     assert data.channels == ("ax", "ay")
@@ -58,7 +58,7 @@ def test_one_file_is_split_by_time(walk):
     assert "by order of rows, 70/15/15 %" in data.source
 
 
-def test_several_files_are_split_by_their_order(tmp_path):
+def test_order_split_of_several_files(tmp_path):
     data = datasets.load("csv", runs(tmp_path))
     assert {e.name[0]: e.split for e in data.examples} == {
         **dict.fromkeys("abcdef", "train"),
@@ -69,7 +69,7 @@ def test_several_files_are_split_by_their_order(tmp_path):
     assert "by alphabetical order of files" in data.source
 
 
-def test_a_column_split_decides_and_its_runs_are_sequences(tmp_path):
+def test_split_column_and_its_sequences(tmp_path):
     splits = ["train"] * 4 + ["test"] * 2 + ["validation"] * 2 + ["train"] * 3
     rows = [(*row, split) for row, split in zip(series(11), splits, strict=True)]
     path = write(tmp_path / "a.csv", (*HEADER, "split"), rows)
@@ -84,7 +84,7 @@ def test_a_column_split_decides_and_its_runs_are_sequences(tmp_path):
     assert "by the column split" in data.source
 
 
-def test_a_file_split_csv_beside_the_files_decides(tmp_path):
+def test_split_csv_beside_the_files(tmp_path):
     rows = [("c.csv", "train"), ("b.csv", "test"), ("a.csv:1-2", "validation")]
     write(runs(tmp_path, "abc") / "split.csv", ("file", "split"), rows)
     data = datasets.load("csv", tmp_path)
@@ -96,7 +96,7 @@ def test_a_file_split_csv_beside_the_files_decides(tmp_path):
     assert "split.csv says" in data.source
 
 
-def test_a_single_file_obeys_the_split_csv_of_its_folder(tmp_path):
+def test_split_csv_of_a_single_file(tmp_path):
     splits = ("train", "validation", "test")
     rows = [(f"a.csv:{2 * i + 1}-{2 * i + 2}", split) for i, split in enumerate(splits)]
     write(runs(tmp_path, "ab") / "split.csv", ("file", "split"), [*rows, ("b.csv", "train")])
@@ -105,7 +105,7 @@ def test_a_single_file_obeys_the_split_csv_of_its_folder(tmp_path):
 
 
 @pytest.mark.parametrize("several", [True, False])
-def test_a_split_that_was_written_down_reads_back(tmp_path, several):
+def test_written_split_round_trip(tmp_path, several):
     folder = tmp_path / "runs"
     folder.mkdir()
     path = runs(folder) if several else runs(folder, "a") / "a.csv"
@@ -123,7 +123,7 @@ def test_a_split_that_was_written_down_reads_back(tmp_path, several):
     assert [row["split"] for row in written] == [e.split for e in first.examples]
 
 
-def test_the_command_takes_options_and_writes_a_split_that_it_reads(tmp_path, capsys):
+def test_command_options_and_written_split(tmp_path, capsys):
     command = ["csv", str(runs(tmp_path)), "--target", "ay", "--columns", "ax", "--rate", "50"]
     assert main([*command, "--task", "regression"]) == 0
     printed = capsys.readouterr().out
@@ -136,7 +136,7 @@ def test_the_command_takes_options_and_writes_a_split_that_it_reads(tmp_path, ca
     assert "split.csv says" in printed
 
 
-def test_a_given_split_goes_before_a_column(tmp_path):
+def test_priority_of_a_given_split(tmp_path):
     rows = [(*row, "train") for row in series()]
     path = write(tmp_path / "a.csv", (*HEADER, "split"), rows)
     refused("found no rows in validation .split by the column split.", path)
@@ -148,7 +148,7 @@ def test_a_given_split_goes_before_a_column(tmp_path):
     assert datasets.load("csv", path, split=split).channels == ("ax", "ay")
 
 
-def test_no_row_is_in_two_splits(tmp_path):
+def test_rows_in_one_split_only(tmp_path):
     single = write(tmp_path / "one.csv", HEADER, series(100))
     folder = tmp_path / "runs"
     folder.mkdir()
@@ -181,7 +181,7 @@ def test_delimiters_and_gzip(tmp_path, delimiter, zipped):
         ('\ufeff;"a; x";label', "{0};{0}.5; up{1} "),  # row numbers under no name
     ],
 )
-def test_what_spreadsheets_write_is_read(tmp_path, header, row):
+def test_spreadsheet_files(tmp_path, header, row):
     text = "\r\n\r\n".join([header, *(row.format(i, i % 2) for i in range(8)), ""])
     (tmp_path / "a.csv").write_bytes(text.encode())
     data = datasets.load("csv", tmp_path / "a.csv")
@@ -191,7 +191,7 @@ def test_what_spreadsheets_write_is_read(tmp_path, header, row):
 
 
 @pytest.mark.parametrize("time", ["time", "Timestamp", "DATETIME", "date"])
-def test_channels_are_all_numbers_but_time_target_and_text(tmp_path, time):
+def test_channel_selection(tmp_path, time):
     rows = [(i, i, "remark", "", 2 * i, f"c{i % 2}") for i in range(20)]
     path = write(tmp_path / "a.csv", (time, "b", "note", "empty", "a", "Label"), rows)
     data = datasets.load("csv", path)
@@ -201,7 +201,7 @@ def test_channels_are_all_numbers_but_time_target_and_text(tmp_path, time):
     assert chosen.of_split("train")[0].signal[5].tolist() == [10, 5]
 
 
-def test_the_target_is_named_label_target_or_y_in_this_order(tmp_path):
+def test_default_target_names(tmp_path):
     rows = [(i, i % 2, i % 3) for i in range(30)]
     for header, target, channels in (
         (("x", "y", "label"), "label", ("x", "y")),
@@ -229,7 +229,7 @@ def test_the_target_is_named_label_target_or_y_in_this_order(tmp_path):
         ([1e300, 2.0], "frames", (str(2), str(int(1e300)))),
     ],
 )
-def test_the_task_follows_from_the_target(tmp_path, values, task, labels):
+def test_task_from_the_target(tmp_path, values, task, labels):
     rows = series(4 * len(values) + 12, lambda i: values[i % len(values)])
     data = datasets.load("csv", write(tmp_path / "a.csv", HEADER, rows))
     assert (data.task, data.labels) == (task, labels)
@@ -243,7 +243,7 @@ def test_the_task_follows_from_the_target(tmp_path, values, task, labels):
         assert first == str(values[0]) or float(first) == float(values[0])
 
 
-def test_labels_mean_the_same_in_every_file(tmp_path):
+def test_labels_across_files(tmp_path):
     for name, label in (("a", "z"), ("b", "m"), ("c", "a")):
         rows = series(6, lambda i, label=label: label if i % 2 else "n")
         write(tmp_path / f"{name}.csv", HEADER, rows)
@@ -252,7 +252,7 @@ def test_labels_mean_the_same_in_every_file(tmp_path):
     assert [e.target[:2].tolist() for e in data.examples] == [[2, 3], [2, 1], [2, 0]]
 
 
-def test_the_task_can_be_chosen(tmp_path):
+def test_chosen_task(tmp_path):
     path = write(tmp_path / "a.csv", HEADER, series(20, lambda i: i % 4))
     data = datasets.load("csv", path, task="regression")
     assert (data.task, data.labels) == ("regression", ("label",))
@@ -271,20 +271,20 @@ def changed(path, row, column, value):
 
 
 @pytest.mark.parametrize("value", ["x", "", "nan", "inf", '"1,5"'])
-def test_a_cell_that_is_no_number_is_named(walk, value):
+def test_cell_that_is_not_a_number(walk, value):
     changed(walk, 7, "ay", value)
     found = value.strip('"')
     refused(rf"walk\.csv: column ay: row 7: found '{found}', expected a finite number", walk)
 
 
 @pytest.mark.parametrize("value", ["", "nan"])
-def test_a_row_without_a_label_is_named(walk, value):
+def test_row_without_a_label(walk, value):
     changed(walk, 5, "label", value)
     refused(rf"walk\.csv: column label: row 5: found '{value}', expected ", walk)
     refused(rf"walk\.csv: column label: row 5: found '{value}', expected ", walk, task="frames")
 
 
-def test_a_target_of_both_numbers_and_text_must_be_decided(tmp_path):
+def test_mixed_target(tmp_path):
     path = write(tmp_path / "a.csv", HEADER, series(20, lambda i: 0.5 * i if i != 8 else "12.O"))
     refused(r"column label: row 9: found '12.O', expected a number as in row 1", path)
     refused(r"column label: row 9: found '12.O', expected a finite number", path, task="regression")
@@ -311,7 +311,7 @@ def test_a_target_of_both_numbers_and_text_must_be_decided(tmp_path):
         ("a,label,split\n1,x,train\n2,y,test\n", "found no rows in validation .split by the colum"),
     ],
 )
-def test_a_bad_file_is_named(tmp_path, text, message):
+def test_bad_file_message(tmp_path, text, message):
     path = tmp_path / "a.csv"
     path.write_text(text)
     refused(rf"a\.csv: {message}", path)
@@ -319,12 +319,12 @@ def test_a_bad_file_is_named(tmp_path, text, message):
 
 @pytest.mark.parametrize("content", [b"a,label\n\xff\xfe,x\n", b"\x1f\x8b not gzip"])
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
-def test_a_file_that_is_no_text_is_named(tmp_path, name, content):
+def test_file_that_is_not_text(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     refused(rf"{name}: found .*, expected a CSV file in UTF-8", tmp_path)
 
 
-def test_files_of_a_folder_must_have_the_same_columns(tmp_path):
+def test_files_with_different_columns(tmp_path):
     runs(tmp_path)
     write(tmp_path / "k.csv", ("ax", "label"), [(1, "sit"), (2, "walk")])
     refused(r"k\.csv: column ay: found none, expected it beside ax, label", tmp_path)
@@ -353,7 +353,7 @@ def test_files_of_a_folder_must_have_the_same_columns(tmp_path):
         ({"colour": 1}, "csv: found the option 'colour', expected target, columns, task, split"),
     ],
 )
-def test_bad_options_are_named(walk, options, message):
+def test_bad_options(walk, options, message):
     refused(message, walk, **options)
 
 
@@ -372,12 +372,12 @@ def test_bad_options_are_named(walk, options, message):
         ),
     ],
 )
-def test_a_bad_split_file_is_named(tmp_path, rows, message):
+def test_bad_split_file(tmp_path, rows, message):
     write(runs(tmp_path, "ab") / "split.csv", ("file", "split"), rows)
     refused(rf"split\.csv: .*{message}", tmp_path)
 
 
-def test_a_split_file_needs_its_columns_and_every_split(tmp_path):
+def test_incomplete_split_file(tmp_path):
     write(runs(tmp_path, "abc") / "split.csv", ("name", "split"), [("a.csv", "train")])
     refused(r"split\.csv: column file: found none, expected it beside name, split", tmp_path)
     rows = [("a.csv", "train"), ("b.csv", "test"), ("c.csv", "test")]
@@ -385,5 +385,5 @@ def test_a_split_file_needs_its_columns_and_every_split(tmp_path):
     refused("found no rows in validation .split as .*split.csv says", tmp_path)
 
 
-def test_two_files_are_too_few_to_split_by_order(tmp_path):
+def test_too_few_files_to_split(tmp_path):
     refused("found 2 files, expected 3 or more to split by their order", runs(tmp_path, "ab"))

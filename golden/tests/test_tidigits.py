@@ -55,7 +55,7 @@ def corpus(tmp_path):
     return tmp_path
 
 
-def test_names_give_digits_speaker_and_split(corpus):
+def test_digits_speaker_and_split_from_names(corpus):
     data = datasets.load("tidigits", corpus)
     assert (data.task, data.rate, data.channels) == ("ctc", 8000, ())
     assert data.labels == ("z", "o", "1", "2", "3", "4", "5", "6", "7", "8", "9")
@@ -69,7 +69,7 @@ def test_names_give_digits_speaker_and_split(corpus):
     assert len(said) == 25
 
 
-def test_every_tenth_training_speaker_of_a_group_validates(corpus):
+def test_validation_speakers(corpus):
     data = datasets.load("tidigits", corpus)
     assert [e.group for e in data.of_split("validation")] == ["man/jx", "man/tx"]
     groups = [{e.group for e in data.of_split(split)} for split in SPLITS]
@@ -77,7 +77,7 @@ def test_every_tenth_training_speaker_of_a_group_validates(corpus):
 
 
 @pytest.mark.parametrize("order", ["01", "10"])
-def test_sound_is_read_in_either_byte_order_and_resampled(tmp_path, order):
+def test_byte_orders_and_resampling(tmp_path, order):
     path = tmp_path / "x.wav"
     write_sphere(path, tone(), order)
     samples = read_sphere(path)
@@ -89,7 +89,7 @@ def test_sound_is_read_in_either_byte_order_and_resampled(tmp_path, order):
     assert np.array_equal(same, tone() / 32768)
 
 
-def test_a_corpus_converted_to_wav_reads_the_same(corpus):
+def test_corpus_converted_to_wav(corpus):
     before = {e.name: e.signal for e in datasets.load("tidigits", corpus).examples}
     for path in corpus.rglob("*.[wW][aA][vV]"):
         write_wav(path, read_sphere(path, RATE), RATE)
@@ -98,7 +98,7 @@ def test_a_corpus_converted_to_wav_reads_the_same(corpus):
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
-def test_groups_of_speakers_can_be_chosen(corpus):
+def test_chosen_speaker_groups(corpus):
     data = datasets.load("tidigits", corpus, speakers=("woman", "girl"))
     assert {e.group for e in data.examples} == {"woman/ba", "girl/ca"}
     with pytest.raises(DatasetError, match="found 'dog', expected some of man, woman, boy, girl"):
@@ -107,7 +107,7 @@ def test_groups_of_speakers_can_be_chosen(corpus):
         datasets.load("tidigits", corpus, speakers=("boy",))
 
 
-def test_the_folder_of_one_group_will_do(corpus, monkeypatch):
+def test_folder_of_one_group(corpus, monkeypatch):
     data = datasets.load("tidigits", corpus / "disc_4.1.1" / "tidigits" / "train" / "woman")
     assert {e.group for e in data.examples} == {"woman/ba"}
     monkeypatch.chdir(corpus / "disc_4.1.1" / "tidigits" / "train" / "woman")
@@ -115,25 +115,25 @@ def test_the_folder_of_one_group_will_do(corpus, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["10a.wav", "1c.wav", "a.wav", "1.wav", "x1a.wav"])
-def test_a_name_of_another_kind_is_refused(corpus, name):
+def test_unknown_file_name(corpus, name):
     write_sphere(corpus / "tidigits" / "train" / "boy" / "da" / name, tone())
     with pytest.raises(DatasetError, match=f"{name}: found the name {name}, expected digits z, o"):
         datasets.load("tidigits", corpus)
 
 
-def test_a_group_of_another_name_is_refused(corpus):
+def test_unknown_group(corpus):
     write_sphere(corpus / "tidigits" / "train" / "robot" / "da" / "1a.wav", tone())
     with pytest.raises(DatasetError, match=r"1a.wav: found the group robot, expected .*woman"):
         datasets.load("tidigits", corpus)
 
 
-def test_a_speaker_in_train_and_test_is_refused(corpus):
+def test_speaker_in_train_and_test(corpus):
     write_sphere(corpus / "tidigits" / "train" / "man" / "zz" / "1a.wav", tone())
     with pytest.raises(DatasetError, match="found man/zz in train and test"):
         datasets.load("tidigits", corpus)
 
 
-def test_an_utterance_that_is_there_twice_is_refused(corpus):
+def test_duplicate_utterance(corpus):
     write_sphere(corpus / "copy" / "train" / "woman" / "ba" / "4Z6O2A.wav", tone())
     with pytest.raises(DatasetError, match=r"found the same as .*4[zZ]6[oO]2[aA]\.wav"):
         datasets.load("tidigits", corpus)
@@ -149,7 +149,7 @@ def test_an_utterance_that_is_there_twice_is_refused(corpus):
         ({"sample_count": 5000}, "found 2000 samples, expected 5000"),
     ],
 )
-def test_sound_of_another_kind_is_named(tmp_path, fields, message):
+def test_unsupported_sound(tmp_path, fields, message):
     path = tmp_path / "train" / "man" / "ae" / "1a.wav"
     write_sphere(path, tone(), **fields)
     with pytest.raises(DatasetError, match=rf"1a\.wav: .*{message}") as caught:
@@ -165,7 +165,7 @@ def test_sound_of_another_kind_is_named(tmp_path, fields, message):
         (b"", "found .*, expected a WAV file, or NIST SPHERE"),
     ],
 )
-def test_a_file_that_is_no_sound_is_named(tmp_path, content, message):
+def test_file_that_is_not_sound(tmp_path, content, message):
     path = tmp_path / "train" / "man" / "ae" / "1a.wav"
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
@@ -173,7 +173,7 @@ def test_a_file_that_is_no_sound_is_named(tmp_path, content, message):
         datasets.load("tidigits", tmp_path)
 
 
-def test_a_header_alone_is_not_sound(tmp_path):
+def test_header_without_sound(tmp_path):
     path = tmp_path / "train" / "man" / "ae" / "1a.wav"
     write_sphere(path, [])
     with pytest.raises(DatasetError, match=r"1a\.wav: found "):

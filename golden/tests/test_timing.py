@@ -14,7 +14,7 @@ def pattern(columns_x, columns_h, layers=1):
     return [(timing.spread(columns_x, H), timing.spread(columns_h, H)) for _ in range(layers)]
 
 
-def test_back_to_back_is_the_port_and_an_end_a_pass():
+def test_back_to_back_period():
     """Could break: time lost or won between passes. With many columns the port never rests: a
     period is the columns' beats and one cycle for the end of each of the two passes.
     """
@@ -23,7 +23,7 @@ def test_back_to_back_is_the_port_and_an_end_a_pass():
     assert set(says.period[4:]) == {80 * COLUMN + 2}
 
 
-def test_latency_after_a_gap_counts_delta_x_alone():
+def test_latency_after_a_gap():
     """Could break: recurrent columns that are put on the way of x. More of them leave the latency
     as it is; more input columns cost their beats.
     """
@@ -35,13 +35,13 @@ def test_latency_after_a_gap_counts_delta_x_alone():
     assert (wide - few == 20 * COLUMN).all()
 
 
-def test_two_quiet_layers_cost_the_pipelines_alone():
+def test_latency_of_two_quiet_layers():
     """Could break: a division by nothing, or beats where there are none, when no element fires."""
     says = timing.predict([[(NONE, NONE)] * 2] * 5, 40, (H, H), interval=1000)
     assert (says.latency[1:] < 260).all() and (says.latency > 2 * H // 8).all()
 
 
-def test_memory_moves_what_it_should():
+def test_effect_of_memory_timing():
     """Could break: latency that is paid for each column, bandwidth that is not. 200 cycles to the
     first beat are paid once a layer after a gap; half the bandwidth doubles a long period.
     """
@@ -55,7 +55,7 @@ def test_memory_moves_what_it_should():
     assert abs(half / whole - 2) < 0.01
 
 
-def test_workloads_fire_like_the_reference_measurements():
+def test_workload_firing_near_the_reference():
     """Could break: a workload that has less to do than the one it is compared with. Columns a step
     of each, against the table of the reference core, within 15 %.
     """
@@ -68,7 +68,7 @@ def test_workloads_fire_like_the_reference_measurements():
         assert abs(np.mean(fired[workloads.SETTLED :]) / columns - 1) < 0.15, name
 
 
-def test_reference_formula_gives_the_published_table():
+def test_published_table_from_the_reference_formula():
     """Could break: the yardstick. The table's columns give its cycles within half a per cent."""
     rows = {
         (256,): ([51.5], 5118, 0),

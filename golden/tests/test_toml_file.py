@@ -92,7 +92,7 @@ def test_mistake_in_a_file_of_several_kinds(tmp_path: Path, text: str, message: 
 @pytest.mark.parametrize(
     ("content", "found"), [(None, "no such file"), (b"\xff", "UTF-8"), (b"a = ", "a mistake")]
 )
-def test_file_that_is_no_toml(tmp_path: Path, content: bytes | None, found: str) -> None:
+def test_file_that_is_not_toml(tmp_path: Path, content: bytes | None, found: str) -> None:
     """Could break: a traceback instead of a line that names the file."""
     path = tmp_path / "some.toml"
     if content is not None:

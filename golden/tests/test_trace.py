@@ -43,7 +43,7 @@ def assert_refused(path, *parts):
         assert part in text
 
 
-def test_the_file_holds_what_the_golden_model_did(arrays, model, x):
+def test_file_contents(arrays, model, x):
     steps = run(model, x)
     assert (int(arrays["format"]), int(arrays["seed"])) == (1, 3)
     assert (str(arrays["kind"]), str(arrays["model_sha256"])) == ("walk", model_digest(model))
@@ -63,7 +63,7 @@ def test_the_file_holds_what_the_golden_model_did(arrays, model, x):
 
 @pytest.mark.parametrize("memories", [False, True])
 @pytest.mark.parametrize("gates", [False, True])
-def test_a_trace_comes_back_whole_and_replays(tmp_path, model, x, memories, gates):
+def test_trace_round_trip_and_replay(tmp_path, model, x, memories, gates):
     path = tmp_path / "t.npz"
     trace = record(model, x, kind="walk", seed=9, memories=memories, gates=gates)
     write_trace(path, trace)
@@ -81,12 +81,12 @@ def test_a_trace_comes_back_whole_and_replays(tmp_path, model, x, memories, gate
     assert [p.name for p in tmp_path.iterdir()] == ["t.npz"]
 
 
-def test_the_thresholds_of_a_trace_are_its_own(model, trace):
+def test_thresholds_of_a_trace(model, trace):
     """A model file keeps the thresholds of its training; a trace may have been made at others."""
     assert replay(model.with_theta(99, 99), trace) is None
 
 
-def test_another_model_is_named(model, trace):
+def test_trace_of_another_model(model, trace):
     weight = model.weight_hh[1].copy()
     weight[3, 4] ^= 1
     other = replace(model, weight_hh=(model.weight_hh[0], weight))
@@ -107,7 +107,7 @@ def test_another_model_is_named(model, trace):
         ([(0, 0, "fired_x", 1)], "step 0, layer 0, fired_x, element 1: trace "),
     ],
 )
-def test_the_first_difference_is_named(model, trace, spoilt, text):
+def test_first_difference(model, trace, spoilt, text):
     """Could break: a golden model that has changed. The trace is spoilt instead: the same thing."""
     layers = tuple({name: array.copy() for name, array in layer.items()} for layer in trace.layers)
     for step, layer, name, element in spoilt:
@@ -148,20 +148,20 @@ SPOILS = {
 
 
 @pytest.mark.parametrize("key", SPOILS)
-def test_a_bad_key_is_named(tmp_path, arrays, key):
+def test_bad_key_message(tmp_path, arrays, key):
     SPOILS[key](arrays)
     np.savez(tmp_path / "bad.npz", **arrays)
     assert_refused(tmp_path / "bad.npz", f": {key}: ")
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (12, 0), (12,)])
-def test_an_empty_or_flat_stimulus_is_refused(tmp_path, arrays, shape):
+def test_empty_and_flat_stimulus(tmp_path, arrays, shape):
     arrays["x"] = np.zeros(shape, np.int16)
     np.savez(tmp_path / "bad.npz", **arrays)
     assert_refused(tmp_path / "bad.npz", ": x: ", "('T', 'I')")
 
 
-def test_unreadable_files_are_refused(tmp_path, trace):
+def test_unreadable_files(tmp_path, trace):
     path = tmp_path / "t.npz"
     assert_refused(path, "no such file")
     write_trace(path, trace)
@@ -172,7 +172,7 @@ def test_unreadable_files_are_refused(tmp_path, trace):
     assert_refused(path, "kind")
 
 
-def test_a_bad_trace_is_not_written(tmp_path, trace):
+def test_no_file_for_a_bad_trace(tmp_path, trace):
     path = tmp_path / "t.npz"
     path.write_bytes(b"the trace before")
     with pytest.raises(TraceFileError, match=r"t\.npz: theta_h: "):

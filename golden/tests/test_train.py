@@ -45,7 +45,7 @@ def arguments(folder, out, *more):
     ]
 
 
-def test_a_tiny_training_learns_and_reports(beeps, tmp_path, capsys):
+def test_tiny_training_and_its_report(beeps, tmp_path, capsys):
     out = tmp_path / "beeps.npz"
     epochs = ("--epochs-float", "24", "--epochs-quantised", "2", "--epochs-delta", "1")
     assert train.main(arguments(beeps, out, *epochs)) == 0
@@ -87,7 +87,7 @@ def uninterrupted(beeps, tmp_path_factory):
     return out
 
 
-def test_equal_seeds_give_equal_files(beeps, tmp_path, uninterrupted):
+def test_equal_files_from_equal_seeds(beeps, tmp_path, uninterrupted):
     out = tmp_path / "m.npz"
     assert train.main(arguments(beeps, out, *SHORT)) == 0
     assert files_of(out) == files_of(uninterrupted)
@@ -95,7 +95,7 @@ def test_equal_seeds_give_equal_files(beeps, tmp_path, uninterrupted):
     assert not out.with_suffix(".ckpt").exists()
 
 
-def test_two_workers_learn_and_give_equal_files_too(beeps, tmp_path, monkeypatch):
+def test_equal_files_from_two_workers(beeps, tmp_path, monkeypatch):
     dealt = []
     whole_call = Shares.__call__
     monkeypatch.setattr(Shares, "__call__", lambda *args: dealt.append(1) or whole_call(*args))
@@ -111,7 +111,7 @@ def test_two_workers_learn_and_give_equal_files_too(beeps, tmp_path, monkeypatch
     assert len(dealt) > epochs and len(dealt) % epochs == 0
 
 
-def test_a_killed_worker_ends_the_command_in_one_line(beeps, tmp_path, monkeypatch, capsys):
+def test_message_after_a_killed_worker(beeps, tmp_path, monkeypatch, capsys):
     whole_call = Shares.__call__
 
     def call(self, x):
@@ -125,9 +125,7 @@ def test_a_killed_worker_ends_the_command_in_one_line(beeps, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("epochs_before", [1, 2, 3, 4])
-def test_a_resumed_training_ends_like_one_that_was_never_cut_off(
-    beeps, tmp_path, monkeypatch, uninterrupted, epochs_before
-):
+def test_resumed_training(beeps, tmp_path, monkeypatch, uninterrupted, epochs_before):
     """Cut off in the float stage, at its end, after the quantised stage, and in the delta stage."""
     out, left = tmp_path / "m.npz", [epochs_before]
     whole_epoch = train.Training._epoch
@@ -147,7 +145,7 @@ def test_a_resumed_training_ends_like_one_that_was_never_cut_off(
     assert files_of(out) == files_of(uninterrupted)
 
 
-def test_a_checkpoint_of_other_settings_is_refused(beeps, tmp_path, monkeypatch, capsys):
+def test_checkpoint_of_other_settings(beeps, tmp_path, monkeypatch, capsys):
     out = tmp_path / "m.npz"
     monkeypatch.setattr(train.Training, "_epoch", lambda *_: 1 / 0)
     save = {"settings": {"seed": 4}, "net": {}, "stage": "float"}
@@ -159,7 +157,7 @@ def test_a_checkpoint_of_other_settings_is_refused(beeps, tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
-def test_a_file_that_is_no_checkpoint_is_refused(beeps, tmp_path, capsys, content):
+def test_file_that_is_not_a_checkpoint(beeps, tmp_path, capsys, content):
     start = tmp_path / "start.ckpt"
     if content is not None:
         start.write_bytes(content)
@@ -167,7 +165,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(beeps, tmp_path, capsys, conten
     assert "start.ckpt: found " in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_the_delta_stage_alone_starts_from_an_earlier_run(beeps, tmp_path, uninterrupted):
+def test_delta_stage_from_an_earlier_run(beeps, tmp_path, uninterrupted):
     out = tmp_path / "m.npz"
     start = uninterrupted.with_suffix(".quantised.ckpt")
     assert train.main(arguments(beeps, out, *SHORT, "--start", str(start))) == 0
@@ -176,7 +174,7 @@ def test_the_delta_stage_alone_starts_from_an_earlier_run(beeps, tmp_path, unint
     assert out.read_bytes() == uninterrupted.read_bytes()
 
 
-def test_a_cost_on_moves_makes_states_rest(beeps, tmp_path, uninterrupted):
+def test_effect_of_a_cost_on_moves(beeps, tmp_path, uninterrupted):
     moves = []
     for cost in ("0", "30"):
         out = tmp_path / f"{cost}.npz"
@@ -188,7 +186,7 @@ def test_a_cost_on_moves_makes_states_rest(beeps, tmp_path, uninterrupted):
     assert moves[1] < 0.8 * moves[0]
 
 
-def test_early_stop_keeps_the_best_epoch(beeps, tmp_path, monkeypatch):
+def test_best_epoch_after_early_stop(beeps, tmp_path, monkeypatch):
     """Validation gets worse from the second epoch on: the stage ends, and ships the second."""
     errors = iter([50.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0])
     kept = []
@@ -206,7 +204,7 @@ def test_early_stop_keeps_the_best_epoch(beeps, tmp_path, monkeypatch):
     assert torch.equal(training.net.readout.weight, kept[1])
 
 
-def test_the_weights_of_the_last_epochs_are_averaged(beeps, tmp_path, monkeypatch):
+def test_average_of_the_last_epochs(beeps, tmp_path, monkeypatch):
     """What ships is the mean over every batch of the last epoch, and of no other."""
     seen, whole_epoch = [], train.Training._epoch
 
@@ -232,7 +230,7 @@ def test_the_weights_of_the_last_epochs_are_averaged(beeps, tmp_path, monkeypatc
     torch.testing.assert_close(training.net.recurrent.weight_hh[0].detach(), expected)
 
 
-def test_a_distilled_network_stays_closer_to_what_the_quantised_one_answers(beeps, tmp_path):
+def test_effect_of_distillation(beeps, tmp_path):
     """On unseen recordings, after the same delta stage with and without that cost."""
     epochs = ("--epochs-float", "8", "--epochs-quantised", "1", "--epochs-delta", "6")
     more = (*epochs, "--variants", "0", "--theta-h", "128", "--dropout", "0")
@@ -253,7 +251,7 @@ def test_a_distilled_network_stays_closer_to_what_the_quantised_one_answers(beep
 
 
 @pytest.mark.parametrize(("more", "size"), [((), 16), (("--batch-delta", "4"), 4)])
-def test_the_delta_stage_may_have_smaller_batches(beeps, tmp_path, monkeypatch, more, size):
+def test_smaller_batches_of_the_delta_stage(beeps, tmp_path, monkeypatch, more, size):
     seen = {}
 
     def drawn(items, task, batch, *_):
@@ -268,7 +266,7 @@ def test_the_delta_stage_may_have_smaller_batches(beeps, tmp_path, monkeypatch, 
     assert list(seen.values()) == [16, 16, size]
 
 
-def test_thresholds_rise_over_the_ramp(beeps, tmp_path, monkeypatch):
+def test_threshold_ramp(beeps, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
         train.Training,
@@ -293,21 +291,21 @@ def test_thresholds_rise_over_the_ramp(beeps, tmp_path, monkeypatch):
         (("--out", "none/m.npz"), "--out: found no folder none"),
     ],
 )
-def test_a_wrong_command_line_is_refused(beeps, tmp_path, capsys, more, message):
+def test_wrong_command_line(beeps, tmp_path, capsys, more, message):
     with pytest.raises(SystemExit) as caught:
         train.main(arguments(beeps, tmp_path / "m.npz", *more))
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
 
 
-def test_missing_data_end_the_command_in_one_line(tmp_path, capsys):
+def test_missing_data_message(tmp_path, capsys):
     out = tmp_path / "m.npz"
     assert train.main(arguments(tmp_path / "none", out)) == 2
     assert "golden.train: " in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def test_variants_differ_from_the_recording_and_from_each_other():
+def test_distinct_variants():
     rng = np.random.default_rng(5)
     samples = np.sin(np.arange(3000) / 5)
     first, second = variant(samples, rng), variant(samples, rng)
@@ -316,7 +314,7 @@ def test_variants_differ_from_the_recording_and_from_each_other():
     assert np.isfinite(variant(np.zeros(500), rng)).all()
 
 
-def test_without_espeak_synthesis_says_so(monkeypatch, tmp_path, beeps, capsys):
+def test_synthesis_without_espeak(monkeypatch, tmp_path, beeps, capsys):
     monkeypatch.setattr(synthesis.shutil, "which", lambda name: None)
     with pytest.raises(synthesis.SynthesisError, match="espeak-ng: found no such program"):
         synthesis.speak(1, "en-us")
@@ -325,21 +323,19 @@ def test_without_espeak_synthesis_says_so(monkeypatch, tmp_path, beeps, capsys):
     assert "--synthetic: found no espeak-ng" in capsys.readouterr().err
 
 
-def test_voices_of_the_clips_are_kept_out_of_training():
+def test_clip_voices_excluded_from_training():
     variants = {voice.split("+")[1] for voice in synthesis.TRAIN_VOICES}
     assert not variants & {voice.split("+")[1] for voice in synthesis.CLIP_VOICES}
 
 
 @pytest.mark.skipif(not synthesis.available(), reason="espeak-ng is not installed")
-def test_a_spoken_digit_is_trimmed_8_khz_sound():
+def test_synthetic_digit_format():
     samples = synthesis.speak(7, synthesis.TRAIN_VOICES[0])
     assert 1600 < len(samples) < 8000
     assert np.abs(samples).max() > 0.05
 
 
-def test_connected_digits_are_trained_on_without_being_told_where_they_are(
-    beeps, tmp_path, monkeypatch
-):
+def test_unaligned_training_of_connected_digits(beeps, tmp_path, monkeypatch):
     """CTC from sound to model file; that it learns, test_network.py shows on less."""
     few = {"train": 32, "validation": 4, "test": 4}
     written = {split: {"seed": 7 + n, "utterances": n} for split, n in few.items()}
@@ -353,7 +349,7 @@ def test_connected_digits_are_trained_on_without_being_told_where_they_are(
     assert float(rows[2].split(",")[2]) < float(rows[1].split(",")[2])
 
 
-def test_a_regression_is_learnt_from_a_series_of_ones_own(tmp_path):
+def test_regression_on_a_user_series(tmp_path):
     """The target is a running mean of two channels: better than its own deviation says it all."""
     rng = np.random.default_rng(34)
     folder = tmp_path / "series"
@@ -375,7 +371,7 @@ def test_a_regression_is_learnt_from_a_series_of_ones_own(tmp_path):
     assert result.saving > 1.5
 
 
-def test_sound_of_another_rate_is_refused(beeps, tmp_path, capsys):
+def test_sound_of_another_rate(beeps, tmp_path, capsys):
     words = arguments(beeps, tmp_path / "m.npz", "--sample-rate", "16000")
     assert train.main(words) == 2
     assert "--sample-rate: found 16000, expected that of the set: 8000" in capsys.readouterr().err

@@ -43,7 +43,7 @@ def test_activation_rom(function: str, sim: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lut_frac", range(fixed.LUT_FRAC_MIN, fixed.LUT_FRAC_MAX + 1))
 @pytest.mark.parametrize("function", DEPTH)
-def test_truncated_entries_round_right(function: str, lut_frac: int) -> None:
+def test_rounding_of_truncated_entries(function: str, lut_frac: int) -> None:
     """Could break: nine truncated bits are too few for some lut_frac, or the table ends before f
     rounds to 1. Rounding the entries gives each value of the golden table from 0 to 32767.
     """

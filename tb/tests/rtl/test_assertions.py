@@ -158,7 +158,7 @@ BENCH = TOPS / "assertion_bench.sv"
         ("Stays", "payload_changed"),
     ],
 )
-def test_macro_fires(name: str, story: str, tmp_path: Path) -> None:
+def test_violation_of_each_macro(name: str, story: str, tmp_path: Path) -> None:
     """Could break: a macro that expands to nothing, or to what never fails. Each is violated."""
     built = build("verilator", "assertion_bench", sources=[BENCH], filelist=None)
     with pytest.raises(SimulationError, match=rf"Assertion failed in .*\b{name}\b"):
@@ -174,7 +174,7 @@ def test_macro_silent(sim: str, tmp_path: Path) -> None:
     run(built, __name__, "legal_behaviour$", work_dir=tmp_path)
 
 
-def test_conflicts_have_assertions() -> None:
+def test_assertion_for_each_conflict() -> None:
     """Could break: a row of the table of conflicts whose assertion has gone or was never planted.
     Each row names assertions; they are in the RTL, and at least one of each row is in PLANTED.
     """
@@ -191,7 +191,7 @@ def test_conflicts_have_assertions() -> None:
         assert {p.assertion for p in PLANTED}.intersection(names), f"none is planted: {row}"
 
 
-def test_nets_are_declared() -> None:
+def test_declared_nets() -> None:
     """Could break: a new file in which a misspelt name becomes a wire. Each SystemVerilog file
     begins with default_nettype none and gives the default back at its end.
     """

@@ -428,7 +428,7 @@ async def cycle_of_an_error(dut: Any) -> None:
 
 
 @cocotb.test()
-async def beats_are_taken_while_draining(dut: Any) -> None:
+async def beats_taken_while_draining(dut: Any) -> None:
     """Could break: a beat that waits when draining begins, since the slice is full. The sink stalls
     until nothing fits any more; from the first cycle of draining on, a beat is taken in each.
     """

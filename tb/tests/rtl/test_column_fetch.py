@@ -170,7 +170,7 @@ async def random_entries(dut: Any) -> None:
 
 
 @cocotb.test()
-async def an_end_needs_no_request(dut: Any) -> None:
+async def end_without_request(dut: Any) -> None:
     """Could break: an EntryEnd that waits for the burst reader, with which the gates would wait for
     columns of the next layer. Requests are never taken; an end passes, a column behind it does not.
     """

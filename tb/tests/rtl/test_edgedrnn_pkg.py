@@ -40,7 +40,7 @@ def test_same_number(name: str) -> None:
     assert RTL[name] == EQUAL[name]
 
 
-def test_widths_hold_the_limits() -> None:
+def test_widths_of_the_limits() -> None:
     """Could break: a width one bit short of a limit that the golden model allows."""
     assert 1 << RTL["UnitBits"] == fixed.MAX_INPUT == fixed.MAX_HIDDEN
     assert (1 << RTL["SizeBits"]) - 1 >= fixed.MAX_HIDDEN
@@ -56,32 +56,32 @@ def test_widths_hold_the_limits() -> None:
     assert RTL["AccFrac"] == RTL["ActFrac"] + RTL["WeightFrac"]
 
 
-def test_signed_types_have_the_formats() -> None:
+def test_formats_of_signed_types() -> None:
     """Could break: act_t and acc_t, written as plain numbers, differ from the constants."""
     for name, bits in (("act_t", "ActBits"), ("acc_t", "AccBits")):
         assert PACKAGE.type_bits[name] == RTL[bits]
         assert re.search(rf"typedef logic signed \[\d+:0\] {name};", TEXT)
 
 
-def test_clip_has_the_limits() -> None:
+def test_clip_limits() -> None:
     """Could break: sat16 clips elsewhere than the golden model."""
     body = TEXT[TEXT.index("sat16") :]
     assert f"a > 36'sd{fixed.X_MAX}" in body
     assert f"a < -36'sd{-fixed.X_MIN}" in body
 
 
-def test_timing_model_has_the_stages_of_the_gates() -> None:
+def test_gate_stages_of_the_timing_model() -> None:
     """Could break: a stage more or less in the gate pipeline, and cycles predicted as before."""
     assert local_parameter("edgedrnn.u_gate_pipeline", "Stages") == timing._GATES
 
 
-def test_banks_are_in_the_order_of_the_bias() -> None:
+def test_bank_order_equal_to_bias_order() -> None:
     """Could break: M_r, M_z, M_nx, M_nh of the bias region land in other banks."""
     assert [RTL[name] for name in ("BankR", "BankZ", "BankNx", "BankNh")] == [0, 1, 2, 3]
     assert RTL["Banks"] == 4
 
 
-def test_changed_packages_are_noticed(tmp_path: Path) -> None:
+def test_changed_packages(tmp_path: Path) -> None:
     """Could break: a reader that finds nothing. A changed number of a copy is another number, and
     a type that is not there is none.
     """

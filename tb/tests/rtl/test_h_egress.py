@@ -171,7 +171,7 @@ async def straight_through(dut: Any) -> None:
 
 
 @cocotb.test()
-async def flush_ends_a_packet(dut: Any) -> None:
+async def flush_inside_a_packet(dut: Any) -> None:
     """Could break: a flush that takes back an offered beat, leaves a packet open, closes it twice
     or closes one that is whole, loses its place by half a beat, or keeps a beat for the next
     packet. Flush at every moment of a few packets, for one cycle or many, with all kinds of takers;

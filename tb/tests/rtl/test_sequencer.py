@@ -25,8 +25,8 @@ SLVERR, DECERR, CFG_SIZE, CFG_ALIGN, START_BUSY, X_SHORT, X_LONG, TIMEOUT, SEQ_I
 )
 TESTS = (
     *("random_life", "order_of_passes", "threshold_changes", "new_sequences"),
-    *("first_fault", "soft_reset_from_each_state", "soft_reset_as_the_initialisation_ends"),
-    "soft_reset_as_the_check_ends",
+    *("first_fault", "soft_reset_from_each_state", "soft_reset_at_the_end_of_initialisation"),
+    "soft_reset_at_the_end_of_the_check",
 )
 # Faults that come as pulses, the first of those that come together first.
 PULSES = {"slverr": SLVERR, "decerr": DECERR, "timeout": TIMEOUT, "x_short": X_SHORT}
@@ -578,7 +578,7 @@ async def soft_reset_from_each_state(dut: Any) -> None:
 
 
 @cocotb.test()
-async def soft_reset_as_the_initialisation_ends(dut: Any) -> None:
+async def soft_reset_at_the_end_of_initialisation(dut: Any) -> None:
     """Could break: `ready` told for a sequence that a soft reset takes away in the same cycle. Soft
     resets around the end of the initialisation, until some have met it.
     """
@@ -601,7 +601,7 @@ async def soft_reset_as_the_initialisation_ends(dut: Any) -> None:
 
 
 @cocotb.test()
-async def soft_reset_as_the_check_ends(dut: Any) -> None:
+async def soft_reset_at_the_end_of_the_check(dut: Any) -> None:
     """Could break: a fault of the configuration that is told after a soft reset has taken the
     sequence away. A soft reset in each cycle of a check that is about to fail.
     """

@@ -116,7 +116,7 @@ async def wrong_lengths(dut: Any) -> None:
 
 
 @cocotb.test()
-async def drop_takes_everything(dut: Any) -> None:
+async def drop_of_everything(dut: Any) -> None:
     """Could break: a source that hangs after a fault, or dropped beats that count or come out. Drop
     while a packet is open and the queue is full: each beat is taken, none appears, none is first.
     """
@@ -209,7 +209,7 @@ async def every_size(dut: Any) -> None:
 
 
 @cocotb.test()
-async def a_packet_that_waits_at_the_door(dut: Any) -> None:
+async def packet_stalled_while_closed(dut: Any) -> None:
     """Could break: a packet whose first beat is offered, but not taken, taken for the rest of a cut
     one. A flush while a beat waits at a closed door: it waits on, and all of it comes through.
     """

@@ -259,7 +259,7 @@ def test_hidden_states_on_the_edge(config: str) -> None:
     bench.simulate(__file__, "hidden_states_on_the_edge", config)
 
 
-def test_every_kind_says_what_it_is_for() -> None:
+def test_purpose_of_every_kind() -> None:
     """Could break: a new kind of stimulus that nobody measures, or that nobody describes."""
     assert set(CLAIMS) == set(KINDS)
     page = (REPO / "docs" / "verification.md").read_text(encoding="utf-8")

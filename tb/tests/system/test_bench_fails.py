@@ -207,7 +207,7 @@ INSIDE = {  # faults that change no result: only the rules of a stream inside th
 
 
 @pytest.mark.parametrize("fault", INSIDE)
-def test_a_broken_stream_inside_the_core_fails(fault: str, tmp_path: Path) -> None:
+def test_broken_streams_inside_the_core(fault: str, tmp_path: Path) -> None:
     """Could break: a hand-over between modules that works by luck, until one of them changes."""
     file, old, new, rule = INSIDE[fault]
     case = Planted(fault, file, old, new, NETWORKS, "")

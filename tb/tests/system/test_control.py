@@ -45,7 +45,7 @@ async def thresholds_in_mid_sequence(dut: Any) -> None:
 
 
 @cocotb.test()
-async def thresholds_after_the_work_was_done(dut: Any) -> None:
+async def thresholds_after_read_ahead(dut: Any) -> None:
     """Could break: recurrent columns that were read before their step began, under a threshold that
     is changed before it does. Let the core come to rest, change THETA_H up, down and back, of one
     layer or all, twice before a step or while the port is busy; every step must still be exact, and
@@ -344,7 +344,7 @@ async def interrupts(dut: Any) -> None:
     ("test", "config"),
     bench.matrix(
         ("thresholds_in_mid_sequence", "w64 w32 i64 w64+strangers"),
-        ("thresholds_after_the_work_was_done", "w64 w32 i64 w64+strangers"),
+        ("thresholds_after_read_ahead", "w64 w32 i64 w64+strangers"),
         ("new_sequence_while_waiting", "w64 i128 w64+strangers"),
         ("new_sequence_while_a_step_runs", "w64 i64 w64+strangers"),
         ("new_sequence_again_and_again", "w64 i32 w64+strangers"),

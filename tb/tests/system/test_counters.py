@@ -22,7 +22,7 @@ def seen(tb: TB) -> tuple[int, int, int]:
 
 
 @cocotb.test()
-async def counters_equal_the_monitors(dut: Any) -> None:
+async def counters_equal_to_the_monitors(dut: Any) -> None:
     """Could break: any counter, by one or by kind. Random networks under back-pressure; columns by
     layer and kind, beats, bias beats and steps equal what the monitors and the model counted, those
     read for the step to come included.
@@ -62,7 +62,7 @@ async def counters_equal_the_monitors(dut: Any) -> None:
 
 
 @cocotb.test()
-async def time_is_accounted_for(dut: Any) -> None:
+async def accounted_cycles(dut: Any) -> None:
     """Could break: the cycle counters. Wait for x, hold the output and stop the memory for known
     times: IDLE, STALL_OUT and STALL_MEM grow by them, CYCLES by all, and by nothing when idle.
     """
@@ -163,8 +163,8 @@ async def counting_under_output_pressure(dut: Any) -> None:
 @pytest.mark.parametrize(
     ("test", "config"),
     bench.matrix(
-        ("counters_equal_the_monitors", "w32 w64 w256 tiny i64 w64+strangers"),
-        ("time_is_accounted_for", "w64 i64"),
+        ("counters_equal_to_the_monitors", "w32 w64 w256 tiny i64 w64+strangers"),
+        ("accounted_cycles", "w64 i64"),
         ("freeze_and_clear", "w64 i64 w64+strangers"),
         ("counting_under_output_pressure", "w64 i128 w64+strangers"),
     ),

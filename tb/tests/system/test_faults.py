@@ -268,7 +268,7 @@ async def x_packets_of_the_wrong_length(dut: Any) -> None:
 
 
 @cocotb.test()
-async def memory_that_stops(dut: Any) -> None:
+async def stopped_memory(dut: Any) -> None:
     """Could break: TIMEOUT and what follows. A memory that stops on R, on AR or on both, in
     initialisation and in a step, is a fault after the bound and not before; the soft reset waits
     for it; released, it drains, and the next run is exact.
@@ -312,7 +312,7 @@ async def memory_that_stops(dut: Any) -> None:
 
 
 @cocotb.test()
-async def memory_that_is_merely_slow(dut: Any) -> None:
+async def slow_memory(dut: Any) -> None:
     """Could break: a time-out that fires too easily. Silences just below the bound, and with no
     bound a very long one, are no fault.
     """
@@ -380,8 +380,8 @@ async def faults_at_random(dut: Any) -> None:
         ("configuration_faults", "w64 w128 i64 w64+strangers"),
         ("commands_at_the_wrong_time", "w64 i64 w64+strangers"),
         ("x_packets_of_the_wrong_length", "w64 i64"),
-        ("memory_that_stops", "w64 w32 i64 w64+strangers"),
-        ("memory_that_is_merely_slow", "w64 i64"),
+        ("stopped_memory", "w64 w32 i64 w64+strangers"),
+        ("slow_memory", "w64 i64"),
         ("faults_at_random", "w32 w64 w256 i64"),
     ),
 )

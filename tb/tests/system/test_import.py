@@ -60,9 +60,7 @@ def by_onnxruntime(path: Path, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("sim", SIMULATORS)
 @pytest.mark.parametrize("exact", [True, False], ids=["exact weights", "float weights"])
 @pytest.mark.parametrize("dynamo", [True, False], ids=["dynamo", "torchscript"])
-def test_the_rtl_computes_what_onnxruntime_does(
-    tmp_path: Path, sim: str, exact: bool, dynamo: bool
-) -> None:
+def test_rtl_against_onnxruntime(tmp_path: Path, sim: str, exact: bool, dynamo: bool) -> None:
     """Could break: anything between another tool's file and the RTL's h, such as gates or layers
     in another order. At Θ = 0 the RTL equals the integer model in every value (simulate compares
     them), and its h is onnxruntime's but for rounding.
@@ -86,7 +84,7 @@ def test_the_rtl_computes_what_onnxruntime_does(
     assert np.abs(swapped - expected).max() > 5 * bound
 
 
-def test_convert_then_simulate(tmp_path: Path) -> None:
+def test_converted_network_in_simulation(tmp_path: Path) -> None:
     """Could break: the two commands as typed one after the other: what convert.py writes is what
     simulate.py reads, thresholds and padding included.
     """

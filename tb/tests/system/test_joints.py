@@ -18,7 +18,7 @@ DENSE_STEP = 1872  # cycles at 64 bits a beat
 
 
 @cocotb.test()
-async def biases_are_read_before_x(dut: Any) -> None:
+async def biases_read_before_x(dut: Any) -> None:
     """Could break: a sequence that says it waits for x while its biases are still being read. A
     slow memory; when WAIT_X is seen, all bytes of all biases have come and none is owed.
     """
@@ -40,7 +40,7 @@ async def biases_are_read_before_x(dut: Any) -> None:
 
 
 @cocotb.test()
-async def soft_reset_as_columns_leave(dut: Any) -> None:
+async def soft_reset_while_columns_leave(dut: Any) -> None:
     """Could break: a column that is on its way from encoder to port when a soft reset falls, while
     the bus owes nothing: all modules on the way must forget it. A soft reset in each cycle after x
     is offered; then nothing is read any more, and the next sequence is exact.
@@ -63,7 +63,7 @@ async def soft_reset_as_columns_leave(dut: Any) -> None:
 
 
 @cocotb.test()
-async def gates_and_encoder_follow_closely(dut: Any) -> None:
+async def gates_close_behind_the_encoder(dut: Any) -> None:
     """Could break: gates that wait for the end of the last column, an encoder that waits for the
     end of the gates below. A dense step of two layers takes as many cycles as it always did.
     """
@@ -83,9 +83,9 @@ async def gates_and_encoder_follow_closely(dut: Any) -> None:
 @pytest.mark.parametrize(
     ("test", "config"),
     bench.matrix(
-        ("biases_are_read_before_x", "w64 i64"),
-        ("soft_reset_as_columns_leave", "w64 i64"),
-        ("gates_and_encoder_follow_closely", "w64 i64"),
+        ("biases_read_before_x", "w64 i64"),
+        ("soft_reset_while_columns_leave", "w64 i64"),
+        ("gates_close_behind_the_encoder", "w64 i64"),
     ),
 )
 def test_joints(test: str, config: str) -> None:

@@ -95,7 +95,7 @@ async def every_kind_of_input(dut: Any) -> None:
 
 
 @cocotb.test()
-async def dense_at_zero_silent_at_most(dut: Any) -> None:
+async def dense_at_theta_0_silent_at_the_largest(dut: Any) -> None:
     """Could break: theta = 0 must be the dense GRU, theta = 32767 must read no weights. The bytes
     on the port equal the columns that fired times 3 H, biases apart.
     """
@@ -173,7 +173,7 @@ async def size_limits(dut: Any) -> None:
         ),
         ("every_input_width", "w64 i32 w64+strangers"),
         ("every_kind_of_input", "w64 tiny i64 w64+strangers"),
-        ("dense_at_zero_silent_at_most", "w32 w64 w256 i64 i256 w64+strangers"),
+        ("dense_at_theta_0_silent_at_the_largest", "w32 w64 w256 i64 i256 w64+strangers"),
         ("long_sequence", "w64 w128 i128 w64+strangers"),
         ("size_limits", "w256 w64 w32 tiny i64 w64+strangers"),
     ),

@@ -44,7 +44,7 @@ def beats_of_columns(timeline: Timeline) -> bool:
 
 
 @cocotb.test()
-async def sums_equal_the_counters(dut: Any) -> None:
+async def sums_equal_to_the_counters(dut: Any) -> None:
     """Could break: a cycle of the port put down to the wrong cause, to two, or to none. Random
     networks over several steps, free and under back-pressure and latency on every bus: each sum
     over the timeline equals the core's counter.
@@ -74,7 +74,7 @@ async def sums_equal_the_counters(dut: Any) -> None:
 
 
 @cocotb.test()
-async def sums_hold_over_stops(dut: Any) -> None:
+async def sums_across_stops(dut: Any) -> None:
     """Could break: the count of a sequence that does not end well. New sequences, thresholds
     changed after the work ahead, a soft reset in the middle, a fault, a hard reset.
     """
@@ -111,7 +111,7 @@ async def sums_hold_over_stops(dut: Any) -> None:
 
 
 @cocotb.test()
-async def causes_are_what_was_done(dut: Any) -> None:
+async def causes_of_known_stalls(dut: Any) -> None:
     """Could break: sums that agree and names that do not. x withheld, the memory stopped, h not
     taken, each for a known time: that cause grows by it, and no other.
     """
@@ -160,9 +160,9 @@ async def causes_are_what_was_done(dut: Any) -> None:
 @pytest.mark.parametrize(
     ("test", "config"),
     bench.matrix(
-        ("sums_equal_the_counters", "w32 w64 w256 tiny i64"),
-        ("sums_hold_over_stops", "w64 i64"),
-        ("causes_are_what_was_done", "w64 i64"),
+        ("sums_equal_to_the_counters", "w32 w64 w256 tiny i64"),
+        ("sums_across_stops", "w64 i64"),
+        ("causes_of_known_stalls", "w64 i64"),
     ),
 )
 def test_timeline(test: str, config: str) -> None:

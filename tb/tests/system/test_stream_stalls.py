@@ -41,7 +41,7 @@ def still_open(tb: TB, stream: str) -> list[Any]:
 
 
 @cocotb.test()
-async def x_stands(dut: Any) -> None:
+async def stalled_x(dut: Any) -> None:
     """Could break: an x beat lost or taken twice where the core is not ready, or where the source
     is not. x is offered that many cycles too early, halts inside, or waits for the biases.
     """
@@ -91,7 +91,7 @@ def stand(dut: Any, before: int, inside: int) -> Iterator[bool]:
 
 
 @cocotb.test()
-async def h_stands(dut: Any) -> None:
+async def stalled_h(dut: Any) -> None:
     """Could break: an h beat lost, doubled or changed where the sink is not ready, at the first
     beat of a packet, which may pass its queue, and behind it.
     """
@@ -107,7 +107,9 @@ async def h_stands(dut: Any) -> None:
     await tb.finish(at_least=2 * len(STANDS))
 
 
-@pytest.mark.parametrize(("test", "config"), bench.matrix(("x_stands", "w64"), ("h_stands", "w64")))
+@pytest.mark.parametrize(
+    ("test", "config"), bench.matrix(("stalled_x", "w64"), ("stalled_h", "w64"))
+)
 def test_stream_stalls(test: str, config: str) -> None:
     """Each story of this file on the configurations it names."""
     bench.simulate(__file__, test, config)

@@ -19,7 +19,7 @@ from tb.tests.system import test_bench_fails
 
 
 @cocotb.test()
-async def h_as_a_stranger_reads_it(dut: Any) -> None:
+async def h_through_cocotbext_axi(dut: Any) -> None:
     """Could break: a habit that our agents and monitors share with the RTL. What cocotbext-axi's
     sink took for h packets is compared with the model, free and under pauses on every channel.
     """
@@ -45,7 +45,7 @@ async def h_as_a_stranger_reads_it(dut: Any) -> None:
 
 @pytest.mark.parametrize(
     ("test", "config"),
-    bench.matrix(("h_as_a_stranger_reads_it", "w64+strangers w256+strangers i64+strangers")),
+    bench.matrix(("h_through_cocotbext_axi", "w64+strangers w256+strangers i64+strangers")),
 )
 def test_stranger(test: str, config: str) -> None:
     """Each story of this file on the configurations it names."""
@@ -56,7 +56,7 @@ CAN_FAIL = ("wrong_weight", "wrong_bias", "wrong_threshold", "something_left", "
 
 
 @pytest.mark.parametrize("test", CAN_FAIL)
-def test_strangers_can_fail(test: str) -> None:
+def test_failing_third_party_agents(test: str) -> None:
     """Could break: a bench that is green whatever happens since a stranger drives it. Spoiled runs
     of `test_bench_fails` must fail as they do with our agents; a stray read too, which the
     stranger's RAM by itself would answer with a 0.

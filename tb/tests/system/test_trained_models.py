@@ -46,7 +46,7 @@ def stimulus(model: Model, name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", train.recipes())
-def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name: str, tmp_path: Path) -> None:
+def test_trained_models_on_the_rtl(name: str, tmp_path: Path) -> None:
     path = MODELS / f"{name}.npz"
     assert path.stat().st_size < 2_000_000
     model = load_model(path)
@@ -77,7 +77,7 @@ def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name: str, tmp_
 
 
 @pytest.mark.parametrize("name", train.recipes())
-def test_the_network_before_its_thresholds_is_kept_beside_it(name: str) -> None:
+def test_dense_network_beside_each_model(name: str) -> None:
     model, dense = (load_model(MODELS / f"{name}{kind}.npz") for kind in ("", ".dense"))
     assert dense.theta_x.max() == dense.theta_h.max() == 0
     assert model.theta_x.min() > 0

@@ -61,14 +61,14 @@ def events(wave: Wave, kind: str) -> list[list[str]]:
     return [line.split()[1:] for line in lines if line.startswith(f"{kind} ")]
 
 
-def test_the_port_never_rests_while_columns_are_queued(wave: Wave) -> None:
+def test_busy_port_while_columns_are_queued(wave: Wave) -> None:
     """Could break: bandwidth, the one thing this core is about."""
     queued = wave["work_valid"] & (wave.get("work_type", -1) != ENTRY["EntryEnd"])
     rests = wave["reader_idle"]
     assert queued.sum() > 200 and not wave.when(queued & rests).size
 
 
-def test_a_request_is_held_back_only_for_the_bus(wave: Wave) -> None:
+def test_requests_delayed_only_by_the_bus(wave: Wave) -> None:
     """Could break: requests that wait while the address channel is free and a burst may begin."""
     waits = wave["burst_valid"] & ~wave["burst_ready"]
     free = ~wave["m_axi_arvalid"] & (wave["reader_under_way"] < 16)
@@ -76,7 +76,7 @@ def test_a_request_is_held_back_only_for_the_bus(wave: Wave) -> None:
     assert wave.when(wave["m_axi_arvalid"]).size > 20, "nothing was asked"
 
 
-def test_values_and_cycles_equal_the_trace(wave: Wave) -> None:
+def test_values_and_cycles_equal_to_the_trace(wave: Wave) -> None:
     """Could break: the query helper itself: cycles, edges, order and signs of values. Everything is
     held against what the trace monitor wrote in the same run.
     """
@@ -95,7 +95,7 @@ def test_values_and_cycles_equal_the_trace(wave: Wave) -> None:
     assert list(seen) == [tuple(int(word, 16) for word in line) for line in events(wave, "H")]
 
 
-def test_every_signal_of_the_catalogue_is_in_the_dump(wave: Wave) -> None:
+def test_every_catalogue_signal_in_the_dump(wave: Wave) -> None:
     """Could break: tb/tables/waves.toml, when a signal of the RTL gets another name or range."""
     expected = {row.path for group in catalog() if not group.optional for row in group.rows}
     found = {row.path for group in in_dump(wave) for row in group.rows}

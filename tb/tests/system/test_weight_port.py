@@ -106,7 +106,7 @@ async def top_of_the_address_range(dut: Any) -> None:
 
 
 @cocotb.test()
-async def memories_of_any_temper(dut: Any) -> None:
+async def random_memory_latency_profiles(dut: Any) -> None:
     """Could break: a queue that overflows or starves. Long and short latencies, slow first beats,
     one burst at a time, AR and R by turns, hiccups; results exact, never more than Outstanding.
     """
@@ -189,7 +189,7 @@ async def bursts_of_every_length(dut: Any) -> None:
 
 
 @cocotb.test()
-async def every_temper_at_every_width(dut: Any) -> None:
+async def memory_latency_profiles_at_every_width(dut: Any) -> None:
     """Could break: a queue that overflows, starves or loses its place at a width of the port. Dense
     steps from a memory that answers at once, late, with gaps, and not before Outstanding bursts are
     under way; each has been met while columns of either kind came in.
@@ -223,7 +223,7 @@ async def every_temper_at_every_width(dut: Any) -> None:
 
 
 @cocotb.test()
-async def channels_that_stand(dut: Any) -> None:
+async def stalled_channels(dut: Any) -> None:
     """Could break: a beat or an address that is lost or doubled where a channel stands for long.
     AR and R held by the memory; R held by the core, whose gates wait for the output while columns
     for the same layer are there already. Each for a few, some and many cycles.
@@ -275,10 +275,10 @@ def in_a_burst(tb: TB) -> bool:
         ("only_the_columns_that_fired", "w32 w64 w128 w256 i64 i256 w64+strangers"),
         ("regions_at_page_edges", "w32 w64 w256 i64"),
         ("top_of_the_address_range", "w64 w128 i64 w128+strangers"),
-        ("memories_of_any_temper", "w64 w256 w32 i32"),
+        ("random_memory_latency_profiles", "w64 w256 w32 i32"),
         ("bursts_of_every_length", "w32 w64 w128 w256 i64"),
-        ("every_temper_at_every_width", "w32 w64 w128 w256"),
-        ("channels_that_stand", "w64"),
+        ("memory_latency_profiles_at_every_width", "w32 w64 w128 w256"),
+        ("stalled_channels", "w64"),
     ),
 )
 def test_weight_port(test: str, config: str) -> None:

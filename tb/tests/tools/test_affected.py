@@ -125,7 +125,7 @@ def test_change_since_the_merge_base(toy: Path) -> None:
         changed_files(toy, "nowhere")
 
 
-def test_every_rtl_file_has_quick_tests() -> None:
+def test_quick_tests_of_every_rtl_file() -> None:
     """Catches: a source file whose own tests, or those of the whole core, do not fit a minute."""
     plan, budget = load_plan(TABLES / "mutants.toml").tests, Budget.read(TABLES / "quick.toml")
     for file, nodes in plan.items():
@@ -134,7 +134,7 @@ def test_every_rtl_file_has_quick_tests() -> None:
         assert any(node.startswith("tb/tests/system/") for node in found), file
 
 
-def test_times_are_of_existing_tests() -> None:
+def test_times_of_existing_tests() -> None:
     """Catches: a file that was renamed and then counts as a short one."""
     budget = Budget.read(TABLES / "quick.toml")
     assert [file for file in [*budget.file, *budget.bench] if not (REPO / file).is_file()] == []

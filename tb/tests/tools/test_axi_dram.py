@@ -59,9 +59,9 @@ def small_image() -> DramImage:
 
 CASES = {
     "ideal": ["contents", "ideal_timing", "wild", "kinds"],
-    "ideal-stall": ["contents", "stalls_are_seen"],
+    "ideal-stall": ["contents", "visible_stalls"],
     "ddr3l": ["contents", "ddr_latency", "ddr_bandwidth", "ddr_refresh", "outstanding", "wild"],
-    "ddr3l-stall": ["contents", "stalls_are_seen"],
+    "ddr3l-stall": ["contents", "visible_stalls"],
     "slow-bus": ["contents", "slow_bus"],
 }
 
@@ -96,7 +96,7 @@ def test_axi_dram(case: str, sim: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sim", SIMULATORS)
 @pytest.mark.parametrize("damage", ["missing", "truncated", "too_large"])
-def test_bad_image_is_an_error(damage: str, sim: str, tmp_path: Path) -> None:
+def test_bad_image(damage: str, sim: str, tmp_path: Path) -> None:
     path = tmp_path / "image.bin"
     if damage != "missing":
         small_image().write(path)
@@ -109,7 +109,7 @@ def test_bad_image_is_an_error(damage: str, sim: str, tmp_path: Path) -> None:
     run(built, __name__, "image_error$", plusargs=plusargs, work_dir=tmp_path)
 
 
-def test_run_that_tests_nothing_fails(tmp_path: Path) -> None:
+def test_run_without_tests(tmp_path: Path) -> None:
     sources = SOURCES
     built = build("icarus", "axi_dram_bench", sources=sources, filelist=None)
     with pytest.raises(SimulationError, match="REPRODUCE"):
@@ -117,7 +117,7 @@ def test_run_that_tests_nothing_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ideal", "ddr3l"])
-def test_built_in_files_load(name: str) -> None:
+def test_built_in_files(name: str) -> None:
     assert load_dram(name).mode == name
     assert load_dram(DRAM_DIR / f"{name}.toml").values == load_dram(name).values
 
@@ -162,14 +162,14 @@ def with_key(table: dict[str, Any], section: str, key: str, value: object) -> di
         (with_key(DDR, "controller", "fifo_bytes", float("nan")), "controller.fifo_bytes"),
     ],
 )
-def test_bad_toml_is_named(table: dict[str, Any], names: str) -> None:
+def test_bad_toml_message(table: dict[str, Any], names: str) -> None:
     with pytest.raises(DramError) as caught:
         parse_dram(table, "mine.toml")
     text = str(caught.value)
     assert text.startswith(f"mine.toml: {names}: ") and "expected" in text and "\n" not in text
 
 
-def test_good_tables_load() -> None:
+def test_good_tables() -> None:
     assert parse_dram(GOOD).mode == "ideal"
     assert parse_dram(DDR).values["DRAM_LOG2_BANKS"] == 3
 
@@ -360,7 +360,7 @@ async def kinds(dut: Any) -> None:
 
 
 @cocotb.test()
-async def stalls_are_seen(dut: Any) -> None:
+async def visible_stalls(dut: Any) -> None:
     """Both channels wait about as often as asked, and never for ever."""
     ideal = simulation().case["name"].startswith("ideal")  # else the DRAM itself adds waits
     port = await Port(dut).start()

@@ -26,7 +26,7 @@ from tb.device.clock import BENCH_CLOCK_NS, RUN_CLOCK_NS
 from tb.paths import CPP_DIR, TOPS
 
 
-def test_element_e_is_in_bits_16e() -> None:
+def test_bits_of_each_element() -> None:
     """Could break: lanes or bytes in the other order. One element at a time, as docs/interfaces.md
     places it, through every form of a beat.
     """
@@ -72,7 +72,7 @@ def test_signed_values() -> None:
     assert fields_of(0b101_011, 3, 2) == [3, 5]
 
 
-def test_columns_are_padded_to_groups() -> None:
+def test_padded_columns() -> None:
     """Could break: a size that is no multiple of the lanes; numbers and arrays differ."""
     assert [padded_units(units, 16) for units in (8, 16, 24)] == [16, 16, 32]
     assert column_bytes(24, 16) == 96 and column_beats(24, 16) == 6 and column_bytes(24) == 72
@@ -82,7 +82,7 @@ def test_columns_are_padded_to_groups() -> None:
         assert (column_beats(units, lanes) * lanes == column_bytes(units, lanes)).all()
 
 
-def test_clocks_are_those_of_the_bench_tops() -> None:
+def test_clocks_of_the_bench_tops() -> None:
     """Could break: a period that is changed in SystemVerilog or C++ alone. `run_top` and `loop_top`
     run at the clock of the published core.
     """

@@ -43,7 +43,7 @@ def network() -> tuple[Model, np.ndarray]:
 
 
 @pytest.mark.parametrize("hidden", [(8,), (16, 24), (64, 128, 72)], ids=str)
-def test_loop_and_cocotb_agree_on_h_and_cycles(hidden: tuple[int, ...]) -> None:
+def test_equal_h_and_cycles_of_loop_and_cocotb(hidden: tuple[int, ...]) -> None:
     """Could break: the loop's handshakes, reset or clock; then it would measure other work."""
     rng = np.random.default_rng(sum(hidden))
     model = random_model(rng, 11, hidden, weight_scale=0.5, theta_x=8, theta_h=8)
@@ -67,14 +67,14 @@ def test_loop_on_a_slow_memory(network: tuple[Model, np.ndarray]) -> None:
     assert (loop.latency > run_cpp_loop(model, x).latency).all()
 
 
-def test_loop_finds_that_nothing_moves(network: tuple[Model, np.ndarray]) -> None:
+def test_hang_in_the_loop(network: tuple[Model, np.ndarray]) -> None:
     memory = parse_dram({"mode": "ideal"})
     dead = dataclasses.replace(memory, values={**memory.values, "DRAM_STALL_R": 1000})
     with pytest.raises(SimulationError, match="a register never showed"):
         run_cpp_loop(*network, dram=dead)
 
 
-def test_loop_finds_wild_reads(
+def test_wild_reads_in_the_loop(
     network: tuple[Model, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tell the core addresses that hold nothing: the DRAM answers DECERR, the core a fault."""
@@ -118,7 +118,7 @@ SMALL = ("--units", "16", "--steps", "4", "--stock-steps", "2", "--rounds", "1")
 PAGE = "before\n<!-- measured: begin -->\nstale\n<!-- measured: end -->\nafter\n"
 
 
-def test_all_ways_of_a_small_network(tmp_path: Path) -> None:
+def test_all_backends_on_a_small_network(tmp_path: Path) -> None:
     """Every way runs and has the golden model's h; table, JSON and page hold the same figures."""
     (tmp_path / "page.md").write_text(PAGE)
     status, out, err = type_there(tmp_path, *SMALL, "--json", "s.json", "--page", "page.md")
@@ -159,7 +159,7 @@ def test_all_ways_of_a_small_network(tmp_path: Path) -> None:
         (["--no-such-option"], ["--no-such-option"]),
     ],
 )
-def test_bad_options_are_named(tmp_path: Path, words: list[str], names: list[str]) -> None:
+def test_bad_options(tmp_path: Path, words: list[str], names: list[str]) -> None:
     (tmp_path / "plain.md").write_text("a page without a place for a table\n")
     status, out, err = type_there(tmp_path, *words)
     assert status == 2 and out == "" and err.count("\n") == 1, err
@@ -167,9 +167,7 @@ def test_bad_options_are_named(tmp_path: Path, words: list[str], names: list[str
     assert [path.name for path in tmp_path.iterdir()] == ["plain.md"]
 
 
-def test_another_h_is_exit_status_1_and_writes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_exit_status_of_a_different_h(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def spoiled(*args: Any, **options: Any) -> LoopResult:
         result = run_cpp_loop(*args, **options)
         result.h[2, 5] += 1
@@ -186,7 +184,7 @@ def test_another_h_is_exit_status_1_and_writes_nothing(
     assert (tmp_path / "page.md").read_text() == PAGE
 
 
-def test_help_teaches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     status, out, _ = type_there(tmp_path, "--help")
     assert status == 0

@@ -51,7 +51,7 @@ def make(sim: str, source: Path, *, width: int = 4, **options: Any) -> Build:
     return build(sim, "counter", parameters, sources=[source], filelist=None, **options)
 
 
-def test_builds_once_and_again_when_anything_changes(source: Path, tmp_path: Path) -> None:
+def test_rebuild_on_any_change(source: Path, tmp_path: Path) -> None:
     own: dict[str, Any] = {"build_root": tmp_path / "build"}
     first = make("icarus", source, **own)
     assert first.seconds > 0
@@ -65,20 +65,20 @@ def test_builds_once_and_again_when_anything_changes(source: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_only_what_runs_is_kept(sim: str, source: Path) -> None:
+def test_contents_of_a_build_folder(sim: str, source: Path) -> None:
     built = make(sim, source)
     left = {p.name for p in built.directory.iterdir()}
     assert left == {built.executable.name, "build.log", "plan.json", "done"}
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_runs_and_reports(sim: str, source: Path, tmp_path: Path) -> None:
+def test_results_of_a_run(sim: str, source: Path, tmp_path: Path) -> None:
     result = run(make(sim, source), __name__, "counts$", seed=77, work_dir=tmp_path / "w")
     assert result.seed == 77 and len(result.passed) == 1 and "counts" in result.passed[0]
     assert "seed 77" in result.log.read_text() and result.results_xml.exists()
 
 
-def test_several_at_once_compile_once(source: Path, tmp_path: Path) -> None:
+def test_single_compile_for_concurrent_requests(source: Path, tmp_path: Path) -> None:
     own: dict[str, Any] = {"build_root": tmp_path / "build"}
     with ThreadPoolExecutor(4) as pool:
         builds = list(pool.map(lambda _: make("icarus", source, **own), range(4)))
@@ -86,7 +86,7 @@ def test_several_at_once_compile_once(source: Path, tmp_path: Path) -> None:
     assert sum(b.seconds > 0 for b in builds) == 1
 
 
-def test_a_later_build_takes_the_library_of_an_earlier_one(source: Path) -> None:
+def test_shared_library_objects(source: Path) -> None:
     """Catches: Verilator's library or its header, most of a small build, compiled for each one."""
     make("verilator", source)
     later = make("verilator", source, width=6)
@@ -96,7 +96,7 @@ def test_a_later_build_takes_the_library_of_an_earlier_one(source: Path) -> None
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_compile_error_names_the_line(sim: str, source: Path) -> None:
+def test_line_of_a_compile_error(sim: str, source: Path) -> None:
     source.write_text(COUNTER.replace("count_o + 1", "nonsense + 1"))
     with pytest.raises(BuildError, match="nonsense") as caught:
         make(sim, source, build_root=source.parent / "build")
@@ -107,7 +107,7 @@ def test_compile_error_names_the_line(sim: str, source: Path) -> None:
     assert not [p for p in (source.parent / "build" / "sim").iterdir() if p.is_dir()]
 
 
-def test_missing_source_is_named(tmp_path: Path) -> None:
+def test_missing_source_message(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"none\.sv"):
         build("icarus", "counter", sources=[tmp_path / "none.sv"], filelist=None)
     with pytest.raises(BuildError, match=r"none\.f"):
@@ -146,7 +146,7 @@ KINDS = {
 
 @pytest.mark.parametrize("sim", SIMULATORS)
 @pytest.mark.parametrize("test_filter", REASONS)
-def test_bad_runs_are_failures(sim: str, test_filter: str, source: Path, tmp_path: Path) -> None:
+def test_bad_runs(sim: str, test_filter: str, source: Path, tmp_path: Path) -> None:
     with pytest.raises(SimulationError, match=REASONS[test_filter]) as caught:
         run(make(sim, source), __name__, test_filter, seed=5, work_dir=tmp_path / "w")
     text = str(caught.value)
@@ -160,7 +160,7 @@ def test_bad_runs_are_failures(sim: str, test_filter: str, source: Path, tmp_pat
 
 
 @pytest.mark.parametrize(("test_filter", "kept"), [("covers", 1), ("covers|fails", 0)])
-def test_a_failed_run_covers_nothing(
+def test_no_coverage_from_a_failed_run(
     test_filter: str, kept: int, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Could break: bins counted as reached by a run that was wrong."""
@@ -171,7 +171,7 @@ def test_a_failed_run_covers_nothing(
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_early_finish_is_a_failure(sim: str, source: Path, tmp_path: Path) -> None:
+def test_early_finish(sim: str, source: Path, tmp_path: Path) -> None:
     with pytest.raises(SimulationError):
         run(make(sim, source), __name__, "counts$", plusargs=["STOP=1"], work_dir=tmp_path / "w")
     with pytest.raises(SimulationError) as caught:
@@ -180,7 +180,7 @@ def test_early_finish_is_a_failure(sim: str, source: Path, tmp_path: Path) -> No
     assert caught.value.failure.kind is Kind.ENDED_EARLY
 
 
-def test_old_results_are_not_believed(source: Path, tmp_path: Path) -> None:
+def test_stale_results(source: Path, tmp_path: Path) -> None:
     built = make("icarus", source)
     run(built, __name__, "counts$", work_dir=tmp_path / "w")
     with pytest.raises(SimulationError, match="no results file"):
@@ -197,7 +197,7 @@ def test_watchdog(sim: str, source: Path, tmp_path: Path) -> None:
     assert time.monotonic() - started < 120
 
 
-def test_poll_can_end_a_run(source: Path, tmp_path: Path) -> None:
+def test_run_ended_by_poll(source: Path, tmp_path: Path) -> None:
     def give_up() -> None:
         raise KeyError("enough")
 
@@ -207,7 +207,7 @@ def test_poll_can_end_a_run(source: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child")
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_no_simulator_outlives_its_runner(sim: str, source: Path, tmp_path: Path) -> None:
+def test_simulator_after_its_runner_died(sim: str, source: Path, tmp_path: Path) -> None:
     """Kill a runner so that it cannot clean up; the simulator says when it lived last."""
     make(sim, source)  # so that the runner below finds it compiled
     code = (
@@ -232,7 +232,7 @@ def test_no_simulator_outlives_its_runner(sim: str, source: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_waves_are_written(sim: str, source: Path, tmp_path: Path) -> None:
+def test_written_waves(sim: str, source: Path, tmp_path: Path) -> None:
     built = make(sim, source, waves=True)
     run(built, __name__, "counts$", work_dir=tmp_path / "w")
     assert (tmp_path / "w" / f"counter{built.wave_suffix}").stat().st_size > 0
@@ -262,7 +262,7 @@ endmodule
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_waves_of_a_step_are_bounded(
+def test_bounded_waves_of_a_step(
     sim: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Could break: gigabytes from a window of one long step; a dump that is cut without a word; a

@@ -39,7 +39,9 @@ def test_checker(family: str, sim: str, tmp_path: Path) -> None:
     top = family.removesuffix("_any")
     sources = [CHECKERS / "channel_checker.sv", CHECKERS / f"{top}.sv"]
     built = build(sim, top, FAMILIES[family], sources=sources, filelist=None)
-    result = run(built, __name__, "every_rule_fires", case={"family": family}, work_dir=tmp_path)
+    result = run(
+        built, __name__, "violation_of_every_rule", case={"family": family}, work_dir=tmp_path
+    )
     expected = Counter(re.findall(r"EXPECT (\S+ \w+)", result.log.read_text()))
     found = Counter(
         f"{one.path.removeprefix(top).lstrip('.') or 'self'} {one.rule}"
@@ -50,7 +52,7 @@ def test_checker(family: str, sim: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sim", SIMULATORS)
 @pytest.mark.parametrize("top", [f for f in FAMILIES if not f.endswith("_any")])
-def test_checker_that_saw_no_reset_complains(top: str, sim: str, tmp_path: Path) -> None:
+def test_checker_without_reset(top: str, sim: str, tmp_path: Path) -> None:
     sources = [CHECKERS / "channel_checker.sv", CHECKERS / f"{top}.sv"]
     built = build(sim, top, FAMILIES[top], sources=sources, filelist=None)
     # zeros, for the random values that signals begin with might look like a reset
@@ -273,7 +275,7 @@ async def no_reset(dut: Any) -> None:
 
 
 @cocotb.test()
-async def every_rule_fires(dut: Any) -> None:
+async def violation_of_every_rule(dut: Any) -> None:
     two_state = cocotb.SIM_NAME.lower().startswith("verilator")
     family = simulation().case["family"]
     scenarios = [s for s in SCENARIOS[family]() if not (s.four_state and two_state)]

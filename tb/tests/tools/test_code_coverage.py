@@ -71,7 +71,7 @@ def counts(report: code_coverage.Report, metric: str) -> tuple[int, int, int]:
     return count.covered, count.total, count.excluded
 
 
-def test_each_metric_is_counted(repo: Path, tmp_path: Path) -> None:
+def test_every_metric(repo: Path, tmp_path: Path) -> None:
     """Could break: points counted twice, or in another metric; lines that no block lists."""
     report = measure(read([written(tmp_path / "c", *RECORDS)]), repo=repo)
     assert counts(report, "line") == (2, 3, 0)
@@ -83,7 +83,7 @@ def test_each_metric_is_counted(repo: Path, tmp_path: Path) -> None:
     assert (4, "line", 'else if (never) $error("x");', 1) in holes and len(holes) == 4
 
 
-def test_merging_is_by_content(tmp_path: Path) -> None:
+def test_merge_by_content(tmp_path: Path) -> None:
     """Could break: a run counted twice, which hides nothing but is wrong; a run that is lost."""
     folder = tmp_path / "c"
     same = {written(folder, *RECORDS), written(folder, *RECORDS)}
@@ -94,7 +94,7 @@ def test_merging_is_by_content(tmp_path: Path) -> None:
     assert by_what == {"if": 9, "else": 1}
 
 
-def test_instances_and_builds_are_a_union(tmp_path: Path) -> None:
+def test_union_of_instances_and_builds(tmp_path: Path) -> None:
     """Could break: a point that one instance reached counts as missed for another one, or for a
     build of another width, whose expressions Verilator spells with other numbers.
     """
@@ -104,7 +104,7 @@ def test_instances_and_builds_are_a_union(tmp_path: Path) -> None:
     assert {p.what: n for p, n in points.items()} == {"(q == p[Bits+:1])==0 => 1": 4, "block": 0}
 
 
-def test_reasons_are_found_by_name(repo: Path, tmp_path: Path) -> None:
+def test_reasons_by_name(repo: Path, tmp_path: Path) -> None:
     """Could break: an exclusion that takes more than it names, or one that survives its source."""
     points = read([written(tmp_path / "c", *RECORDS)])
     wide = Exclusion("rtl/thing.sv", "toggle", "narrow here", signal=r"wide\[[34]\]")
@@ -131,7 +131,7 @@ def test_reasons_are_found_by_name(repo: Path, tmp_path: Path) -> None:
     assert measure(points, [reached], repo=repo).no_holes == [reached]
 
 
-def test_goals_and_reasons_are_demanded(repo: Path, tmp_path: Path) -> None:
+def test_required_goals_and_reasons(repo: Path, tmp_path: Path) -> None:
     """Could break: green with a goal missed, with a hole unexplained, or with a module not run."""
     points = read([written(tmp_path / "c", *RECORDS)])
     said = measure(points, repo=repo).complaints()
@@ -179,7 +179,7 @@ ENTRY = '[[hole]]\nfile="rtl/a.sv"\nmetric="{metric}"\n{key}="x"\nreason="{reaso
         "[[hole]\n",
     ],
 )
-def test_holes_file_is_checked(text: str, tmp_path: Path) -> None:
+def test_bad_holes_file(text: str, tmp_path: Path) -> None:
     """Could break: an entry without a reason, or one that says nothing and so excludes all."""
     path = tmp_path / "holes.toml"
     path.write_text(text)
@@ -187,7 +187,7 @@ def test_holes_file_is_checked(text: str, tmp_path: Path) -> None:
         load_exclusions(path)
 
 
-def test_committed_holes_file_loads() -> None:
+def test_committed_holes_file() -> None:
     """Could break: it is only read after an hour of simulation."""
     exclusions = load_exclusions()
     assert exclusions
@@ -242,9 +242,7 @@ def test_command_line(tmp_path: Path) -> None:
     assert done.returncode == 2 and "code-x.dat.gz" in done.stderr
 
 
-def test_only_rtl_under_verilator_is_counted(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_only_rtl_under_verilator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Could break: Icarus, a bench without RTL, or the tops for long runs built for coverage, which
     only costs; the build that should count does not.
     """
@@ -272,7 +270,7 @@ def test_only_rtl_under_verilator_is_counted(
     assert [coverage for *_, coverage in asked] == [True, False, False, False]
 
 
-def test_points_are_what_they_say() -> None:
+def test_meaning_of_points() -> None:
     """Could break: a toggle's signal or bit misread, so that a reason takes another signal's."""
     point = Point("rtl/a.sv", 1, 1, "toggle", "gen[0].q[3]:0->1")
     assert code_coverage.signal_of(point) == "gen[0].q[3]"

@@ -70,7 +70,7 @@ def desk(tmp_path: Path) -> Desk:
     return desk
 
 
-def test_the_model_file_and_the_table(desk: Desk) -> None:
+def test_model_file_and_table(desk: Desk) -> None:
     """Could break: an option that is read and not used; a table that is not the report's."""
     done = desk.type("--theta-x", "3", "--theta-h", "4,5", "--lut-frac", "6")
     assert done.returncode == 0 and done.stderr == ""
@@ -86,7 +86,7 @@ def test_the_model_file_and_the_table(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("name", ["cost.csv", "cost.json"])
-def test_the_report_as_a_file(desk: Desk, name: str) -> None:
+def test_report_file(desk: Desk, name: str) -> None:
     """Could break: a file that others cannot read, such as JSON with Infinity in it."""
     with torch.no_grad():
         desk.gru.get_parameter("weight_hh_l0").zero_()  # no noise: the ratio is infinite
@@ -106,7 +106,7 @@ def test_the_report_as_a_file(desk: Desk, name: str) -> None:
 
 
 @pytest.mark.parametrize(("clipped", "warned"), [(2, False), (3, True)])
-def test_clipped_weights_are_counted_and_warned_of(desk: Desk, clipped: int, warned: bool) -> None:
+def test_warning_of_clipped_weights(desk: Desk, clipped: int, warned: bool) -> None:
     """Could break: the limit of 0.1 %, here 2.54 of 2544 weights; biases do not count."""
     weights = sum(p.numel() for name, p in desk.gru.named_parameters() if "weight" in name)
     assert weights == 2544
@@ -122,7 +122,7 @@ def test_clipped_weights_are_counted_and_warned_of(desk: Desk, clipped: int, war
     assert row.split()[2] == str(clipped)
 
 
-def test_notes_name_what_was_left_out(desk: Desk) -> None:
+def test_notes_on_ignored_parts(desk: Desk) -> None:
     """Could break: the command drops the reader's notes."""
     net = torch.nn.ModuleDict({"rnn": desk.gru, "readout": torch.nn.Linear(16, 2)})
     torch.save(net.state_dict(), desk.folder / "net.pt")
@@ -150,14 +150,14 @@ def test_notes_name_what_was_left_out(desk: Desk) -> None:
         ([], {"output": "."}, ["--output", "folder"]),
     ],
 )
-def test_bad_input_is_named(
+def test_bad_input_message(
     desk: Desk, words: list[str], files: dict[str, str], names: list[str]
 ) -> None:
     """Could break: a traceback, an exit status of 0, a model file of a rejected command."""
     expect_bad_input(desk, desk.type(*words, **files), *names)
 
 
-def test_an_odd_hidden_size_says_what_helps(desk: Desk) -> None:
+def test_advice_on_an_odd_hidden_size(desk: Desk) -> None:
     """Could break: --pad is needed and not named, or not heeded."""
     desk.gru = torch.nn.GRU(5, 12)
     desk.save()
@@ -167,7 +167,7 @@ def test_an_odd_hidden_size_says_what_helps(desk: Desk) -> None:
     assert load_model(desk.folder / "m.npz").hidden_sizes == (16,)
 
 
-def test_a_failed_write_leaves_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_after_a_failed_write(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Could break: a report without its model."""
 
     def full(path: Path, model: object) -> None:
@@ -189,7 +189,7 @@ def expect_bad_input(desk: Desk, done: Typed, *names: str) -> None:
     assert desk.listing() == {"net.pt"}
 
 
-def test_help_teaches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_text(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Could break: an option without words, lines that wrap."""
     monkeypatch.setenv("COLUMNS", "100")
     done = desk.type("--help")

@@ -46,7 +46,7 @@ def run_steps(rows: list[list[int]], thetas: list[int]) -> Hits:
     return hits
 
 
-def test_a_known_step_is_sampled_right() -> None:
+def test_samples_of_a_known_step() -> None:
     """Could break: an edge of the threshold, a sign or the share of what fired put into another
     bin. One vector of which every Δ is known.
     """
@@ -65,7 +65,7 @@ def test_a_known_step_is_sampled_right() -> None:
     assert sum(counts["sigma_r"].values()) == sum(counts["tanh_n"].values()) == 8
 
 
-def test_silence_and_changes_are_sampled_over_steps() -> None:
+def test_samples_of_silence_and_changes() -> None:
     """Could break: a run of silence counted one short, a change of Θ in another direction."""
     rows = [[50, 0, 0, 0], [50, 0, 0, 0], [50, 0, 0, 0], [-32768, 0, 0, 0], [32767, 0, 0, 0]]
     counts = run_steps(rows, [10, 10, 20, 0, 32767]).counts
@@ -85,7 +85,7 @@ def test_silence_and_changes_are_sampled_over_steps() -> None:
     [(0, 8, "none"), (1, 8, "single"), (2, 8, "sparse"), (3, 8, "half"), (6, 8, "half"),
      (7, 8, "all but"), (8, 8, "all"), (1, 1, "all"), (257, 1024, "half")],
 )  # fmt: skip
-def test_shares_of_a_vector(fired: int, size: int, name: str) -> None:
+def test_firing_share_of_a_vector(fired: int, size: int, name: str) -> None:
     """Could break: a class of firing rate at its edge."""
     assert bins.rate(fired, size) == name
 
@@ -98,7 +98,7 @@ def image_of(data: int, column: int) -> SimpleNamespace:
     return SimpleNamespace(regions=[region], column_bytes=lambda layer: column)
 
 
-def test_the_port_is_sampled_right() -> None:
+def test_samples_of_the_port() -> None:
     """Could break: places of an error response, stalls, splits at 4 KiB, states of a reset."""
     hits, addresses = Hits(), [(4096 - 64, 8), (4096, 4)]
     image = image_of(1024, 96)
@@ -133,7 +133,7 @@ def test_the_port_is_sampled_right() -> None:
     assert port.tempers() == {"stalls", "outstanding"} and port.tempers() == {"ideal"}
 
 
-def test_merging_is_idempotent_and_free_of_order(tmp_path: Path) -> None:
+def test_idempotent_commutative_merge(tmp_path: Path) -> None:
     """Could break: a file counted twice because it lies in two folders, or hits lost."""
     a, b = tmp_path / "a", tmp_path / "b"
     for seed, folder in ((1, a), (2, a), (3, b)):
@@ -148,7 +148,7 @@ def test_merging_is_idempotent_and_free_of_order(tmp_path: Path) -> None:
     assert once.hits.counts["outstanding"]["1",] == 6
 
 
-def test_a_bin_that_is_not_defined_is_an_error(tmp_path: Path) -> None:
+def test_undefined_bin(tmp_path: Path) -> None:
     """Could break: hits of an older version, or of a typo, that vanish without a word."""
     with pytest.raises(KeyError, match="no bin"):
         Hits().add("outstanding", "1000")
@@ -159,7 +159,7 @@ def test_a_bin_that_is_not_defined_is_an_error(tmp_path: Path) -> None:
         merge([tmp_path], [])
 
 
-def test_exclusions_are_kept_honest(tmp_path: Path) -> None:
+def test_stale_exclusions(tmp_path: Path) -> None:
     """Could break: an exclusion that is hit, without reason, or that matches nothing any more."""
     group = Group("g", "G", {"a": ("1", "2"), "b": ("x", "y")})
     hits = Hits({"g": group})
@@ -188,7 +188,7 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_an_open_bin_turns_the_command_red(tmp_path: Path) -> None:
+def test_exit_status_with_an_open_bin(tmp_path: Path) -> None:
     """Could break: the judgement. All bins hit but one of a key group; then that one as well."""
     cover = tmp_path / "cover"
     excluded = read_exclusions()
@@ -216,7 +216,7 @@ def test_an_open_bin_turns_the_command_red(tmp_path: Path) -> None:
     assert green.returncode == 0, green.stderr
 
 
-def test_bad_input_is_one_line(tmp_path: Path) -> None:
+def test_bad_input_message(tmp_path: Path) -> None:
     """Could break: a trace back, or half a report, for a folder or file that is not there."""
     for arguments, message in (
         (["--cover-dir", str(tmp_path / "none")], "found no folder"),

@@ -87,7 +87,7 @@ def spoiled(events: list[Event], code: str, word: int, number: int = 20) -> list
     return [*events[:at], events[at]._replace(words=words), *events[at + 1 :]]
 
 
-def test_a_good_run_has_no_divergence(good: Good) -> None:
+def test_good_run_without_divergence(good: Good) -> None:
     """Could break: a check that is stricter than the core's contract. Golden values are made for
     columns, sums, memories, gates, h and beats of it.
     """
@@ -141,9 +141,7 @@ def test_a_good_run_has_no_divergence(good: Good) -> None:
         ("h", 1, "h_egress"),
     ],
 )
-def test_spoiled_value_is_laid_at_the_right_door(
-    good: Good, code: str, word: int, module: str
-) -> None:
+def test_module_blamed_for_a_corrupted_value(good: Good, code: str, word: int, module: str) -> None:
     """Could break: a stage whose outputs are not looked at, or that is blamed for another's."""
     events, history, _ = good
     wrong = spoiled(events, code, word)
@@ -162,7 +160,7 @@ def test_spoiled_value_is_laid_at_the_right_door(
         ("g", 0, "pe_array", "start of the gates at the end of a pass"),
     ],
 )
-def test_a_handover_lost_or_made_twice(
+def test_lost_and_repeated_handover(
     good: Good, code: str, times: int, module: str, what: str
 ) -> None:
     """Could break: a column that nobody fetches, found only where the wrong sums are read."""
@@ -173,7 +171,7 @@ def test_a_handover_lost_or_made_twice(
     assert found is not None and (found.module, found.what) == (module, what), found
 
 
-def test_gates_that_start_twice(good: Good) -> None:
+def test_repeated_gate_start(good: Good) -> None:
     """Could break: a start that nothing asked for walks past the steps that there are."""
     events, history, _ = good
     at = [i for i, event in enumerate(events) if event.code == "g"][-1]
@@ -182,7 +180,7 @@ def test_gates_that_start_twice(good: Good) -> None:
     assert (found.signal, found.time_ns) == ("gate_start", events[at].time)
 
 
-def test_a_trace_that_makes_no_sense_is_named(good: Good) -> None:
+def test_inconsistent_trace_message(good: Good) -> None:
     """Could break: a traceback, when a line lacks what the search needs."""
     events, history, _ = good
     at = next(i for i, event in enumerate(events) if event.code == "E")
@@ -190,7 +188,7 @@ def test_a_trace_that_makes_no_sense_is_named(good: Good) -> None:
         first_divergence([*events[:at], events[at]._replace(words=[])], history)
 
 
-def test_the_monitor_writes_the_lines_of_the_table(good: Good) -> None:
+def test_monitor_lines_of_the_event_table(good: Good) -> None:
     """Could break: a field put into deep_monitor.sv that the search takes for its neighbour."""
     events, _, _ = good
     source = (MONITORS / "deep_monitor.sv").read_text(encoding="utf-8")
@@ -202,7 +200,7 @@ def test_the_monitor_writes_the_lines_of_the_table(good: Good) -> None:
     assert {event.code for event in events} >= set(KINDS) - set("KZH")
 
 
-def test_every_kind_of_line_is_looked_at(good: Good) -> None:
+def test_handler_for_every_kind_of_line(good: Good) -> None:
     """Could break: a kind that no method takes, or that two do."""
     flow = Flow(good[1])
     stages = Encoding(flow, {}), Fetching(flow), Gating(flow)
@@ -211,13 +209,13 @@ def test_every_kind_of_line_is_looked_at(good: Good) -> None:
 
 
 @pytest.mark.parametrize("line", ["1 2 q 0\n", "1 2 Q 0\n", "1 2 Q 0 1 2\n"])
-def test_a_line_of_another_form_is_refused(line: str) -> None:
+def test_line_of_another_form(line: str) -> None:
     """Could break: a trace of another version read as if it were this one's."""
     with pytest.raises(DeepTraceError, match="expected"):
         list(read_events([line]))
 
 
-def test_wrong_threshold_is_the_registers(good: Good) -> None:
+def test_module_blamed_for_a_wrong_threshold(good: Good) -> None:
     """Could break: a threshold that the registers hold wrongly blamed on the encoder."""
     events, history, _ = good
     steps = {t: (n, [x[0] + 1, *x[1:]], h) for t, (n, x, h) in history.steps.items()}
@@ -227,7 +225,7 @@ def test_wrong_threshold_is_the_registers(good: Good) -> None:
 
 
 @pytest.mark.parametrize(("code", "module"), [("M", "pe_array"), ("h", "h_egress")])
-def test_hang_names_what_is_awaited(good: Good, code: str, module: str) -> None:
+def test_awaited_handshake_of_a_hang(good: Good, code: str, module: str) -> None:
     """Could break: a hang without a wrong value that says nothing. The trace ends before an event
     of the last step, which the core then owes.
     """
@@ -240,7 +238,7 @@ def test_hang_names_what_is_awaited(good: Good, code: str, module: str) -> None:
     assert found.module == module, found
 
 
-def test_unknown_bits_are_wrong(good: Good) -> None:
+def test_unknown_bits(good: Good) -> None:
     """Could break: x in the trace of a four-state simulator ends the search without a verdict."""
     events, history, _ = good
     at = next(i for i, e in enumerate(events) if e.code == "M" and i > 300)
@@ -250,7 +248,7 @@ def test_unknown_bits_are_wrong(good: Good) -> None:
     assert found is not None and found.module == "pe_array" and "unknown" in found.text()
 
 
-def test_planted_faults_fit_the_rtl() -> None:
+def test_planted_faults_match_of_the_rtl() -> None:
     """Could break: a fault of localise.toml that nobody plants any more. In ten modules."""
     cases = planted.load()
     assert len({case.module for case in cases}) >= 10
@@ -258,7 +256,7 @@ def test_planted_faults_fit_the_rtl() -> None:
         planted.load(["nonsense"])
 
 
-def test_rtl_that_does_not_compile_is_said_so(tmp_path: Path) -> None:
+def test_rtl_with_a_compile_error(tmp_path: Path) -> None:
     """Could break: the compiler's complaint hidden behind a trace that is missing."""
     case = next(case for case in planted.load() if case.name == "closing end stays at the head")
     planted.plant(replace(case, new="assign work_ready_o = item_last || nobody;"), tmp_path)
@@ -275,7 +273,7 @@ def test_rtl_that_does_not_compile_is_said_so(tmp_path: Path) -> None:
     assert Path(said.split("whole log: ")[1]).is_file()
 
 
-def test_a_mismatch_of_simulate_is_localised(tmp_path: Path) -> None:
+def test_localised_mismatch_of_simulate(tmp_path: Path) -> None:
     """Could break: a run of a model that only says which value of h is wrong."""
     case = next(case for case in planted.load() if case.name == "address of every odd column")
     planted.plant(case, tmp_path)
@@ -331,7 +329,7 @@ def test_first_complaint_of_a_compiler(tmp_path: Path, log: str, first: str) -> 
         (["--faults", "--only", "nonsense"], "'nonsense' is not in localise.toml"),
     ],
 )
-def test_bad_arguments_get_one_line(arguments: list[str], said: str) -> None:
+def test_bad_arguments(arguments: list[str], said: str) -> None:
     """Could break: a traceback for a mistake at the keyboard."""
     done = subprocess.run(
         [sys.executable, "scripts/localise.py", *arguments],

@@ -78,7 +78,7 @@ def test_names_in_a_page(page: str) -> None:
     assert unknown_commands(text) == []
 
 
-def test_wrong_names_are_found() -> None:
+def test_wrong_names() -> None:
     """Could break: the check above, by finding nothing whatever there is."""
     text = "# A b\n[x](nowhere.md) [y](README.md#no-such) [z](#a-b)\n`tb/nothing.py` `tb/cli/`\n"
     text += "`tb/tests/rtl/test_MODULE.py`\n    make nothing\n    edgedrnn simulat\n"
@@ -105,7 +105,7 @@ def test_one_version() -> None:
     assert f"\n## [{version}]" in text_of("CHANGELOG.md")
 
 
-def test_no_line_of_prose_is_long() -> None:
+def test_length_of_prose_lines() -> None:
     """Could break: pages with lines that no diff and no terminal shows well."""
     generated = {"docs/mutants.md", "docs/simulation_speed.md"}
     long = [
@@ -117,7 +117,7 @@ def test_no_line_of_prose_is_long() -> None:
     assert long == []
 
 
-def test_tracked_pages_are_looked_at() -> None:
+def test_tracked_pages() -> None:
     """Could break: a page in a folder that the checks above do not know."""
     done = subprocess.run(
         ["git", "ls-files", "*.md"], cwd=REPO, capture_output=True, text=True, check=False

@@ -70,7 +70,7 @@ def test_a_record_survives_its_file(tmp_path: Path) -> None:
     assert read_run(tmp_path) is None and read_failure(tmp_path) is None
 
 
-def test_what_an_exception_says() -> None:
+def test_message_of_an_exception() -> None:
     """Could break: a failure without a kind, or whose message is a page long."""
     known = Failure(Kind.TIMED_OUT, "late", RUN)
     assert failure_of(ReportedError("late\nand more", known)) == known
@@ -80,7 +80,7 @@ def test_what_an_exception_says() -> None:
     assert failure_of(AssertionError()).message == "AssertionError: failed without a message"
 
 
-def test_a_mismatch_knows_where(tmp_path: Path) -> None:
+def test_location_of_a_mismatch(tmp_path: Path) -> None:
     """Could break: step, layer, element and values of a difference that only the text has."""
     found = vector_difference(
         "gate z", np.array([1, 2, 3]), np.array([1, 5, 3]), ACCUMULATOR, gate="z"

@@ -22,7 +22,7 @@ nodes = ["{node}"]
 """
 
 
-def test_page_of_a_failure_says_where_it_went_wrong(tmp_path: Path) -> None:
+def test_diagnosis_on_the_page_of_a_failure(tmp_path: Path) -> None:
     """Could break: a red regression that leaves finding the first wrong value to the reader.
 
     Every odd column is fetched from the address after its own: the page must name who asked for it.

@@ -12,7 +12,7 @@ CONSTANTS = {"edgedrnn_reg_pkg.sv"}  # generated, and without logic
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_can_be_planted(fault: Fault) -> None:
+def test_plantable_faults(fault: Fault) -> None:
     """Could break: a fault that no longer fits after a change of the RTL, so that nobody plants it.
     What it replaces stands exactly once in its file, and the file of the test that must see it is
     there.
@@ -22,7 +22,7 @@ def test_a_fault_can_be_planted(fault: Fault) -> None:
     assert (REPO / fault.test.partition("::")[0]).is_file()
 
 
-def test_every_file_has_a_fault() -> None:
+def test_fault_in_every_file() -> None:
     """Could break: a module that nobody has ever seen a test catch."""
     files = {path.name for path in (REPO / "rtl").glob("*.sv")} - CONSTANTS
     assert files == {fault.file for fault in FAULTS}

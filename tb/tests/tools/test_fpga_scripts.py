@@ -33,7 +33,7 @@ def statistics(**cells: int) -> str:
     return json.dumps({"creator": "Yosys", "design": {"num_cells_by_type": cells}})
 
 
-def test_each_kind_of_cell_counts_as_what_it_takes() -> None:
+def test_resources_of_each_cell_kind() -> None:
     """Breaks if RAM in LUTs is not counted as LUTs, or a large block RAM as one small one."""
     cells = {"LUT2": 5, "LUT6": 7, "INV": 2, "RAM32M": 3, "RAM32X1D": 1, "SRL16E": 4}
     cells |= {"FDRE": 8, "FDSE": 1, "CARRY4": 6, "DSP48E1": 9, "RAMB18E1": 3, "RAMB36E1": 2}
@@ -46,14 +46,14 @@ def test_each_kind_of_cell_counts_as_what_it_takes() -> None:
     assert text == "32 LUTs: 12 logic, 2 inverters, 14 distributed RAM, 4 shift registers."
 
 
-def test_cell_of_unknown_size_is_refused() -> None:
+def test_cell_of_unknown_size() -> None:
     """Breaks if a cell that the table lacks, or one that was never mapped, counts as nothing."""
     with pytest.raises(ToolError, match=r"unknown size: \$lut, LDCE"):
         synth.read_statistics(statistics(**{"LUT2": 1, "LDCE": 1, "$lut": 2}))
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"design": {}}', '{"design": {"num_cells'])
-def test_broken_statistics_are_one_line(text: str) -> None:
+def test_broken_statistics_message(text: str) -> None:
     with pytest.raises(ToolError, match=r"statistics\.json: not statistics of Yosys") as caught:
         synth.read_statistics(text)
     assert "\n" not in str(caught.value)
@@ -86,7 +86,7 @@ SOURCES = {
 }
 
 
-def test_which_instance_uses_a_file() -> None:
+def test_instances_of_a_file() -> None:
     assert synth.instances_of_files(SOURCES) == {
         "left.sv": {"u_left"},
         "part.sv": {"u_left"},
@@ -113,7 +113,7 @@ def cell(kind: str, src: str = "", **ports: int) -> dict[str, Any]:
     }
 
 
-def test_cells_go_to_the_module_they_belong_to() -> None:
+def test_cells_by_module() -> None:
     """A flat netlist: names, files, register names, then LUTs by what they drive."""
     netlist = {
         "cells": {
@@ -177,7 +177,7 @@ SDF = r"""
 """
 
 
-def test_paths_out_of_an_sdf() -> None:
+def test_paths_from_an_sdf() -> None:
     """Breaks if a delay is dropped, the fastest taken for the slowest, or a carry counted twice."""
     memory, a, b = "u_m.mem (block RAM)", "u_a.q", "u_b.count"
     found = worst_paths(read_sdf(SDF))
@@ -213,13 +213,13 @@ def test_time_scale() -> None:
         (SDF.replace("(INTERCONNECT carry0/FCO carry1/FCI", "(INTERCONNECT x"), "INTERCONNECT"),
     ],
 )
-def test_broken_sdf_is_one_line(text: str, why: str) -> None:
+def test_broken_sdf_message(text: str, why: str) -> None:
     with pytest.raises(TimingError, match=why) as caught:
         read_sdf(text)
     assert "\n" not in str(caught.value)
 
 
-def test_combinational_loop_is_named() -> None:
+def test_combinational_loop_message() -> None:
     loop = SDF.replace("carry1/F u_m.mem.0.1/ADA3", r"carry1/F lut\$1/A")
     with pytest.raises(TimingError, match=r"loop through or before carry0/B"):
         worst_paths(read_sdf(loop))
@@ -236,7 +236,7 @@ def test_combinational_loop_is_named() -> None:
         ("u_a.u_fifo.mem.0.3$DPR16X4_COMB0", "TRELLIS_COMB", "u_a.u_fifo.mem (LUT RAM)"),
     ],
 )
-def test_a_group_is_what_the_rtl_calls_it(instance: str, kind: str, group: str) -> None:
+def test_group_names_from_the_rtl(instance: str, kind: str, group: str) -> None:
     assert sdf_timing.group_of(instance, kind) == group
 
 
@@ -257,7 +257,7 @@ def test_report_of_nextpnr() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"fmax": {}, "utilization": {}}', report()])
-def test_broken_report_is_one_line(text: str) -> None:
+def test_broken_report_message(text: str) -> None:
     with pytest.raises(ToolError, match=r"report\.json: not a report of nextpnr"):
         pnr.read_report(text)
 
@@ -266,7 +266,7 @@ def path_of(delay_ns: float) -> TimingPath:
     return TimingPath("a", "b", delay_ns, 1.0, 3, "a/Q", "b/DI")
 
 
-def test_analyses_must_agree() -> None:
+def test_disagreeing_analyses() -> None:
     pnr.check_agreement(100.0, [path_of(10.05)])
     with pytest.raises(ToolError, match=r"9\.50 ns out of the SDF, 10\.00 by nextpnr"):
         pnr.check_agreement(100.0, [path_of(9.5)])
@@ -290,7 +290,7 @@ def test_analyses_must_agree() -> None:
         ("Warning: something", None),
     ],
 )  # fmt: skip
-def test_what_a_tool_is_doing(line: str, phase: str | None) -> None:
+def test_progress_of_a_tool(line: str, phase: str | None) -> None:
     assert fpga.phase_of(line) == phase
 
 
@@ -330,12 +330,12 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Too
     return make
 
 
-def test_a_good_run_returns_its_log(fake: Callable[[str], Tool], tmp_path: Path) -> None:
+def test_log_of_a_good_run(fake: Callable[[str], Tool], tmp_path: Path) -> None:
     tool = fake("log.write('1. Executing it.\\n'); open(argv[2], 'w').write('x')")
     assert fpga.run_tool(tool, ["out.json"], tmp_path, ["out.json"]) == "1. Executing it.\n"
 
 
-def test_silent_death_is_seen(fake: Callable[[str], Tool], tmp_path: Path) -> None:
+def test_silent_death_of_a_tool(fake: Callable[[str], Tool], tmp_path: Path) -> None:
     """Breaks if status 0 is believed, or a result of an earlier run."""
     (tmp_path / "out.json").write_text("of an earlier run")
     tool = fake("log.write('2.1. Executing ABC9 pass.\\n'); open('empty', 'w')")
@@ -361,20 +361,18 @@ def test_silent_death_is_seen(fake: Callable[[str], Tool], tmp_path: Path) -> No
         ("return 3", "ended with exit status 3 without writing out.json"),
     ],
 )  # fmt: skip
-def test_failure_is_one_line(
-    fake: Callable[[str], Tool], tmp_path: Path, body: str, why: str
-) -> None:
+def test_failure_message(fake: Callable[[str], Tool], tmp_path: Path, body: str, why: str) -> None:
     with pytest.raises(ToolError) as caught:
         fpga.run_tool(fake(body), [], tmp_path, ["out.json"])
     assert str(caught.value).startswith(f"fake: {why}") and "\n" not in str(caught.value)
 
 
-def test_missing_tool_is_one_line(tmp_path: Path) -> None:
+def test_missing_tool_message(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="nowhere-tool is not installed here; `make setup`"):
         fpga.run_tool(Tool("x", "nowhere-tool", "nowhere_tool", "run"), [], tmp_path, [])
 
 
-def test_one_run_in_a_folder(tmp_path: Path) -> None:
+def test_single_run_per_folder(tmp_path: Path) -> None:
     with (
         fpga.work_folder(tmp_path / "new"),
         pytest.raises(ToolError, match="another run is under way"),
@@ -385,7 +383,7 @@ def test_one_run_in_a_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_rtl_is_copied_in_the_order_of_the_file_list(tmp_path: Path) -> None:
+def test_order_of_copied_rtl(tmp_path: Path) -> None:
     names = [source.name for source in read_filelist(REPO / "rtl" / "edgedrnn.f")[0]]
     copies = fpga.copy_rtl(tmp_path)
     assert [c.name for c in copies] == names and all(c.is_file() for c in copies)
@@ -425,7 +423,7 @@ def run(script: ModuleType, *words: str) -> int:
         (["--document", f"{__file__}/page.md"], "not a folder to write to"),
     ],
 )
-def test_bad_arguments_are_one_line(
+def test_bad_arguments(
     script: ModuleType,
     words: Sequence[str],
     why: str,
@@ -450,7 +448,7 @@ def test_bad_arguments_are_one_line(
         (["--speed", "5"], "--speed: invalid choice: 5"),
     ],
 )
-def test_bad_arguments_of_pnr_are_one_line(
+def test_bad_arguments_of_pnr(
     words: Sequence[str], why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(pnr, *words) == 2
@@ -459,13 +457,13 @@ def test_bad_arguments_of_pnr_are_one_line(
 
 
 @pytest.mark.parametrize("script", [synth, pnr])
-def test_help_teaches(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_text(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(script, "--help") == 0
     text = capsys.readouterr().out
     assert "exit status" in text and "examples" in text and "--outstanding N" in text
 
 
-def test_a_small_build_never_overwrites_the_page_of_the_full_one(tmp_path: Path) -> None:
+def test_page_of_a_small_build(tmp_path: Path) -> None:
     for words, page in (
         ([], REPO / "docs/area.md"),
         (["--no-limits"], REPO / "docs/area.md"),
@@ -480,7 +478,7 @@ def test_a_small_build_never_overwrites_the_page_of_the_full_one(tmp_path: Path)
 @pytest.mark.parametrize(
     ("luts", "words", "status"), [(8000, [], 0), (8001, [], 1), (8001, ["--no-limits"], 0)]
 )
-def test_a_broken_limit_is_status_1(
+def test_exit_status_of_a_broken_limit(
     luts: int,
     words: Sequence[str],
     status: int,
@@ -504,7 +502,7 @@ def test_a_broken_limit_is_status_1(
 
 
 @pytest.mark.parametrize(("clock", "status"), [(100.0, 0), (99.9, 1)])
-def test_a_clock_that_is_not_met_is_status_1(
+def test_exit_status_of_a_missed_clock(
     clock: float,
     status: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -533,7 +531,7 @@ def test_a_clock_that_is_not_met_is_status_1(
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
     ],
 )
-def test_a_failed_run_writes_nothing(
+def test_no_page_after_a_failed_run(
     script: ModuleType,
     function: str,
     error: BaseException,
@@ -558,7 +556,9 @@ def test_a_failed_run_writes_nothing(
 # ------------------------------------------------------------------------------- the real tools
 
 
-def test_smallest_build_is_synthesised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_synthesis_of_the_smallest_build(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The real Yosys on the real RTL: totals, and every instance with something in it."""
     words = ("--work", str(tmp_path), "--json", str(tmp_path / "results.json"))
     assert run(synth, *SMALLEST, *words) == 0, capsys.readouterr().err
@@ -592,7 +592,7 @@ def give(script: ModuleType, text: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(script, "copy_rtl", copy)
 
 
-def test_error_in_the_rtl_is_one_line(
+def test_rtl_error_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     give(synth, f"module edgedrnn #({PARAMETERS}) (input logic a);\n  missing u_m (a);\nendmodule",
@@ -603,7 +603,7 @@ def test_error_in_the_rtl_is_one_line(
     assert "yosys.log" in line and not (tmp_path / "page.md").exists()
 
 
-def test_analysis_agrees_with_nextpnr(
+def test_agreement_with_nextpnr(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """The real tools on a small design with registers, a multiplier and memories of both kinds.
@@ -635,7 +635,7 @@ def test_analysis_agrees_with_nextpnr(
     assert re.search(r"\| MULT18X18D .* 1 \|", page)
 
 
-def test_part_that_is_too_small_is_one_line(
+def test_message_of_a_part_too_small(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     text = f"""

@@ -154,7 +154,7 @@ HOLDS: dict[str, dict[str, Any]] = {
         ("reset, a beat owed", {"r": "10"}, "burst_reader", "m_axi_rready"),
     ],
 )
-def test_the_module_where_work_stopped(
+def test_module_where_work_stopped(
     held: str, levels: dict[str, str], module: str, signal: str
 ) -> None:
     """Could break: a module blamed that has nothing to give, or that is only kept waiting."""
@@ -169,7 +169,7 @@ def test_the_module_where_work_stopped(
         ({"h": "10"}, SINK),
     ],
 )
-def test_a_beat_of_h_comes_before_what_waits_behind_it(levels: dict[str, str], module: str) -> None:
+def test_stalled_h_before_upstream_modules(levels: dict[str, str], module: str) -> None:
     """Could break: the core blamed for a sink that takes nothing."""
     flow = flow_with(work=deque([COLUMN_3]), still=line(**levels))
     flow.out = out_of(flow)
@@ -184,7 +184,7 @@ def test_a_beat_of_h_comes_before_what_waits_behind_it(levels: dict[str, str], m
         ({"pe_array": "0"}, "pe_array", "pe_idle"),
     ],
 )
-def test_a_pass_that_is_not_handed_out(levels: dict[str, str], module: str, signal: str) -> None:
+def test_missing_pass(levels: dict[str, str], module: str, signal: str) -> None:
     """Could break: the sequencer blamed for waiting on a module that never says it is done."""
     flow = flow_with(still=line(**levels))
     flow.layers[1].step_x = 0
@@ -192,14 +192,14 @@ def test_a_pass_that_is_not_handed_out(levels: dict[str, str], module: str, sign
     assert awaited(Search(None, flow=flow), "hang").layer == 1
 
 
-def test_without_handshakes_the_last_that_holds_something_is_named() -> None:
+def test_last_holder_without_handshakes() -> None:
     """Could break: a trace that ended too early for handshakes finds nobody, or an outsider."""
     assert named(flow_with(to_fetch=deque([COLUMN_3])))[0] == "column_fetch"
     assert named(flow_with(**HOLDS["column and beat"]))[0] == "pe_array"
     assert Handshakes.of(None).levels == {}
 
 
-def test_unknown_levels_are_neither() -> None:
+def test_unknown_levels() -> None:
     """Could break: x or z in a four-state simulator read as 0, and somebody blamed for it."""
     event = line()
     unknown = event._replace(words=["x" * len(word) for word in event.words])

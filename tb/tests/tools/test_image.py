@@ -67,9 +67,7 @@ def slow_bytes(model: Model, image: DramImage, lanes: int) -> dict[int, int]:
 @pytest.mark.parametrize("port_bits", [32, 64, 128, 256])
 @pytest.mark.parametrize("sizes", [[(1, 8)], [(13, 24), (24, 40)], [(3, 16), (16, 8), (8, 72)]])
 @pytest.mark.parametrize("options", [{}, {"base": 0x12345, "gap": 100}, {"edge": 64}])
-def test_image_is_the_documented_layout(
-    port_bits: int, sizes: list[Any], options: dict[str, Any]
-) -> None:
+def test_documented_layout(port_bits: int, sizes: list[Any], options: dict[str, Any]) -> None:
     model = random_model(sizes)
     image = DramImage(model, port_bits, **options)
     expected = slow_bytes(model, image, port_bits // 8)
@@ -83,7 +81,7 @@ def test_image_is_the_documented_layout(
             assert region.address % 4096 == 4096 - options["edge"]
 
 
-def test_columns_are_found_by_their_address() -> None:
+def test_columns_by_address() -> None:
     model = random_model([(5, 24)])
     image = DramImage(model, 128)
     assert image.column_bytes(0) == 3 * 32 and image.bias_bytes(0) == 16 * 32
@@ -92,12 +90,12 @@ def test_columns_are_found_by_their_address() -> None:
     assert np.array_equal(np.frombuffer(column, np.int8)[:16], model.weight_hh[0][:16, 7])
 
 
-def test_at_64_bits_a_column_is_3h_bytes() -> None:
+def test_column_of_3h_bytes_at_64_bits() -> None:
     image = DramImage(random_model([(40, 768)]), 64)
     assert image.column_bytes(0) == 3 * 768
 
 
-def test_reads_outside_what_was_written_are_refused() -> None:
+def test_reads_outside_the_image() -> None:
     image = DramImage(random_model([(5, 8)]), 64, base=64)
     end = image.region(0, WX).end
     assert image.read(56, 8) is None and image.read(end, 8) is None
@@ -105,7 +103,7 @@ def test_reads_outside_what_was_written_are_refused() -> None:
     assert not image.written()[end]
 
 
-def test_addresses_can_be_named() -> None:
+def test_given_addresses() -> None:
     model = random_model([(5, 8)])
     image = DramImage(model, 64, addresses={(0, WX): 0xFFFF_FF00, (0, BIAS): 0x8000})
     assert image.addr_wx == (0xFFFF_FF00,) and image.addr_bias == (0x8000,)
@@ -115,7 +113,7 @@ def test_addresses_can_be_named() -> None:
         DramImage(model, 64, addresses={(0, WX): 0, (0, WH): 8})
 
 
-def test_file_for_the_simulator(tmp_path: Path) -> None:
+def test_simulator_file(tmp_path: Path) -> None:
     image = DramImage(random_model([(5, 8)]), 64, base=0x100)
     path = tmp_path / "image.bin"
     image.write(path)

@@ -65,7 +65,7 @@ def test_unknown_module_and_bad_source(small: Path) -> None:
         sources_of("leaf")
 
 
-def test_each_module_is_complete() -> None:
+def test_complete_sources_of_each_module() -> None:
     """Could break: the order or the walk on our RTL. The top needs every file of the list."""
     assert sources_of("edgedrnn") == read_filelist(RTL_DIR / "edgedrnn.f")[0]
 

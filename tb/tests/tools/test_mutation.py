@@ -89,7 +89,7 @@ def changes() -> set[tuple[str, str]]:
     return {(TOY[m.edit.start : m.edit.end], m.edit.text) for m in toy_mutants()}
 
 
-def test_mutants_are_what_they_say() -> None:
+def test_described_change_of_each_mutant() -> None:
     """Could break: an operator that is not changed, or into itself; a mutant where none belongs:
     comments, parameters, assertions, clock edges.
     """
@@ -111,7 +111,7 @@ def test_mutants_are_what_they_say() -> None:
         assert "$error" not in line
 
 
-def test_grouping_is_kept() -> None:
+def test_preserved_grouping() -> None:
     """Could break: a changed operator that binds otherwise than the one it stands for, so that the
     line shown is not what the simulation works with.
     """
@@ -123,7 +123,7 @@ def test_grouping_is_kept() -> None:
     assert shown == {"a && b", "(a || b) && c"}
 
 
-def test_ids_stay_when_lines_move() -> None:
+def test_stable_ids_when_lines_move() -> None:
     """Could break: names that follow from line numbers, so that explanations go stale."""
     moved = "\n\n" + TOY.replace("module toy", "// more\nmodule toy")
     assert [m.id for m in name_edits("toy.sv", moved, find_edits(moved, "toy.sv"))] == [
@@ -133,7 +133,7 @@ def test_ids_stay_when_lines_move() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_nested_mutants_share_one_text() -> None:
+def test_nested_mutants_in_one_text() -> None:
     """Could break: edits inside one another, or a statement left out that takes an else with it."""
     inner, outer = Edit(6, 7, "x", "B"), Edit(2, 10, "x", "C")
     held = Edit(0, 12, "held", ";", held=True)
@@ -147,7 +147,7 @@ def test_nested_mutants_share_one_text() -> None:
     )
 
 
-def test_every_file_has_its_share() -> None:
+def test_sample_share_of_every_file() -> None:
     """Could break: a small module that is not sampled at all, or a sample that changes."""
     files = [f"rtl/{name}.sv" for name in ("ram_1r1w", "stream_fifo", "sequencer")]
     mutants = possible_mutants(REPO, files)
@@ -158,7 +158,7 @@ def test_every_file_has_its_share() -> None:
     assert len(sample(mutants, 10**6, 12, seed=1)) == len(mutants)
 
 
-def test_what_kills_our_mutants_can_be_written_down() -> None:
+def test_recorded_killer_tests() -> None:
     """Could break: a test of tb/tables/mutants.toml that is gone, renamed, runs on Icarus, or asks
     more of a build than it is given where nothing is built.
     """
@@ -230,7 +230,7 @@ def test_module_without_a_test(
         load_plan(plan, small)
 
 
-def test_files_that_are_not_understood() -> None:
+def test_unparsable_files() -> None:
     """Could break: a file with an error of syntax that counts as one without mutants."""
     with pytest.raises(SyntaxNotUnderstoodError, match="m"):
         find_edits("module m; assign = ; endmodule", "m.sv")
@@ -265,7 +265,7 @@ def survivors(folder: Path) -> list[dict[str, Any]]:
     return [m for m in found["mutants"] if m["status"] == "survived"]
 
 
-def test_a_survivor_is_red_until_it_is_explained(toy: Path) -> None:
+def test_unexplained_survivor(toy: Path) -> None:
     """Could break: a green run with a mutant that no test notices (nothing looks at quiet_o); an
     explanation that is not taken, or one of a mutant that a test kills.
     """
@@ -292,7 +292,7 @@ def test_a_survivor_is_red_until_it_is_explained(toy: Path) -> None:
     assert wrong.returncode == 1 and "said to be equivalent" in wrong.stderr
 
 
-def test_below_the_goal_is_red(toy: Path) -> None:
+def test_score_below_the_goal(toy: Path) -> None:
     """Could break: a score that nobody compares with its goal."""
     done = typed(toy, goal=1.0)
     assert done.returncode == 1 and "goal 100%" in done.stderr
@@ -309,14 +309,14 @@ def test_below_the_goal_is_red(toy: Path) -> None:
         (("--json", "/no/such/folder/x.json"), "found no folder"),
     ],
 )
-def test_a_mistake_is_one_line(toy: Path, words: tuple[str, ...], names: str) -> None:
+def test_mistake_message(toy: Path, words: tuple[str, ...], names: str) -> None:
     """Could break: a stack trace, or a run of minutes before a word that is wrong is read."""
     done = typed(toy, *words)
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1 and names in done.stderr, done.stderr
 
 
-def test_a_stale_explanation_is_an_error(toy: Path) -> None:
+def test_stale_explanation(toy: Path) -> None:
     """Could break: an explanation that outlives its line and hides the next mutant there."""
     stale = EQUIVALENT.format(file=toy / "toy.sv", before="x = y;", after="x = z;")
     done = typed(toy, equivalents=stale)

@@ -23,12 +23,12 @@ from tb.regress.intents import (
 INTENT = Intent("a", "A", "b", "s", "c", ("theta",), ("tb/tests/system/test_a.py::story",))
 
 
-def test_nothing_is_without_an_intent() -> None:
+def test_no_orphans() -> None:
     """Could break: a test that nobody planned, an intent that nothing tests, a group of no use."""
     assert orphans(read_plan(), collect_tests(), GROUPS) == Orphans([], [], [])
 
 
-def test_orphans_are_named() -> None:
+def test_named_orphans() -> None:
     """Could break: the check above, by finding nothing whatever there is."""
     tests = ["tb/tests/system/test_a.py::story", "tb/tests/rtl/test_b.py::test_b"]
     assert orphans([INTENT], tests, ["theta", "delta"]) == Orphans([tests[1]], ["delta"], [])
@@ -40,7 +40,7 @@ def test_orphans_are_named() -> None:
     )
 
 
-def test_stories_and_functions_are_collected(tmp_path: Path) -> None:
+def test_collected_stories_and_functions(tmp_path: Path) -> None:
     """Could break: a kind of test that the plan does not see."""
     folder = tmp_path / "tb" / "tests" / "system"
     folder.mkdir(parents=True)
@@ -60,7 +60,7 @@ def test_stories_and_functions_are_collected(tmp_path: Path) -> None:
         ("intent = ", "expected TOML"),
     ],
 )
-def test_a_bad_plan_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_bad_plan(tmp_path: Path, text: str, message: str) -> None:
     """Could break: an entry that is half there and holds nothing."""
     path = tmp_path / "plan.toml"
     path.write_text(text)
@@ -68,7 +68,7 @@ def test_a_bad_plan_is_refused(tmp_path: Path, text: str, message: str) -> None:
         read_plan(path)
 
 
-def test_nodes_of_a_run_are_matched() -> None:
+def test_matched_nodes_of_a_run() -> None:
     """Could break: results given to another intent, or to none."""
     node = "tb/tests/system/test_a.py::test_a[story-w64]"
     assert names_node("tb/tests/system/test_a.py", node)

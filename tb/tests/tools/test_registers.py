@@ -22,12 +22,12 @@ SOURCE = (REPO / regmap.SOURCE).read_text(encoding="utf-8")
 VERSION = "0.1.0"
 
 
-def test_generated_files_are_fresh() -> None:
+def test_fresh_generated_files() -> None:
     """Breaks if a source was edited and a generated file was not: compare all of them."""
     assert generate.stale() == []
 
 
-def test_stale_files_are_named(tmp_path: Path) -> None:
+def test_named_stale_files(tmp_path: Path) -> None:
     """Breaks if a difference is not seen: a byte more in each file, and a file that is missing."""
     names = [*generate.OF_THE_MAP, *generate.OF_SYSTEMVERILOG]
     for name in names:
@@ -40,7 +40,7 @@ def test_stale_files_are_named(tmp_path: Path) -> None:
     assert generate.stale(tmp_path) == names
 
 
-def test_addresses_do_not_overlap() -> None:
+def test_disjoint_addresses() -> None:
     """Breaks if two registers share a word: list each word of the map, 64-bit halves included."""
     words = list(regmap.load().words())
     addresses = [address for _, address in words]
@@ -67,7 +67,7 @@ def test_addresses_do_not_overlap() -> None:
         ('name = "FREEZE"\nlsb = 0', 'name = "FREEZE"\nlsb = 2', "PERF_CTRL: fields that hold"),
     ],
 )  # fmt: skip
-def test_rules_catch_a_bad_map(old: str, new: str, message: str) -> None:
+def test_bad_maps(old: str, new: str, message: str) -> None:
     """Breaks if a rule of the map never fires: spoil the source once, expect its message."""
     assert old in SOURCE
     with pytest.raises(regmap.MapError, match=message):
@@ -75,13 +75,13 @@ def test_rules_catch_a_bad_map(old: str, new: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.2.3.4", "1.2.x", "1.256.0"])
-def test_version_that_does_not_fit_is_refused(version: str) -> None:
+def test_version_that_does_not_fit(version: str) -> None:
     """Breaks if a version of the project reaches the register cut short."""
     with pytest.raises(regmap.MapError, match=re.escape(f"version '{version}'")):
         regmap.parse(SOURCE, version)
 
 
-def test_version_of_the_project_is_that_of_the_core() -> None:
+def test_equal_versions_of_project_and_core() -> None:
     """Breaks if the VERSION register, its description or the header say another version."""
     changed = regmap.parse(SOURCE, "3.17.9")
     register = next(r for r in changed.registers if r.name == "VERSION")
@@ -90,7 +90,7 @@ def test_version_of_the_project_is_that_of_the_core() -> None:
     assert "ResetVersion = 32'h00031109" in system_verilog(changed)
 
 
-def test_python_names_equal_the_map() -> None:
+def test_python_names_of_the_map() -> None:
     """Breaks if the Python module and the map part ways: addresses of each register agree."""
     found = regmap.load()
     assert {r.name: int(r) for r in regs.Reg} == {r.name: r.offset for r in found.registers}
@@ -103,7 +103,7 @@ def test_python_names_equal_the_map() -> None:
     assert names == [r.name for r in (*regs.COUNTERS, *regs.LAYER_COUNTERS)]
 
 
-def test_package_equals_the_python_module() -> None:
+def test_equality_of_package_and_python_module() -> None:
     """Breaks if the RTL numbers counters, settings, states or causes otherwise than Python does.
     The package is read back by a SystemVerilog compiler.
     """
@@ -127,7 +127,7 @@ def test_package_equals_the_python_module() -> None:
     assert causes == {n: values[f"Err{regmap.camel(n)}"] for n in causes}
 
 
-def test_constants_follow_the_package(tmp_path: Path) -> None:
+def test_constants_of_a_changed_package(tmp_path: Path) -> None:
     """Breaks if a changed width or enum code of the RTL does not reach Python: a copy of the
     package with others, read and rendered.
     """
@@ -144,7 +144,7 @@ def test_constants_follow_the_package(tmp_path: Path) -> None:
     assert int(constants.EntryType.END) == 2
 
 
-def test_a_package_or_rom_that_is_not_there_is_refused() -> None:
+def test_missing_package_or_rom() -> None:
     """Breaks if a renamed package or instance leaves constants out without a word."""
     with pytest.raises(KeyError):
         rtl.package("no_such_pkg")

@@ -137,9 +137,7 @@ def ran_notes(root: Path) -> list[str]:
 # -------------------------------------------------------------------------------- outcomes
 
 
-def test_a_failure_is_red_and_says_how_to_run_it_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rerun_line_of_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Could break: a failure that drowns, a rerun line that does not rerun it, JUnit without it."""
     root = make_toy(tmp_path / "toy", PASSING + "def test_bad():\n    assert 1 == 2, 'one'\n")
     ran = go(root)
@@ -157,7 +155,7 @@ def test_a_failure_is_red_and_says_how_to_run_it_again(
     assert (xml.tests, xml.failures) == (3, 1)
 
 
-def test_a_test_that_kills_its_pytest_is_lost_and_takes_nothing_along(tmp_path: Path) -> None:
+def test_test_that_kills_its_pytest(tmp_path: Path) -> None:
     """Could break: the jobs bundled with it vanish, or it is tried for ever."""
     dies = "def test_dies():\n    _note('dies')\n    os.kill(os.getpid(), 9)\n"
     tests = PASSING + dies + "def test_z(): _note('z')\n"
@@ -168,7 +166,7 @@ def test_a_test_that_kills_its_pytest_is_lost_and_takes_nothing_along(tmp_path: 
     assert ran_notes(root) == ["a1", "b1", *["dies1"] * ATTEMPTS, "z1"]
 
 
-def test_a_test_that_hangs_is_stopped(tmp_path: Path) -> None:
+def test_hanging_test(tmp_path: Path) -> None:
     """Could break: one hang stops the run, or the jobs behind it are not run."""
     tests = "import time\ndef test_a(): time.sleep(600)\ndef test_b(): pass\n"
     root = make_toy(tmp_path / "toy", tests)
@@ -178,14 +176,14 @@ def test_a_test_that_hangs_is_stopped(tmp_path: Path) -> None:
     assert not ran.green and by_test(ran) == {"test_a": "timeout", "test_b": "passed"}
 
 
-def test_files_that_change_during_the_run_are_noticed(tmp_path: Path) -> None:
+def test_files_changed_during_the_run(tmp_path: Path) -> None:
     """Could break: results of two versions, reported as one."""
     tests = "def test_a(): open('new.txt', 'w').close()\n"
     assert not go(make_toy(tmp_path / "toy", tests)).green
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_a_goal_that_is_missed_is_red(tmp_path: Path, status: int) -> None:
+def test_missed_goal(tmp_path: Path, status: int) -> None:
     """Could break: green with an open bin; coverage of jobs that is not handed on."""
     root = make_toy(tmp_path / "toy", COVERING)
     cut = root / "tb" / "tables" / "regress.toml"
@@ -200,7 +198,7 @@ def test_a_goal_that_is_missed_is_red(tmp_path: Path, status: int) -> None:
     assert line["passed"] == 2 and line["functional"] == 0.75 and line["code"] is None
 
 
-def test_nothing_of_an_earlier_run_is_left(toy: Path) -> None:
+def test_no_leftovers_of_an_earlier_run(toy: Path) -> None:
     """Could break: coverage that an earlier run reached shown for this one's, by page or trend."""
     reports = toy / "reports"
     reports.mkdir()
@@ -230,7 +228,7 @@ def failed_in(folder: Path, node: str, seed: int = 1, *, simulated: bool = True)
     return Done(Job(node, seed), "failed", 1.0, "no", folder / "log.txt", failure=failure)
 
 
-def test_the_first_failures_of_simulations_are_localised(tmp_path: Path) -> None:
+def test_localised_first_failures(tmp_path: Path) -> None:
     """Could break: one test with five seeds keeps others out; a test without a simulation replayed;
     time without a bound."""
     asked = []
@@ -264,9 +262,7 @@ def test_the_first_failures_of_simulations_are_localised(tmp_path: Path) -> None
         (ZeroDivisionError("oh"), "localise.py failed: ZeroDivisionError('oh')"),
     ],
 )
-def test_a_failure_that_cannot_be_localised_says_so(
-    tmp_path: Path, raised: Exception, said: str
-) -> None:
+def test_failure_that_cannot_be_localised(tmp_path: Path, raised: Exception, said: str) -> None:
     """Could break: the page of a regression that is not made, or says nothing."""
 
     def by(*_: object, **__: object) -> Localised:
@@ -278,7 +274,7 @@ def test_a_failure_that_cannot_be_localised_says_so(
     assert "no time" in diagnosis.diagnose(one, tmp_path, tmp_path, 0.0, by).text
 
 
-def test_a_diagnosis_is_in_the_report(tmp_path: Path) -> None:
+def test_diagnosis_in_the_report(tmp_path: Path) -> None:
     """Could break: a regression that localises, and keeps it to itself."""
     root = make_toy(tmp_path / "toy", FAILING)
     (job,) = go(root).report["jobs"]
@@ -306,7 +302,7 @@ def test_waves_of_a_failure(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------- budget, resume
 
 
-def test_a_count_takes_mandatory_jobs_first(tmp_path: Path) -> None:
+def test_mandatory_jobs_first(tmp_path: Path) -> None:
     """Could break: a second seed before everybody's first; jobs left out without a word."""
     root = make_toy(tmp_path / "toy", PASSING, seeds=5)
     ran = go(root, count=3)
@@ -316,7 +312,7 @@ def test_a_count_takes_mandatory_jobs_first(tmp_path: Path) -> None:
     assert not any(job["mandatory"] for job in ran.report["left_out"])
 
 
-def test_a_mandatory_job_left_out_is_red(toy: Path) -> None:
+def test_mandatory_job_left_out(toy: Path) -> None:
     """Could break: a green run that did not run everything that had to."""
     for budget in ({"count": 1}, {"time_s": 0.0, "resume": False}):
         ran = go(toy, **budget)
@@ -324,7 +320,7 @@ def test_a_mandatory_job_left_out_is_red(toy: Path) -> None:
         assert all(job["mandatory"] for job in ran.report["left_out"])
 
 
-def test_what_passed_is_not_run_again_until_a_file_changes(toy: Path) -> None:
+def test_reuse_of_passed_jobs(toy: Path) -> None:
     """Could break: old results for new files; a failed or half-written result taken for passed."""
     go(toy)
     ran = go(toy)
@@ -340,7 +336,7 @@ def test_what_passed_is_not_run_again_until_a_file_changes(toy: Path) -> None:
     assert ran_notes(toy) == ["a1"] * 4 + ["b1"] * 3
 
 
-def test_a_run_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+def test_resumed_run(tmp_path: Path) -> None:
     """Could break: a killed run leaves tests behind that go on, or loses what had passed."""
     root = make_toy(tmp_path / "toy", HOLDING)
     (root / "build" / "hold").touch()
@@ -405,7 +401,7 @@ def wait_for(path: Path) -> str:
     return path.read_text()
 
 
-def test_killing_a_worker_loses_nothing(tmp_path: Path, scheduler: Cluster) -> None:
+def test_killed_worker(tmp_path: Path, scheduler: Cluster) -> None:
     """Could break: the job under way is lost, a finished one run twice, one reported twice."""
     address, start = scheduler
     root = make_toy(tmp_path / "toy", HOLDING)
@@ -429,7 +425,7 @@ def test_killing_a_worker_loses_nothing(tmp_path: Path, scheduler: Cluster) -> N
         worker.wait()
 
 
-def test_workers_that_never_come_back_turn_it_red(tmp_path: Path, scheduler: Cluster) -> None:
+def test_lost_workers(tmp_path: Path, scheduler: Cluster) -> None:
     """Could break: a run that waits for ever, or that is green without its lost job."""
     address, start = scheduler
     root = make_toy(tmp_path / "toy", HOLDING)
@@ -451,7 +447,7 @@ def test_workers_that_never_come_back_turn_it_red(tmp_path: Path, scheduler: Clu
     assert len(accounted) == 3
 
 
-def test_a_worker_with_other_files_refuses(
+def test_worker_with_other_files(
     tmp_path: Path, scheduler: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Could break: green on files that nobody asked about."""
@@ -480,7 +476,7 @@ def regress_with_tree(root: Path, tree: str, address: str) -> tuple[dict[str, An
     return session.done, len(session.left_out)
 
 
-def test_results_travel_from_a_disk_of_its_own(
+def test_results_from_a_separate_disk(
     toy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Could break: a worker on another machine, whose results nobody fetches."""
@@ -502,7 +498,7 @@ def test_results_travel_from_a_disk_of_its_own(
 # ------------------------------------------------------------------- what is asked for
 
 
-def test_bad_arguments_are_one_line(toy: Path) -> None:
+def test_bad_arguments(toy: Path) -> None:
     """Could break: a traceback, or a run of nothing that is green."""
     cases = {
         "--cut none": "cut: found 'none', expected one of toy",
@@ -516,7 +512,7 @@ def test_bad_arguments_are_one_line(toy: Path) -> None:
         assert len(done.stderr.splitlines()) == 1 and not (toy / "reports").exists()
 
 
-def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "CONNECT_S", 0.5)
     with pytest.raises(PoolError, match=r"^--dask: no scheduler answers at 'tcp://127\.0\.0\.1:9'"):
         DaskPool("tcp://127.0.0.1:9")
@@ -540,7 +536,7 @@ def command(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ('"off"', '"some"', "functional: found 'some'"),
     ],
 )
-def test_a_mistake_in_the_cut_is_named(toy: Path, old: str, new: str, message: str) -> None:
+def test_bad_cut_message(toy: Path, old: str, new: str, message: str) -> None:
     """Could break: a typo that silently drops tests."""
     path = toy / "tb" / "tables" / "regress.toml"
     path.write_text(path.read_text().replace(old, new))
@@ -548,12 +544,12 @@ def test_a_mistake_in_the_cut_is_named(toy: Path, old: str, new: str, message: s
         jobs_of(load_cut(path, "toy"), ["test_toy.py::test_a"], root=toy)
 
 
-def test_brackets_of_node_ids_mean_themselves() -> None:
+def test_literal_brackets_in_node_ids() -> None:
     assert matches("a.py::t[x-*]", "a.py::t[x-w64]") and not matches("a.py::t[x]", "a.py::tx")
     assert matches("a.py", "a.py::t[x]") and not matches("a.py", "b/a.py::t")
 
 
-def test_bundles_hold_one_seed_and_build_and_the_longest_come_first() -> None:
+def test_order_and_contents_of_bundles() -> None:
     """Could break: seeds mixed in one pytest; a long job started last."""
     jobs = [
         Job("a.py::t", seed, config, round=seed - 1, expected_s=long)
@@ -566,7 +562,7 @@ def test_bundles_hold_one_seed_and_build_and_the_longest_come_first() -> None:
         (1, 20.0), (1, 20.0), (1, 1.0), (2, 20.0), (2, 20.0), (2, 1.0)]  # fmt: skip
 
 
-def test_what_counts_code_coverage_comes_first(toy: Path) -> None:
+def test_code_coverage_jobs_first(toy: Path) -> None:
     """Could break: goals still open when the time is up; Icarus built and bundled as if it counted.
 
     A long test that counts nothing waits for a short one that does, but not for its second seed.
@@ -593,13 +589,13 @@ def test_what_counts_code_coverage_comes_first(toy: Path) -> None:
     ]
 
 
-def test_ids_depend_on_test_seed_and_switches_alone() -> None:
+def test_inputs_of_job_ids() -> None:
     job = Job("a.py::t", 1)
     assert job.id == replace(job, expected_s=9.0, round=3).id
     assert len({job.id, replace(job, seed=2).id, replace(job, code=True).id}) == 3
 
 
-def test_every_test_of_the_repository_is_in_each_cut() -> None:
+def test_every_test_in_each_cut() -> None:
     """Could break: a new test file that no cut runs."""
     files = [p.relative_to(REPO).as_posix() for f in ("tb", "golden") for p in
              (REPO / f).rglob("test_*.py")]  # fmt: skip

@@ -76,7 +76,7 @@ class Elements(HTMLParser):
 # ------------------------------------------------------------------------------------- the verdict
 
 
-def test_everything_holds(tmp_path: Path) -> None:
+def test_all_green(tmp_path: Path) -> None:
     """Could break: a page that is always red, or an export that is not written."""
     status, page, said = run(made(tmp_path), "--require")
     elements = Elements(page)
@@ -87,7 +87,7 @@ def test_everything_holds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_broken_part_is_red(tmp_path: Path, part: str) -> None:
+def test_broken_part(tmp_path: Path, part: str) -> None:
     """Could break: a lost job, a failing intent, a missed bin, an unexplained hole or a surviving
     mutant under a green verdict."""
     status, page, _ = run(made(tmp_path, sample.BREAKS[part]), "--require")
@@ -100,7 +100,7 @@ def test_a_broken_part_is_red(tmp_path: Path, part: str) -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_missing_part_is_red(tmp_path: Path, part: str) -> None:
+def test_missing_part(tmp_path: Path, part: str) -> None:
     """Could break: what was never measured taken for good."""
     status, page, _ = run(made(tmp_path, lambda content: content.pop(part)), "--require")
     elements = Elements(page)
@@ -113,7 +113,7 @@ def test_a_missing_part_is_red(tmp_path: Path, part: str) -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("tree", ["f" * 16, None])
-def test_results_of_other_files_are_not_shown(tmp_path: Path, part: str, tree: str | None) -> None:
+def test_results_of_other_files(tmp_path: Path, part: str, tree: str | None) -> None:
     """Could break: a page that is green by what an earlier run found in other files."""
 
     def change(content: sample.Sample) -> None:
@@ -142,7 +142,7 @@ def test_nothing_measured(tmp_path: Path) -> None:
     assert not (tmp_path / "coverage.ucis.xml").exists()
 
 
-def test_red_outside_of_what_is_required(tmp_path: Path) -> None:
+def test_red_outside_the_requirements(tmp_path: Path) -> None:
     """Could break: a red part below a plain green verdict because nobody asked for it."""
     made(tmp_path, sample.surviving_mutant)
     status, page, _ = run(tmp_path, "--require", "jobs")
@@ -189,7 +189,7 @@ def test_other_ways_to_be_red(tmp_path: Path, wrong: str) -> None:
     assert (status, Elements(page).state(part)) == (1, "broken")
 
 
-def test_quick_cut_promises_less(tmp_path: Path) -> None:
+def test_promises_of_the_quick_cut(tmp_path: Path) -> None:
     """Could break: a quick cut that can never be green, or one that hides an open key group."""
 
     def quick(content: sample.Sample) -> None:
@@ -248,7 +248,7 @@ DAMAGED: dict[str, tuple[str, Callable[[str], str], str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_damaged_file_is_one_clear_line(tmp_path: Path, damage: str) -> None:
+def test_damaged_file_message(tmp_path: Path, damage: str) -> None:
     """Could break: a traceback, or a page made of what could be read, as if nothing was wrong."""
     name, change, expected = DAMAGED[damage]
     path = made(tmp_path) / name
@@ -275,7 +275,7 @@ def test_wrong_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 # -------------------------------------------------------------------------------------- the page
 
 
-def test_text_is_escaped(tmp_path: Path) -> None:
+def test_escaped_text(tmp_path: Path) -> None:
     """Could break: a test's name or message that becomes markup."""
     evil = "</pre><script>alert(1)</script><img src=x onerror='alert(2)'>"
 
@@ -299,7 +299,7 @@ def test_text_is_escaped(tmp_path: Path) -> None:
     assert page.count("&lt;script&gt;alert(1)") >= 12
 
 
-def test_page_names_the_kind_of_a_failure(tmp_path: Path) -> None:
+def test_kind_of_a_failure_on_the_page(tmp_path: Path) -> None:
     """Could break: a hang and a wrong value that look the same until one reads the message."""
 
     def change(content: sample.Sample) -> None:
@@ -311,7 +311,7 @@ def test_page_names_the_kind_of_a_failure(tmp_path: Path) -> None:
     assert '<p class="facts">hang, icarus' in page and '<p class="facts">mismatch, icarus' in page
 
 
-def test_page_needs_nothing_else(tmp_path: Path) -> None:
+def test_self_contained_page(tmp_path: Path) -> None:
     """Could break: a font, script or style from elsewhere; a page that needs the network."""
     _, page, _ = run(made(tmp_path, lambda content: content.update(sample.red())))
     for tag, attributes in Elements(page).found:
@@ -327,7 +327,7 @@ def test_page_needs_nothing_else(tmp_path: Path) -> None:
     assert "://" not in page and "@import" not in page and "url(" not in page
 
 
-def test_failures_lead_to_rerun_log_and_waves(tmp_path: Path) -> None:
+def test_rerun_log_and_waves_of_failures(tmp_path: Path) -> None:
     """Could break: links that do not lead from the page's folder to the file."""
 
     def change(content: sample.Sample) -> None:
@@ -342,7 +342,7 @@ def test_failures_lead_to_rerun_log_and_waves(tmp_path: Path) -> None:
     assert any(href.endswith("/build/x.fst") for href in hrefs)
 
 
-def test_a_failure_shows_where_it_went_wrong(tmp_path: Path) -> None:
+def test_diagnosis_of_a_failure(tmp_path: Path) -> None:
     """Could break: a picture that is a link to a file that the reader lacks; text without it."""
     drawing = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
     (tmp_path / "drawn.svg").write_bytes(drawing)
@@ -365,7 +365,7 @@ def test_a_failure_shows_where_it_went_wrong(tmp_path: Path) -> None:
     assert '<pre class="diagnosis">not localised: no trace</pre>' in page
 
 
-def test_links_within_the_page_have_targets(tmp_path: Path) -> None:
+def test_targets_of_internal_links(tmp_path: Path) -> None:
     _, page, _ = run(made(tmp_path, lambda content: content.update(sample.red())))
     elements = Elements(page).found
     ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
@@ -374,7 +374,7 @@ def test_links_within_the_page_have_targets(tmp_path: Path) -> None:
     assert {href[1:] for href in hrefs if href.startswith("#")} <= set(ids)
 
 
-def test_exports_are_linked_when_there(tmp_path: Path) -> None:
+def test_links_to_exports(tmp_path: Path) -> None:
     made(tmp_path)
     (tmp_path / "junit.xml").write_text("<testsuites/>", encoding="utf-8")
     _, page, _ = run(tmp_path)
@@ -386,7 +386,7 @@ def test_exports_are_linked_when_there(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------- its ingredients
 
 
-def test_heat_map_keeps_every_bin() -> None:
+def test_every_bin_in_the_heat_map() -> None:
     """Could break: a bin dropped or put elsewhere by the layout of a cross."""
     group = sample.group("g", "", True, a=("0", "1", "2"), b=tuple("stuvwxyz"), c=("p", "q"))
     for number, entry in enumerate(group["bins"]):
@@ -412,7 +412,7 @@ def test_strip_for_one_axis() -> None:
     assert laid.row_axes == () and [column for column in laid.columns] == [("0",), ("1",)]
 
 
-def test_trends_break_where_nothing_was_measured() -> None:
+def test_gaps_in_trends() -> None:
     """Could break: a gap drawn as if it had been measured, other cuts mixed in."""
     history = copy.deepcopy(GOOD["history"])
     history.append({**history[-1], "cut": "quick", "functional": 0.1})
@@ -441,7 +441,7 @@ def test_figures_in_words() -> None:
     ]
 
 
-def test_ucis_is_read_back(tmp_path: Path) -> None:
+def test_ucis_round_trip(tmp_path: Path) -> None:
     """Could break: an export that tools refuse, with other bins or hits than the page's."""
     run(made(tmp_path))
     text = (tmp_path / "coverage.ucis.xml").read_text(encoding="utf-8")
@@ -460,6 +460,6 @@ def test_ucis_is_read_back(tmp_path: Path) -> None:
     assert 'writtenBy="edgedrnn"' in text
 
 
-def test_sample_fits_json() -> None:
+def test_sample_as_json() -> None:
     """Could break: a sample that only Python could hold, so that tests prove nothing of files."""
     assert json.loads(json.dumps(GOOD)) == GOOD

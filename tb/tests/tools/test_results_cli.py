@@ -23,7 +23,7 @@ def typed(*words: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_model_is_measured_on_both_splits_and_run_on_the_rtl(tmp_path: Path) -> None:
+def test_measurement_on_both_splits_and_the_rtl(tmp_path: Path) -> None:
     for index in (0, 1, 5):
         for digit in range(3):
             tone = 0.1 * np.sin((digit + 1) * np.arange(2000 + 400 * index) / 9)
@@ -52,7 +52,7 @@ def test_a_model_is_measured_on_both_splits_and_run_on_the_rtl(tmp_path: Path) -
         (("--har", "none"), "none: found no such folder"),
     ],
 )
-def test_a_mistake_is_one_line(
+def test_mistake_message(
     tmp_path: Path,
     words: Sequence[str],
     message: str,

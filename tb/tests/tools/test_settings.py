@@ -107,7 +107,7 @@ def test_bad_value_of_a_setting(name: str, text: str, expected: str) -> None:
         (["-m", "pytest", "-q", "-p", "no:cacheprovider", "tb/tests/tools/test_settings.py"], 4),
     ],
 )
-def test_bad_value_ends_a_command_in_one_line(words: list[str], status: int) -> None:
+def test_message_of_a_bad_value(words: list[str], status: int) -> None:
     """Could break: a traceback for a mistake at the keyboard."""
     env = child_env(Settings(), SEED="abc")
     done = subprocess.run(
@@ -118,14 +118,14 @@ def test_bad_value_ends_a_command_in_one_line(words: list[str], status: int) -> 
     assert "SEED: found 'abc', expected a whole number" in said
 
 
-def test_waves_are_on_in_any_window() -> None:
+def test_waves_in_any_window() -> None:
     """Could break: a window that is given and no waves."""
     assert not Settings(waves_most_ns=5).wants_waves
     for one in ({"waves": True}, {"waves_from_ns": 0}, {"waves_to_ns": 5}, {"waves_steps": (0, 0)}):
         assert Settings(**one).wants_waves, one
 
 
-def test_a_child_gets_the_settings_it_is_given_and_no_others(
+def test_settings_of_a_child(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Could break: WAVES=1 or an old replay of the person who started it in a test of a replay."""
@@ -160,14 +160,14 @@ def test_settings_that_change_in_a_process(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings() == Settings(seed=5, cover_dir=Path("/x"))
 
 
-def test_cover_dir_is_below_the_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cover_dir_below_the_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Could break: coverage lost in the folder from which a test happens to run."""
     monkeypatch.chdir(tmp_path)
     assert Settings.of({"COVER_DIR": "build/cover"}).cover_dir == REPO / "build" / "cover"
     assert Settings.of({"COVER_DIR": "/x/cover"}).cover_dir == Path("/x/cover")
 
 
-def test_what_a_process_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handover_to_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Could break: a record that changes on its way from parent to child, or is not checked."""
     told = Handover(
         chunk=Path("/chunk.json"),

@@ -107,7 +107,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_output_is_what_the_contract_says(desk: Desk, sim: str) -> None:
+def test_output_of_the_contract(desk: Desk, sim: str) -> None:
     words = desk.words("--sim", sim, "--theta-x", "16", "--theta-h", "4,9", "--steps", "5")
     command = [sys.executable, str(REPO / "scripts" / "simulate.py"), *words]
     done = subprocess.run(command, cwd=desk.folder, capture_output=True, text=True, check=False)
@@ -133,7 +133,7 @@ def test_output_is_what_the_contract_says(desk: Desk, sim: str) -> None:
     assert desk.listing() == {"m.npz", "x.npy", "out.npz"}
 
 
-def test_simulators_agree_and_runs_repeat(desk: Desk) -> None:
+def test_simulator_agreement_and_repeatability(desk: Desk) -> None:
     outputs = []
     for name, words in {"a": ["icarus"], "b": ["verilator"], "c": ["verilator"]}.items():
         done = desk.type("--sim", *words, "--dram", "ddr3l", output=f"{name}.npz")
@@ -144,14 +144,14 @@ def test_simulators_agree_and_runs_repeat(desk: Desk) -> None:
         assert all(np.array_equal(outputs[0][k], other[k]) for k in outputs[0])
 
 
-def test_interval_is_cycles_after_h_has_left(desk: Desk) -> None:
+def test_interval_in_cycles_after_h(desk: Desk) -> None:
     runs = {n: simulate(desk.model, desk.stimulus, interval=n) for n in (0, 1, 37)}
     for interval, result in runs.items():
         assert np.array_equal(result.period[1:], result.latency[1:] + 1 + interval)
     assert all(np.array_equal(r.h, runs[0].h) for r in runs.values())
 
 
-def test_users_own_memory_and_stalls(desk: Desk) -> None:
+def test_user_memory_and_stalls(desk: Desk) -> None:
     (desk.folder / "mine.toml").write_text(
         'mode = "ideal"\noutstanding = 3\n[stall]\nar_probability = 0.3\nr_probability = 0.5\n'
     )
@@ -168,7 +168,7 @@ def test_users_own_memory_and_stalls(desk: Desk) -> None:
     assert (latencies[0] > ideal.latency).all()
 
 
-def test_nobody_in_a_hurry_to_take_h(desk: Desk) -> None:
+def test_slow_h_consumer(desk: Desk) -> None:
     patient = simulate(desk.model, desk.stimulus, h_stall=0.8)
     assert np.array_equal(patient.h, simulate(desk.model, desk.stimulus).h)
 
@@ -187,7 +187,7 @@ def test_waves(desk: Desk, sim: str) -> None:
     assert all(same), "another main program makes the clock: cycles must stay what they are"
 
 
-def test_no_check_still_measures(desk: Desk) -> None:
+def test_measurement_without_check(desk: Desk) -> None:
     done = desk.type("--no-check")
     assert done.returncode == 0 and "not checked" in done.stdout
     with np.load(desk.folder / "out.npz") as out:
@@ -209,7 +209,7 @@ def test_extreme_sizes(sizes: list[tuple[int, int]]) -> None:
     assert result.h.shape == (3, sizes[-1][1])
 
 
-def test_image_may_lie_anywhere(desk: Desk) -> None:
+def test_image_at_any_address(desk: Desk) -> None:
     apart = DramImage(desk.model, 64, edge=24, addresses={(1, WX): 0xFFFF_F000})
     result = simulate(desk.model, desk.stimulus, image=apart)
     assert np.array_equal(result.h, simulate(desk.model, desk.stimulus).h)
@@ -241,7 +241,7 @@ BAD_MODELS = {
 
 
 @pytest.mark.parametrize("key", BAD_MODELS)
-def test_bad_model_is_named(desk: Desk, key: str) -> None:
+def test_bad_model_message(desk: Desk, key: str) -> None:
     spoil(desk, **{key: BAD_MODELS[key]})
     expect_bad_input(desk, desk.type(), "m.npz", key)
 
@@ -256,14 +256,14 @@ BAD_STIMULI: dict[str, np.ndarray] = {
 
 
 @pytest.mark.parametrize("kind", BAD_STIMULI)
-def test_bad_stimulus_is_named(desk: Desk, kind: str) -> None:
+def test_bad_stimulus_message(desk: Desk, kind: str) -> None:
     np.save(desk.folder / "x.npy", BAD_STIMULI[kind])
     expect_bad_input(desk, desk.type(), "x.npy", "array", "(T, 11)" if kind != "wide" else "int16")
 
 
 @pytest.mark.parametrize("name", ["m.npz", "x.npy"])
 @pytest.mark.parametrize("damage", ["missing", "folder", "text", "cut", "pickle"])
-def test_unreadable_files_are_named(desk: Desk, name: str, damage: str) -> None:
+def test_unreadable_files(desk: Desk, name: str, damage: str) -> None:
     path = desk.folder / name
     whole = path.read_bytes()
     path.unlink()
@@ -279,7 +279,7 @@ def test_unreadable_files_are_named(desk: Desk, name: str, damage: str) -> None:
     expect_bad_input(desk, desk.type(), name)
 
 
-def test_archive_for_a_stimulus(desk: Desk) -> None:
+def test_archive_as_stimulus(desk: Desk) -> None:
     expect_bad_input(desk, desk.type(stimulus="m.npz"), "m.npz", "array", "int16 (T, 11)")
 
 
@@ -302,7 +302,7 @@ def test_archive_for_a_stimulus(desk: Desk) -> None:
         (["--no-such-option"], ["--no-such-option"]),
     ],
 )
-def test_bad_options_are_named(desk: Desk, words: list[str], names: list[str]) -> None:
+def test_bad_options(desk: Desk, words: list[str], names: list[str]) -> None:
     expect_bad_input(desk, desk.type(*words), *names)
 
 
@@ -312,7 +312,7 @@ def test_bad_key_of_a_memory_file(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("output", ["no/such/folder/out.npz", "folder"])
-def test_bad_output_is_named_before_the_run(desk: Desk, output: str) -> None:
+def test_bad_output_before_the_run(desk: Desk, output: str) -> None:
     (desk.folder / "folder").mkdir()
     expect_bad_input(desk, desk.type(output=output), output)
 
@@ -333,7 +333,7 @@ def expect_bad_input(desk: Desk, done: Typed, *names: str) -> None:
     assert not strangers, strangers
 
 
-def test_help_teaches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_text(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     done = desk.type("--help")
     assert done.returncode == 0
@@ -345,9 +345,7 @@ def test_help_teaches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------------------ real failures
 
 
-def test_mismatch_names_step_layer_element_and_gate(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_location_of_a_mismatch(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spoil one weight of the golden side only: the run must stop at the first difference."""
     layer = [np.array(w) for w in desk.model.weight_hh]
     layer[1][24 + 5, :] ^= 64  # the z row of unit 5
@@ -360,9 +358,7 @@ def test_mismatch_names_step_layer_element_and_gate(
     assert text.startswith(f"step {caught.value.step}, ") and caught.value.step
 
 
-def test_a_wrong_result_is_exit_status_1_and_leaves_no_output(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_exit_status_of_a_wrong_result(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     pack = image.pack_bias
     monkeypatch.setattr(image, "pack_bias", lambda bias, lanes: pack(bias ^ (1 << 20), lanes))
     done = desk.type("--failure", "why.json")
@@ -381,7 +377,7 @@ def test_a_wrong_result_is_exit_status_1_and_leaves_no_output(
     assert desk.listing() == {"m.npz", "x.npy"}
 
 
-def test_wild_read_ends_the_run(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wild_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tell the core an address that holds nothing."""
     moved = DramImage(desk.model, 64)
     moved.addr_wh = (moved.addr_wh[0], moved.end + 4096)
@@ -390,7 +386,7 @@ def test_wild_read_ends_the_run(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
     assert "WILD" in str(caught.value)
 
 
-def test_hang_is_found(desk: Desk) -> None:
+def test_hang(desk: Desk) -> None:
     """A memory that never answers: the bench gives up, not the person who waits."""
     memory = parse_dram({"mode": "ideal"})
     dead = dataclasses.replace(memory, values={**memory.values, "DRAM_STALL_R": 1000})

@@ -24,7 +24,7 @@ def play(scenario: Scenario, sampler: NetworkSampler) -> None:
         sampler.step(context, step, x, columns, [scenario.rest] * len(columns))
 
 
-def test_a_draft_keeps_what_it_promises() -> None:
+def test_promises_of_a_candidate() -> None:
     """Could break: a draft whose bins the run does not hit, or that goes on after its last one."""
     rng = np.random.default_rng(3)
     names = ("theta", "delta", "firing", "silence")
@@ -45,7 +45,7 @@ def test_a_draft_keeps_what_it_promises() -> None:
     assert sum(len(wanted[name] & hits.counts[name].keys()) for name in names) < closed
 
 
-def test_a_silent_vector_stays_silent() -> None:
+def test_silent_vector() -> None:
     """Could break: a threshold at which something fires that was to keep quiet."""
     rng = np.random.default_rng(4)
     draft = Draft(random_model(rng, 8, [16], weight_scale=0.5), rng, {}, 64, rest=False)
@@ -62,7 +62,7 @@ def test_a_silent_vector_stays_silent() -> None:
     ("layers", "units", "width", "aimed"),
     [(2, 16, 64, AIMED_SMALL), (1, 24, 128, AIMED_WIDTH), (1, 72, 256, AIMED_SIZE)],
 )
-def test_steering_closes_what_it_aims_at(
+def test_closure_by_steering(
     layers: int, units: int, width: int, aimed: tuple[str, ...], seed: int
 ) -> None:
     """Could break: a bin that is closed by luck, if at all. On the integer model, in few rounds;

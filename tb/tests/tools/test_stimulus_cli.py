@@ -35,7 +35,7 @@ def typed(*words: str) -> int:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_comes_with_what_it_must_give(model: Model, kind: str) -> None:
+def test_every_kind_and_its_options(model: Model, kind: str) -> None:
     words = ["--kind", kind, "--steps", "20", "--seed", "4", "--theta-x", "64,3", "--theta-h", "5"]
     assert typed(*words, "--output", "t.npz", "--x-out", "x.npy") == 0
     trace = read_trace("t.npz")
@@ -49,7 +49,7 @@ def test_every_kind_comes_with_what_it_must_give(model: Model, kind: str) -> Non
     assert typed("--replay", "t.npz") == 0
 
 
-def test_a_stimulus_of_ones_own(model: Model) -> None:
+def test_user_stimulus(model: Model) -> None:
     x = random_inputs(np.random.default_rng(1), 6, 9, "walk")
     np.save("mine.npy", x)
     words = ("--stimulus", "mine.npy", "--steps", "5", "--memories", "--gates")
@@ -60,7 +60,7 @@ def test_a_stimulus_of_ones_own(model: Model) -> None:
     assert trace.layers[1]["memory"].shape == (5, 4, 8) and "n" in trace.layers[0]
 
 
-def test_hidden_edges_are_met(model: Model) -> None:
+def test_hidden_edges(model: Model) -> None:
     assert typed("--kind", "walk", "--hidden-edges", "--steps", "50", "--output", "t.npz") == 0
     trace = read_trace("t.npz")
     assert trace.theta_x[0] == 20
@@ -70,25 +70,21 @@ def test_hidden_edges_are_met(model: Model) -> None:
     assert edge_hits(distances(h, trace.layers[1]["dx"]), trace.theta_x[1]).all()
 
 
-def test_the_same_seed_makes_the_same_file(model: Model) -> None:
+def test_equal_files_from_equal_seeds(model: Model) -> None:
     for name, seed in (("a", "2"), ("b", "2"), ("c", "3")):
         assert typed("--seed", seed, "--output", f"{name}.npz") == 0
     a, b, c = (read_trace(f"{name}.npz").x for name in "abc")
     assert np.array_equal(a, b) and not np.array_equal(a, c)
 
 
-def test_the_list_and_the_help_name_every_kind(
-    model: Model, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_kind_in_list_and_help(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--list", "--help"):
         assert typed(option) == 0
         shown = capsys.readouterr().out
         assert all(kind in shown and str(text) in shown for kind, text in DESCRIPTIONS.items())
 
 
-def test_a_replay_that_differs_is_a_failure(
-    model: Model, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_different_replay(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     assert typed("--steps", "5", "--output", "t.npz") == 0
     with np.load("t.npz") as file:
         arrays = dict(file)
@@ -122,7 +118,7 @@ def test_a_replay_that_differs_is_a_failure(
         (["--replay", "t.npz"], ["--replay", "--output"]),
     ],
 )
-def test_bad_input_is_named(
+def test_bad_input_message(
     model: Model, capsys: pytest.CaptureFixture[str], words: list[str], names: list[str]
 ) -> None:
     np.save("wide.npy", np.zeros((6, 10), np.int16))
@@ -140,7 +136,7 @@ def test_bad_input_is_named(
         (["--replay", "m.npz", "--hidden-edges"], ["--hidden-edges", "--replay"]),
     ],
 )
-def test_a_bad_replay_is_named(
+def test_bad_replay_message(
     model: Model, capsys: pytest.CaptureFixture[str], words: list[str], names: list[str]
 ) -> None:
     expect_bad_input(capsys, words, names)

@@ -29,7 +29,7 @@ def test_names_of_stories(path: Path) -> None:
     assert (never_run(path), without_story(path)) == ([], [])
 
 
-def test_stories_are_found() -> None:
+def test_found_stories() -> None:
     """Could break: the check above, which holds of files in which nothing is found."""
     assert sum(len(stories_in(path)) for path in FILES) > 50
 
@@ -45,7 +45,7 @@ def test_stories_are_found() -> None:
         ('bench.simulate(other.__file__, "frist", c); NAMES = ["first", "second"]', [], []),
     ],
 )
-def test_wrong_names_are_told(
+def test_messages_of_wrong_names(
     tmp_path: Path, runs: str, forgotten: list[str], misspelt: list[str]
 ) -> None:
     """Could break: a forgotten or misspelt name that passes."""
@@ -55,7 +55,7 @@ def test_wrong_names_are_told(
     assert (never_run(path), without_story(path)) == (forgotten, misspelt)
 
 
-def test_unknown_story_is_refused() -> None:
+def test_unknown_story() -> None:
     """Could break: a long build before anybody sees that the name of a story is wrong."""
     with pytest.raises(ValueError, match=r"test_joints.py: found no cocotb test 'no_such'"):
         simulate(str(TESTS / "system" / "test_joints.py"), "no_such", "w64")

@@ -48,7 +48,7 @@ def test_every_tap_resolves_in_the_rtl(width: int) -> None:
             assert held is not None and hasattr(held, "type"), f"{name}: {path}"
 
 
-def test_no_other_file_has_a_path_into_the_core() -> None:
+def test_paths_into_the_core_in_the_sheet_alone() -> None:
     """Could break: a monitor, a test or a table that reaches into the core past the sheet."""
     files = [path for path in (REPO / "tb").rglob("*") if path.is_file() and path != SHEET]
     texts = [
@@ -60,7 +60,7 @@ def test_no_other_file_has_a_path_into_the_core() -> None:
     assert not found, found
 
 
-def test_the_localisation_names_taps_alone() -> None:
+def test_taps_named_by_the_localisation() -> None:
     """Could break: a finding whose signal is the path of a register, which a rename would break."""
     for path in (REPO / "tb" / "debug").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -69,7 +69,7 @@ def test_the_localisation_names_taps_alone() -> None:
                 assert not SIGNAL_IN_A_STRING.search(text), f"{path.name}:{node.lineno}"
 
 
-def test_no_tap_is_left_over() -> None:
+def test_no_unused_tap() -> None:
     """Could break: a sheet that grows for ever, since nobody knows who uses a tap."""
     sources = [
         *(REPO / "tb" / "sv").rglob("*.sv"),
@@ -94,7 +94,7 @@ def test_no_tap_is_left_over() -> None:
         ("`define tap_x u_other.x", "found '`define tap_x u_other"),
     ],
 )
-def test_a_line_of_another_form_is_named(tmp_path: Path, line: str, said: str) -> None:
+def test_line_of_another_form(tmp_path: Path, line: str, said: str) -> None:
     """Could break: a tap that Python does not see, since its line is written in another way."""
     sheet = tmp_path / "core_taps.svh"
     sheet.write_text(line)

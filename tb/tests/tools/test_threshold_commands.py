@@ -93,9 +93,7 @@ def called(script: str, *words: object) -> tuple[int, str]:
     return status, errors.getvalue()
 
 
-def test_a_sweep_measures_chooses_and_confirms_on_the_rtl(
-    wrists: Path, trained: Path, tmp_path: Path
-) -> None:
+def test_sweep_confirmed_on_the_rtl(wrists: Path, trained: Path, tmp_path: Path) -> None:
     done = typed(
         *("scripts/sweep.py", "--model", trained, "--set", "har", "--data", wrists),
         *("--theta-x", "0,48,32767", "--theta-h", "0,48", "--max-loss", "3", "--confirm", "40"),
@@ -124,9 +122,7 @@ def test_a_sweep_measures_chooses_and_confirms_on_the_rtl(
     assert (tmp_path / "s.png").stat().st_size > 10_000
 
 
-def test_a_loss_is_over_the_network_before_it_was_retrained(
-    wrists: Path, trained: Path, tmp_path: Path
-) -> None:
+def test_reference_of_a_loss(wrists: Path, trained: Path, tmp_path: Path) -> None:
     """At Θ = 0 a retrained network can be worse than it is at its thresholds: no reference."""
     deaf = load_model(trained.with_suffix(".dense.npz"))
     deaf = dataclasses.replace(deaf, weight_ih=tuple(0 * w for w in deaf.weight_ih))
@@ -156,9 +152,7 @@ def test_a_loss_is_over_the_network_before_it_was_retrained(
     assert found["deaf"]
 
 
-def test_a_reference_of_other_inputs_is_refused(
-    wrists: Path, trained: Path, tmp_path: Path
-) -> None:
+def test_reference_of_other_inputs(wrists: Path, trained: Path, tmp_path: Path) -> None:
     other = random_model(np.random.default_rng(1), 3, [8])
     save_model(tmp_path / "other.npz", other)
     status, errors = called(
@@ -170,9 +164,7 @@ def test_a_reference_of_other_inputs_is_refused(
     assert not (tmp_path / "s.csv").exists()
 
 
-def test_a_tuned_model_file_keeps_the_budget_and_runs(
-    wrists: Path, trained: Path, tmp_path: Path
-) -> None:
+def test_tuned_model_within_budget(wrists: Path, trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "tuned.npz"
     done = typed(
         *("scripts/tune.py", "--model", trained, "--set", "har", "--data", wrists),
@@ -188,7 +180,7 @@ def test_a_tuned_model_file_keeps_the_budget_and_runs(
     assert "on the RTL" in done.stdout
 
 
-def test_activity_shows_a_series_before_training(wrists: Path, tmp_path: Path) -> None:
+def test_activity_of_a_series(wrists: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.png"
     done = typed(
         *("scripts/activity.py", "--set", "har", "--data", wrists, "--block", "1,4"),
@@ -219,7 +211,7 @@ def test_activity_shows_a_series_before_training(wrists: Path, tmp_path: Path) -
         ("activity.py", ("--output", "none/a.png"), "found no folder none"),
     ],
 )
-def test_a_mistake_is_one_line_and_leaves_nothing(
+def test_mistake_message_without_output(
     wrists: Path, trained: Path, tmp_path: Path, script: str, words: Sequence[str], message: str
 ) -> None:
     options = {"--set": "har", "--data": str(wrists), "--output": str(tmp_path / "out")}
@@ -233,9 +225,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_budget_that_nothing_keeps_is_status_1(
-    wrists: Path, trained: Path, tmp_path: Path
-) -> None:
+def test_exit_status_of_an_unreachable_budget(wrists: Path, trained: Path, tmp_path: Path) -> None:
     status, said = called(
         *("tune.py", "--model", trained, "--set", "har", "--data", wrists),
         *("--latency-us", "0.01", "--largest", "32", "--trials", "3"),

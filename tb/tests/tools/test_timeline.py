@@ -144,7 +144,7 @@ def type_(folder: Path, *words: str) -> tuple[int, str, str]:
 # ------------------------------------------------------------------------------------- sums
 
 
-def test_sums_of_a_known_story(story: Timeline) -> None:
+def test_sums_of_a_known_sequence(story: Timeline) -> None:
     """Could break: any sum, by a cycle. The story's numbers are counted by hand."""
     assert counters(story, 2) == {
         "cycles": 94 - 10,
@@ -167,7 +167,7 @@ def test_sums_of_a_known_story(story: Timeline) -> None:
     assert second.cycles["w"] == 5 and second.rest == 19
 
 
-def test_freeze_and_clear_shift_by_a_cycle(tmp_path: Path) -> None:
+def test_one_cycle_shift_of_freeze_and_clear(tmp_path: Path) -> None:
     """Could break: counting while frozen, or what came before a clear. The counters are a cycle
     late: FREEZE seen in cycle f stops the count after f - 2.
     """
@@ -181,7 +181,7 @@ def test_freeze_and_clear_shift_by_a_cycle(tmp_path: Path) -> None:
     assert counters(read_timeline(path), 1)["idle"] == 10 + 11
 
 
-def test_the_bottleneck_is_what_takes_most(story: Timeline, tmp_path: Path) -> None:
+def test_bottleneck(story: Timeline, tmp_path: Path) -> None:
     """Could break: the verdict. The port when it moves more than anything else holds it up."""
     summary = summarise(story, story.steps)
     assert summary.bottleneck is None and summary.moving == 12
@@ -193,7 +193,7 @@ def test_the_bottleneck_is_what_takes_most(story: Timeline, tmp_path: Path) -> N
     assert bottleneck is not None and bottleneck.name == "memory"
 
 
-def test_a_cut_file_shows_what_it_has(story: Timeline, tmp_path: Path) -> None:
+def test_truncated_file(story: Timeline, tmp_path: Path) -> None:
     """Could break: a run that was killed. The line that was being written does not count."""
     path = tmp_path / "cut.txt"
     path.write_text(TEXT[: TEXT.index("Y 80") + 3])
@@ -205,7 +205,7 @@ def test_a_cut_file_shows_what_it_has(story: Timeline, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------ traces
 
 
-def test_the_trace_is_of_the_documented_format(story: Timeline) -> None:
+def test_documented_trace_format(story: Timeline) -> None:
     """Could break: a field that Perfetto does not take; slices of a track that overlap; cycles of
     the port that are missing from its track.
     """
@@ -243,7 +243,7 @@ def strings(part: object) -> Iterator[str]:
         yield part
 
 
-def test_names_are_shown_as_they_are_written(story: Timeline) -> None:
+def test_names_as_written(story: Timeline) -> None:
     """Could break: a Δ, which json writes as an escape that Perfetto does not take back; a track
     that Perfetto calls the main thread since its number is the process's.
     """
@@ -276,7 +276,7 @@ def nested(trace: dict[str, Any]) -> bool:
     return True
 
 
-def test_slices_of_a_thread_do_not_overlap(story: Timeline) -> None:
+def test_disjoint_slices_of_a_thread(story: Timeline) -> None:
     """Could break: times that overlap once they are microseconds, which viewers draw wrongly."""
     trace = chrome_trace(story)
     assert nested(trace) and nested(chrome_trace(story, story.steps[1:]))
@@ -287,7 +287,7 @@ def test_slices_of_a_thread_do_not_overlap(story: Timeline) -> None:
     assert not nested(longer)
 
 
-def test_a_trace_of_some_steps_holds_no_others(story: Timeline) -> None:
+def test_trace_of_some_steps(story: Timeline) -> None:
     trace = chrome_trace(story, story.steps[1:])
     slices = [event for event in trace["traceEvents"] if event["ph"] == "X"]
     assert {e["name"] for e in slices if e["name"].startswith("step")} == {"step 1"}
@@ -298,7 +298,7 @@ def test_a_trace_of_some_steps_holds_no_others(story: Timeline) -> None:
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_a_run_ends_in_sums_that_equal_the_counters(tmp_path: Path, sim: str) -> None:
+def test_sums_equal_to_the_counters(tmp_path: Path, sim: str) -> None:
     """Could break: run_top's side of it. A small network with a DDR3L, on either simulator."""
     rng = np.random.default_rng(4)
     model = random_model(rng, 9, [16, 8], weight_scale=0.5, theta_x=[8, 8], theta_h=[8, 8])
@@ -324,7 +324,7 @@ def test_a_run_ends_in_sums_that_equal_the_counters(tmp_path: Path, sim: str) ->
     assert "<svg" in (tmp_path / "u.svg").read_text()
 
 
-def test_help_names_every_cause(tmp_path: Path) -> None:
+def test_every_cause_in_help(tmp_path: Path) -> None:
     status, out, _ = type_(tmp_path, "--help")
     assert status == 0 and all(cause.name in out for cause in ALL) and "perfetto" in out
 
@@ -344,7 +344,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("kind", BAD_FILES)
-def test_bad_recordings_are_named(tmp_path: Path, kind: str) -> None:
+def test_bad_recordings(tmp_path: Path, kind: str) -> None:
     """Exit status 2, one line, nothing written."""
     text, expected = BAD_FILES[kind]
     if text is not None:
@@ -372,7 +372,7 @@ def test_bad_recordings_are_named(tmp_path: Path, kind: str) -> None:
         (["--such", "3"], ["--such"]),
     ],
 )
-def test_bad_options_are_named(tmp_path: Path, words: list[str], names: list[str]) -> None:
+def test_bad_options(tmp_path: Path, words: list[str], names: list[str]) -> None:
     (tmp_path / "t.txt").write_text(TEXT)
     status, out, err = type_(tmp_path, "--trace", "t.txt", *words)
     assert status == 2 and out == "" and err.count("\n") == 1, err
@@ -380,7 +380,7 @@ def test_bad_options_are_named(tmp_path: Path, words: list[str], names: list[str
     assert {path.name for path in tmp_path.iterdir()} == {"t.txt"}
 
 
-def test_a_missing_model_and_one_that_cannot_hear(tmp_path: Path) -> None:
+def test_missing_and_unsuitable_model(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     save_model(tmp_path / "m.npz", random_model(rng, 3, [8]))
     for words, expected in ((["--model", "no.npz"], "no.npz"), (["--model", "m.npz"], "m.npz")):

@@ -104,13 +104,13 @@ def test_formats(style: str, value: int | None, width: int, text: str) -> None:
 
 
 @pytest.mark.parametrize("style", ["Q8", "float", "dec[]", ""])
-def test_a_format_that_is_none_is_named(style: str) -> None:
+def test_unknown_format(style: str) -> None:
     """Could break: a typing error in tb/tables/waves.toml that shows every value as hex."""
     with pytest.raises(WaveError, match="expected bit, bin, hex"):
         Format.parse(style)
 
 
-def test_golden_signals_are_those_of_the_probe() -> None:
+def test_golden_signals_of_the_probe() -> None:
     """Could break: golden rows that no dump will ever hold, since optional ones may be absent."""
     from pyslang import ast, syntax
 
@@ -138,14 +138,14 @@ def test_golden_signals_are_those_of_the_probe() -> None:
     assert {row.golden for group in catalog() for row in group.rows} - {None} <= golden
 
 
-def test_labels_tell_signals_apart() -> None:
+def test_distinct_labels() -> None:
     """Could break: two rows of one name; GTKWave takes no dots in one."""
     labels = [row.label for group in catalog() for row in group.rows]
     assert len(set(labels)) == len(labels) and not any("." in label for label in labels)
     assert Row(N10, Format("hex")).label == "lane 2 n10"
 
 
-def test_values_are_those_that_flip_flops_take(dump: Path) -> None:
+def test_values_at_the_clock_edge(dump: Path) -> None:
     """Could break: a change at the edge itself that counts a cycle early; signs; wide words."""
     wave = Wave(dump)
     assert wave.top == "bench." and wave.cycle.tolist() == list(range(CYCLES))
@@ -157,7 +157,7 @@ def test_values_are_those_that_flip_flops_take(dump: Path) -> None:
     assert not (busy & wave["x_first"]).any() and (~busy).sum() == CYCLES - 10
 
 
-def test_an_unknown_value_never_passes_for_a_number(dump: Path) -> None:
+def test_unknown_values(dump: Path) -> None:
     """Could break: x read as 0, which answers every question that begins with `never`."""
     wave = Wave(dump)
     with pytest.raises(WaveError, match=r"n10: found 8 unknown values, the first in cycle 0"):
@@ -166,7 +166,7 @@ def test_an_unknown_value_never_passes_for_a_number(dump: Path) -> None:
     assert np.flatnonzero(wave.known(N10))[0] == 8
 
 
-def test_reset_is_left_out(tmp_path: Path) -> None:
+def test_excluded_reset(tmp_path: Path) -> None:
     """Could break: what signals held before and in reset counted as behaviour."""
     path = tmp_path / "reset.vcd"
     with path.open("w") as out, VCDWriter(out, timescale="1 ns", date="") as writer:
@@ -180,7 +180,7 @@ def test_reset_is_left_out(tmp_path: Path) -> None:
     assert Wave(path).edges.tolist() == [35000, 45000, 55000]
 
 
-def test_names_that_are_wrong_or_several(dump: Path) -> None:
+def test_wrong_and_ambiguous_names(dump: Path) -> None:
     """Could break: a wrong name that silently means another signal, or a message of no help."""
     wave = Wave(dump)
     with pytest.raises(WaveError, match=r"stat: found no such signal.*near are .*state"):
@@ -190,7 +190,7 @@ def test_names_that_are_wrong_or_several(dump: Path) -> None:
         wave.at(99)
 
 
-def test_steps_and_the_moment(dump: Path) -> None:
+def test_steps_and_moment(dump: Path) -> None:
     """Could break: step numbers counted from the begin of a dump that begins later."""
     scene = open_scene(dump)
     marks = [(marker.name, marker.time_ps) for marker in scene.view.markers]
@@ -204,7 +204,7 @@ def test_steps_and_the_moment(dump: Path) -> None:
     assert open_scene(dump).view.divergence is None
 
 
-def test_text_shows_the_wrong_value_and_the_right_one(dump: Path) -> None:
+def test_found_and_expected_values_in_text(dump: Path) -> None:
     """Could break: the picture of a divergence without the divergence."""
     write_divergence(dump.parent)
     text = draw_text(open_scene(dump).diagram(), width=110, ascii_only=True)
@@ -218,7 +218,7 @@ def test_text_shows_the_wrong_value_and_the_right_one(dump: Path) -> None:
         "- sequencer", "- gate pipeline", "- golden model"]  # fmt: skip
 
 
-def test_a_signal_that_is_in_no_list_is_shown(dump: Path) -> None:
+def test_unlisted_signal(dump: Path) -> None:
     """Could break: the one signal that matters left out since nobody foresaw it."""
     write_divergence(dump.parent, signal=f"bench.{DUT}.u_pe_array.gen_pe[1].product")
     text = draw_text(open_scene(dump).diagram(), ascii_only=True)
@@ -235,7 +235,7 @@ def test_a_signal_that_is_in_no_list_is_shown(dump: Path) -> None:
         ("u_delta_encoder.entry_type_o", 2, "Q32.0", "?3"),  # an enum
     ],
 )
-def test_the_wrong_value_in_the_format_of_its_signal(
+def test_format_of_the_wrong_value(
     path: str, width: int, style: str, text: str, tmp_path: Path
 ) -> None:
     """Could break: a 1 of sigma, 9 bits, shown as -1; a word of lanes as one number."""
@@ -256,7 +256,7 @@ def test_the_wrong_value_in_the_format_of_its_signal(
     assert re.search(rf"\|!{re.escape(text)}[ |]", shown), shown
 
 
-def test_bits_change_where_they_change(dump: Path) -> None:
+def test_bit_changes(dump: Path) -> None:
     """Could break: a picture a cycle off."""
     text = draw_text(open_scene(dump, at_ns=65).diagram(8, ["x in"]), width=60, ascii_only=True)
     first = next(line for line in text.splitlines() if line.startswith("x_first"))
@@ -319,7 +319,7 @@ SURFER = {  # what Surfer takes behind each command that is written
 MNEMONIC = r"0x[0-9a-f]+ [^\s/#\"\[\]]+"  # bare digits are binary in one Surfer, decimal in another
 
 
-def test_surfer_takes_every_line(dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_line_of_a_surfer_file(dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Could break: a line that Surfer drops, and so every place behind it is another's."""
     monkeypatch.setattr(outputs, "LAYOUT_BEFORE", 2)  # so that there is something to zoom into
     write_divergence(dump.parent)
@@ -342,9 +342,7 @@ def test_surfer_takes_every_line(dump: Path, monkeypatch: pytest.MonkeyPatch) ->
             assert int(value.split()[0], 16) < 1 << int(bits.split()[1]), value
 
 
-def test_the_command_writes_what_it_is_asked_for(
-    dump: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_requested_outputs(dump: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Could break: an option that writes nothing; text printed besides files."""
     write_divergence(dump.parent)
     names = {
@@ -361,9 +359,7 @@ def test_the_command_writes_what_it_is_asked_for(
     assert "✗-0.125" in capsys.readouterr().out
 
 
-def test_mistakes_are_one_line(
-    dump: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_mistake_messages(dump: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Could break: a traceback, a panic of the library, an empty picture; half a file left."""
     empty, cut, other = (tmp_path / name for name in ("empty.fst", "cut.fst", "other.vcd"))
     empty.touch()
@@ -395,7 +391,7 @@ def test_mistakes_are_one_line(
     assert not out.exists()
 
 
-def test_a_viewer_that_is_missing_is_named(
+def test_missing_viewer(
     dump: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Could break: a traceback where nobody has installed the viewer."""
@@ -404,7 +400,7 @@ def test_a_viewer_that_is_missing_is_named(
     assert "found no surfer on PATH" in capsys.readouterr().err
 
 
-def test_help_teaches() -> None:
+def test_help_text() -> None:
     """Could break: a command that nobody can use without reading it."""
     script = REPO / "scripts" / "waves.py"
     text = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True).stdout
