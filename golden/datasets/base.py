@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta, Struct
+
+from golden.toml_file import Count, Text, read_toml
 
 SPLITS = ("train", "validation", "test")
 TASKS = ("label", "ctc", "frames", "regression")
@@ -65,17 +68,70 @@ class Dataset:
         return f"{self.name}: {self.task}, {sizes}; {self.source}"
 
 
+Groups = Annotated[tuple[Text, ...], Meta(min_length=1)]
+Indices = Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(min_length=1)]
+
+
+class GroupSplits(Struct, frozen=True, forbid_unknown_fields=True):
+    """The people or files of each split."""
+
+    train: Groups
+    validation: Groups
+    test: Groups
+
+
+class IndexSplits(Struct, frozen=True, forbid_unknown_fields=True):
+    """The indices of recordings that validate and test."""
+
+    test: Indices
+    validation: Indices
+    train: Literal["the rest"]
+
+
+class Utterances(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many utterances of a split are made, and from which seed."""
+
+    seed: int
+    utterances: Count
+
+
+class UtteranceSplits(Struct, frozen=True, forbid_unknown_fields=True):
+    """The utterances of each split."""
+
+    train: Utterances
+    validation: Utterances
+    test: Utterances
+
+
+class SpeakerSplits(Struct, frozen=True, forbid_unknown_fields=True):
+    """Every how many of the training speakers one validates."""
+
+    validation_every: Count
+
+
+class Splits(Struct, frozen=True, forbid_unknown_fields=True):
+    """`splits.toml`: a table for each data set."""
+
+    fsdd: IndexSplits
+    connected: UtteranceSplits
+    har: GroupSplits
+    skab: GroupSplits
+    tidigits: SpeakerSplits
+
+
 @cache
-def written_splits() -> dict:
-    """`splits.toml`: which people, files or indices of each set belong to which split."""
-    with Path(__file__).with_name("splits.toml").open("rb") as file:
-        return tomllib.load(file)
+def written_splits() -> Splits:
+    """`splits.toml`: which people, files or indices of each set belong to which split.
+
+    Raises TomlError of one line.
+    """
+    return read_toml(Path(__file__).with_name("splits.toml"), Splits)
 
 
 def split_of(dataset: str, group: str) -> str:
     """The split that `splits.toml` puts a group of a data set into. DatasetError if into none."""
     for split in SPLITS:
-        if group in written_splits()[dataset][split]:
+        if group in getattr(getattr(written_splits(), dataset), split):
             return split
     raise DatasetError(f"{dataset}: found {group!r}, expected one that splits.toml names")
 

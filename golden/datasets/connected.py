@@ -64,12 +64,12 @@ def dataset(recordings):
     """The utterances of `splits.toml` from `recordings` of single digits."""
     examples, groups = [], {}
     for split in SPLITS:
-        written = written_splits()["connected"][split]
-        rng = np.random.default_rng(written["seed"])
+        written = getattr(written_splits().connected, split)
+        rng = np.random.default_rng(written.seed)
         groups[split] = _by_speaker(fsdd.of_split(recordings, split))
         if not groups[split]:
             raise DatasetError(f"connected: found no recording of the {split} split, expected some")
-        for i in range(written["utterances"]):
+        for i in range(written.utterances):
             samples, digits = utterance(groups[split], rng)
             examples.append(Example(f"{split}-{i}", split, samples, digits))
     return ConnectedDigits(

@@ -30,9 +30,9 @@ class Recording:
     @property
     def split(self):
         """'test', 'validation' or 'train', from the index alone."""
-        splits = written_splits()["fsdd"]
+        splits = written_splits().fsdd
         for split in ("test", "validation"):
-            if self.index in splits[split]:
+            if self.index in getattr(splits, split):
                 return split
         return "train"
 

@@ -72,7 +72,7 @@ def _utterances(folder, speakers):
 
 def _splits(paths):
     """The split of each (train or test, group, speaker): `splits.toml` in the words of code."""
-    every = written_splits()["tidigits"]["validation_every"]
+    every = written_splits().tidigits.validation_every
     split, trained = {}, defaultdict(set)
     for part, group, speaker, _ in paths:
         if part == "train":

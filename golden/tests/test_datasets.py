@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from golden import datasets
 from golden.datasets import SPLITS, DatasetError, base, connected, har, skab
@@ -31,11 +32,17 @@ def beeps(tmp_path_factory):
     return folder
 
 
+def put_utterances(monkeypatch, written):
+    """Other connected utterances than `splits.toml` has, by split."""
+    splits = replace(base.written_splits(), connected=base.UtteranceSplits(**written))
+    monkeypatch.setattr(connected, "written_splits", lambda: splits)
+
+
 @pytest.fixture
 def few_utterances(monkeypatch):
     """`splits.toml` with fewer connected utterances, for a test's time."""
-    written = {split: {"seed": seed, "utterances": 12} for seed, split in enumerate(SPLITS)}
-    monkeypatch.setattr(connected, "written_splits", lambda: {"connected": written})
+    written = {split: base.Utterances(seed, 12) for seed, split in enumerate(SPLITS)}
+    put_utterances(monkeypatch, written)
 
 
 @pytest.fixture
@@ -119,8 +126,7 @@ def test_connected_utterances_by_seed(beeps, few_utterances, monkeypatch):
     for a, b in zip(first, again, strict=True):
         assert a.target == b.target
         assert np.array_equal(a.signal, b.signal)
-    other = {split: {"seed": 99, "utterances": 12} for split in SPLITS}
-    monkeypatch.setattr(connected, "written_splits", lambda: {"connected": other})
+    put_utterances(monkeypatch, dict.fromkeys(SPLITS, base.Utterances(99, 12)))
     targets = [example.target for example in datasets.load("connected", beeps).examples]
     assert targets != [example.target for example in first]
 
@@ -232,10 +238,10 @@ def test_groups_in_one_split_only(beeps, har_folder, skab_folder):
 def test_written_splits_without_overlap():
     written = base.written_splits()
     for name in ("har", "skab"):
-        groups = [group for split in SPLITS for group in written[name][split]]
+        groups = [group for split in SPLITS for group in getattr(getattr(written, name), split)]
         assert len(groups) == len(set(groups)), name
-    assert not set(written["fsdd"]["test"]) & set(written["fsdd"]["validation"])
-    assert len({written["connected"][split]["seed"] for split in SPLITS}) == 3
+    assert not set(written.fsdd.test) & set(written.fsdd.validation)
+    assert len({getattr(written.connected, split).seed for split in SPLITS}) == 3
 
 
 WHERE = {

@@ -9,9 +9,10 @@ import signal
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from golden import datasets
-from golden.datasets import connected
+from golden.datasets import base, connected
 from golden.datasets import speech_synthesis as synthesis
 from golden.datasets.augment import variant
 from golden.datasets.features import write_wav
@@ -74,6 +75,16 @@ SHORT = (
     *("--epochs-float", "2", "--epochs-quantised", "1", "--epochs-delta", "2"),
     *("--average", "2", "--distill", "0.5"),
 )
+
+
+def test_misspelt_option_of_a_recipe(monkeypatch, tmp_path, capsys):
+    """Could break: a typo in recipes.toml that leaves an option at its default."""
+    named = next(iter(train.recipes()))
+    monkeypatch.setattr(train, "recipes", lambda: {named: {"set": "fsdd", "theat-x": [96]}})
+    words = ["--recipe", named, "--data", str(tmp_path), "--out", str(tmp_path / "m.npz")]
+    with pytest.raises(SystemExit):
+        train.parse_arguments(words)
+    assert f"recipes.toml: {named}.theat-x: found an unknown key" in capsys.readouterr().err
 
 
 def files_of(out):
@@ -338,8 +349,9 @@ def test_synthetic_digit_format():
 def test_unaligned_training_of_connected_digits(beeps, tmp_path, monkeypatch):
     """CTC from sound to model file; that it learns, test_network.py shows on less."""
     few = {"train": 32, "validation": 4, "test": 4}
-    written = {split: {"seed": 7 + n, "utterances": n} for split, n in few.items()}
-    monkeypatch.setattr(connected, "written_splits", lambda: {"connected": written})
+    written = {split: base.Utterances(7 + n, n) for split, n in few.items()}
+    splits = replace(base.written_splits(), connected=base.UtteranceSplits(**written))
+    monkeypatch.setattr(connected, "written_splits", lambda: splits)
     out = tmp_path / "m.npz"
     words = ["--set", "connected", "--data", str(beeps), "--out", str(out), "--hidden", "16"]
     assert train.main([*words, *SHORT, "--batch", "8", "--variants", "1"]) == 0

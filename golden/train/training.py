@@ -12,7 +12,6 @@ import json
 import math
 import sys
 import time
-import tomllib
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from golden.datasets import speech_synthesis as synthesis
 from golden.datasets.features import FLOOR, SAMPLE_RATES, Channels, Extractor
 from golden.importers.convert import convert_delta_gru
 from golden.model_file import load_model, save_model
+from golden.toml_file import read_toml
 from golden.train.data_parallel import Shares
 from golden.train.delta_gru import DeltaGRU
 from golden.train.evaluate import evaluate_items, heading, make_item, prepare
@@ -44,14 +44,15 @@ from golden.train.training_sets import pools_of
 
 RECIPES = Path(__file__).parent / "recipes.toml"
 STAGES = ("float", "quantised", "delta")
+# Of a recipe: an option's value, or a table of ablations, each with its options.
+Option = str | bool | int | float | list[int]
 SWEEP = (0, 16, 32, 64, 96, 128)
 ONE = 1 << fixed.X_FRAC
 
 
 def recipes():
     """The written settings of the committed models: name -> options of the command line."""
-    with RECIPES.open("rb") as file:
-        return tomllib.load(file)
+    return read_toml(RECIPES, dict[str, dict[str, Option | dict[str, dict[str, Option]]]])
 
 
 def parser():
@@ -129,6 +130,10 @@ def parse_arguments(arguments=None):
     if named:
         options = {k.replace("-", "_"): v for k, v in recipes()[named].items()}
         options.pop("ablations", None)
+        known = vars(made.parse_known_args(arguments)[0])
+        for name in options.keys() - known.keys():
+            key = f"{named}.{name.replace('_', '-')}"
+            made.error(f"{RECIPES.name}: {key}: found an unknown key, expected an option")
         made.set_defaults(**options)
     args = made.parse_args(arguments)
     layers = len(args.hidden)
