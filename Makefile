@@ -10,7 +10,7 @@ BUDGET ?= 25m
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo timeline test regress rtl tool-tests system golden lint lock registers synth pnr faults mutants \
+.PHONY: help setup tools demo timeline test quick regress rtl tool-tests system golden lint lock registers synth pnr faults mutants \
         localise bench bench-sim train results report page-check clean distclean
 
 help:  ## This list
@@ -65,6 +65,9 @@ test: tools  ## Everything, on both simulators, with functional coverage; JUnit 
 	COVERAGE=1 COVER_DIR=$(COVER) SEED=$(or $(SEED),1) $(PYTEST) $(TESTS) --junitxml=reports/junit.xml
 	$(if $(TESTS),,$(PY) scripts/coverage.py --cover-dir $(COVER) $(if $(filter-out 1,$(SEED)),,--require all))
 
+quick: tools  ## Tests that the change under way can break, in at most a minute on 2 cores (BASE=revision, default main)
+	$(PY) scripts/quick.py $(if $(BASE),--base $(BASE)) --jobs $(JOBS)
+
 regress: tools  ## Tests x builds x seeds within a budget (CUT=full BUDGET=25m DASK=tcp://host:port)
 	$(PY) scripts/regress.py --cut $(CUT) --time $(BUDGET) --workers $(JOBS) $(if $(DASK),--dask $(DASK))
 
@@ -80,11 +83,12 @@ tool-tests: tools  ## Tests of builds, checkers, coverage, debugging, regression
 system: tools  ## The whole core
 	$(PYTEST) tb/tests/system
 
-lint: setup  ## Verilator -Wall, generated files fresh, ruff, layers of the packages
+lint: setup  ## Verilator -Wall, generated files fresh, ruff, package layers, types
 	$(PY) scripts/lint.py
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports --no-logo --cache-dir build/import_linter
+	$(VENV)/bin/mypy
 
 lock: setup  ## Write requirements.lock from what is installed
 	@{ echo "# Versions of everything that requirements.txt brings, for a repeatable set-up: make lock writes it."; \

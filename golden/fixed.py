@@ -10,6 +10,9 @@ Inference", IEEE JETCAS 2020 (arXiv 2012.13600), section III.
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
+
+from golden.arrays import AnyArray, Floats, Int16s, Int32s, Int64s
 
 # Inputs, hidden state, references, deltas and thresholds: Q8.8.
 X_BITS = 16
@@ -51,48 +54,50 @@ THETA_MAX = X_MAX
 _DTYPE_OF_BITS = {8: np.int8, 16: np.int16, 32: np.int32}
 
 
-def rne(a, s):
+def rne(a: npt.ArrayLike, s: int) -> Int64s:
     """Arithmetic right shift of integer `a` by `s` >= 0 bits, rounding half to even (int64)."""
-    a = np.asarray(a, dtype=np.int64)
+    wide: Int64s = np.asarray(a, dtype=np.int64)
     if s == 0:
-        return a
+        return wide
     # Adding half-1 carries for all above a tie; the quotient's own last bit decides the tie.
-    return (a + ((1 << (s - 1)) - 1) + ((a >> s) & 1)) >> s
+    half_less_1 = (1 << (s - 1)) - 1
+    rounded: Int64s = (wide + half_less_1 + ((wide >> s) & 1)) >> s
+    return rounded
 
 
-def sat16(a):
+def sat16(a: npt.ArrayLike) -> Int64s:
     """Clip integer `a` to the int16 range [-32768, 32767] (int64)."""
     return np.clip(np.asarray(a, dtype=np.int64), X_MIN, X_MAX)
 
 
-def wrap32(a):
+def wrap32(a: npt.ArrayLike) -> Int32s:
     """Integer `a` modulo 2^32, as int32: what a 32-bit accumulator holds after the sum `a`."""
     return (np.asarray(a, dtype=np.int64) & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
 
 
-def q(memory):
+def q(memory: npt.ArrayLike) -> Int64s:
     """A delta memory (Q17.15) as a table index (Q8.8): ``sat16(rne(memory, 7))``, int64."""
     return sat16(rne(memory, ACC_FRAC - X_FRAC))
 
 
-def _check_lut_frac(lut_frac):
+def _check_lut_frac(lut_frac: int) -> None:
     if not LUT_FRAC_MIN <= lut_frac <= LUT_FRAC_MAX:
         raise ValueError(f"lut_frac: found {lut_frac}, expected {LUT_FRAC_MIN}...{LUT_FRAC_MAX}")
 
 
-def _rounded_table(values, lut_frac):
+def _rounded_table(values: Floats, lut_frac: int) -> Int16s:
     # np.rint rounds half to even, as the definition asks.
     table = (np.rint(values * (1 << lut_frac)) * (1 << (GATE_FRAC - lut_frac))).astype(np.int16)
     table.flags.writeable = False
     return table
 
 
-def _table_arguments():
+def _table_arguments() -> Floats:
     return np.arange(X_MIN, X_MAX + 1) / (1 << X_FRAC)
 
 
 @cache
-def sigmoid_table(lut_frac):
+def sigmoid_table(lut_frac: int) -> Int16s:
     """Sigmoid of every Q8.8 value `a`, at index a + 32768: read-only int16 (65536,), 2^-8 units.
 
     Each entry is the float64 value rounded half to even to a multiple of 2^-lut_frac.
@@ -103,29 +108,29 @@ def sigmoid_table(lut_frac):
 
 
 @cache
-def tanh_table(lut_frac):
+def tanh_table(lut_frac: int) -> Int16s:
     """Tanh of every Q8.8 value, laid out, rounded and checked like `sigmoid_table`."""
     _check_lut_frac(lut_frac)
     return _rounded_table(np.tanh(_table_arguments()), lut_frac)
 
 
-def sigmoid(a, lut_frac):
+def sigmoid(a: npt.ArrayLike, lut_frac: int) -> Int16s:
     """Table sigmoid of int16-range `a` (Q8.8): int16 in 0...256, 2^-8 units."""
     return sigmoid_table(lut_frac)[np.asarray(a, dtype=np.int64) - X_MIN]
 
 
-def tanh(a, lut_frac):
+def tanh(a: npt.ArrayLike, lut_frac: int) -> Int16s:
     """Table tanh of int16-range `a` (Q8.8): int16 in -256...256, 2^-8 units."""
     return tanh_table(lut_frac)[np.asarray(a, dtype=np.int64) - X_MIN]
 
 
-def to_fixed(x, frac, bits):
+def to_fixed(x: npt.ArrayLike, frac: int, bits: int) -> AnyArray:
     """Float `x` rounded half to even to units of 2^-frac and clipped to `bits` (8, 16 or 32)."""
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     scaled = np.rint(np.asarray(x, dtype=np.float64) * (1 << frac))
     return np.clip(scaled, low, high).astype(_DTYPE_OF_BITS[bits])
 
 
-def to_float(a, frac):
+def to_float(a: npt.ArrayLike, frac: int) -> Floats:
     """Integer `a` in units of 2^-frac as float64."""
     return np.asarray(a, dtype=np.float64) / (1 << frac)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-GATES = 3
+ROWS = 3
 """Rows of a column for each unit: r, z, n."""
 
 Units = TypeVar("Units", int, np.ndarray)
@@ -26,9 +26,9 @@ def padded_units(units: Units, lanes: int) -> Units:
 
 def column_beats(units: Units, lanes: int) -> Units:
     """Beats of the port that one weight column of a layer of ``units`` takes."""
-    return GATES * groups_of(units, lanes)
+    return ROWS * groups_of(units, lanes)
 
 
 def column_bytes(units: Units, lanes: int = 1) -> Units:
     """Bytes that are read for one weight column of a layer of ``units``, padding included."""
-    return GATES * padded_units(units, lanes)
+    return ROWS * padded_units(units, lanes)

@@ -9,10 +9,13 @@ int16 (L,), Q8.8. Every other key is kept in `Model.extras` and means nothing to
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 
 from golden import fixed
+from golden.arrays import AnyArray, Int8s, Int16s, Int32s, Thetas
 from golden.files import whole_file
 from golden.npz_file import NpzFileError, expect, read_arrays
 
@@ -25,7 +28,7 @@ class ModelFileError(NpzFileError):
     """A model that cannot be run: one line, ``source: key: found ..., expected ...``."""
 
 
-def _fail(source, key, found, expected):
+def _fail(source: object, key: str, found: object, expected: object) -> NoReturn:
     raise ModelFileError.of(source, key, found, expected)
 
 
@@ -40,44 +43,45 @@ class Model:
 
     num_layers: int
     lut_frac: int
-    weight_ih: tuple
-    weight_hh: tuple
-    bias: tuple
-    theta_x: np.ndarray
-    theta_h: np.ndarray
-    extras: dict = field(default_factory=dict)
+    weight_ih: tuple[Int8s, ...]
+    weight_hh: tuple[Int8s, ...]
+    bias: tuple[Int32s, ...]
+    theta_x: Int16s
+    theta_h: Int16s
+    extras: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def input_sizes(self):
+    def input_sizes(self) -> tuple[int, ...]:
         """Input width of each layer, a tuple of L ints."""
         return tuple(w.shape[1] for w in self.weight_ih)
 
     @property
-    def hidden_sizes(self):
+    def hidden_sizes(self) -> tuple[int, ...]:
         """Hidden width of each layer, a tuple of L ints."""
         return tuple(w.shape[1] for w in self.weight_hh)
 
     @property
-    def input_size(self):
+    def input_size(self) -> int:
         """Width of the network's input."""
         return self.input_sizes[0]
 
     @property
-    def hidden_size(self):
+    def hidden_size(self) -> int:
         """Width of the network's output, the last layer's hidden state."""
         return self.hidden_sizes[-1]
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         """Number of weights and biases together."""
-        return sum(a.size for group in (self.weight_ih, self.weight_hh, self.bias) for a in group)
+        weights = sum(weight.size for weight in (*self.weight_ih, *self.weight_hh))
+        return weights + sum(bias.size for bias in self.bias)
 
     @property
-    def weight_bytes(self):
+    def weight_bytes(self) -> int:
         """Bytes of all weights: what a dense GRU reads in every time step."""
         return sum(weight.nbytes for weight in (*self.weight_ih, *self.weight_hh))
 
-    def with_theta(self, theta_x=None, theta_h=None):
+    def with_theta(self, theta_x: Thetas = None, theta_h: Thetas = None) -> "Model":
         """A copy with other thresholds (Q8.8): a scalar, or one per layer; None keeps the old.
 
         Raises ModelFileError for a value outside 0...32767 or a wrong count.
@@ -88,7 +92,7 @@ class Model:
             theta_h=resolve_theta(theta_h, self.theta_h, "theta_h"),
         )
 
-    def validate(self, source="model"):
+    def validate(self, source: object = "model") -> None:
         """Raise ModelFileError, naming `source` and the key, unless the device can run this."""
         layers = self.num_layers
         if not 1 <= layers <= fixed.MAX_LAYERS:
@@ -110,14 +114,14 @@ class Model:
             if key in _HEADER_KEYS or _LAYER_KEY.fullmatch(key):
                 _fail(source, key, "an extra of a reserved name", "another name")
 
-    def _validate_layer(self, i, input_size, source):
+    def _validate_layer(self, i: int, input_size: int | None, source: object) -> int:
         """Check layer i, fed by `input_size` values (None: any); return its hidden size."""
         key = f"l{i}.weight_hh"
         weight = self.weight_hh[i]
         _expect(source, key, weight, np.int8, None)
         if weight.ndim != 2 or weight.shape[0] != 3 * weight.shape[1]:
             _fail(source, key, f"shape {weight.shape}", "shape (3H, H)")
-        hidden = weight.shape[1]
+        hidden: int = weight.shape[1]
         if hidden % fixed.HIDDEN_STEP or not fixed.MIN_HIDDEN <= hidden <= fixed.MAX_HIDDEN:
             _fail(
                 source,
@@ -145,12 +149,18 @@ class Model:
         return hidden
 
 
-def _expect(source, key, array, dtype, shape):
+def _expect(
+    source: object,
+    key: str,
+    array: AnyArray,
+    dtype: npt.DTypeLike,
+    shape: tuple[int, ...] | None,
+) -> None:
     """Check one array's dtype, and its shape unless that is None."""
     expect(ModelFileError, source, key, array, dtype, shape)
 
 
-def resolve_theta(value, default, key):
+def resolve_theta(value: Thetas, default: Int16s, key: str) -> Int16s:
     """Thresholds per layer, int16 (L,), Q8.8, from a scalar, a sequence of 1 or L, or None.
 
     `default` (int16 (L,)) is returned for None. Raises ModelFileError for anything but integers
@@ -167,7 +177,7 @@ def resolve_theta(value, default, key):
     return np.broadcast_to(theta.astype(np.int16), (len(default),)).copy()
 
 
-def load_model(path):
+def load_model(path: str | Path) -> Model:
     """Read and validate a model file.
 
     Raises ModelFileError, of one line, for everything that keeps the file from being a model.
@@ -200,24 +210,24 @@ def load_model(path):
     return model
 
 
-def _layer_keys(layers):
+def _layer_keys(layers: int) -> list[str]:
     return [f"l{i}.{name}" for i in range(layers) for name in ("weight_ih", "weight_hh", "bias")]
 
 
-def _take(arrays, key, path):
+def _take(arrays: dict[str, AnyArray], key: str, path: str | Path) -> AnyArray:
     if key not in arrays:
         _fail(path, key, "no such key", f"a model of format {FORMAT} to have it")
     return arrays[key]
 
 
-def save_model(path, model):
+def save_model(path: str | Path, model: Model) -> None:
     """Validate `model` and write it to `path`, all or nothing (temporary file, then rename)."""
     path = Path(path)
     model.validate(path)
-    arrays = {
-        "format": np.int64(FORMAT),
-        "num_layers": np.int64(model.num_layers),
-        "lut_frac": np.int64(model.lut_frac),
+    arrays: dict[str, AnyArray] = {
+        "format": np.asarray(FORMAT, np.int64),
+        "num_layers": np.asarray(model.num_layers, np.int64),
+        "lut_frac": np.asarray(model.lut_frac, np.int64),
         "theta_x": model.theta_x,
         "theta_h": model.theta_h,
     }
@@ -230,4 +240,4 @@ def save_model(path, model):
         if arrays[key].dtype.hasobject:
             _fail(path, key, "Python objects", "an array of numbers or text")
     with whole_file(path) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)

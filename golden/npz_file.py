@@ -5,20 +5,24 @@ functions are handed.
 """
 
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
+
+from golden.arrays import AnyArray
 
 
 class NpzFileError(ValueError):
     """A file that is not what it should be: ``source: key: found ..., expected ...``, one line."""
 
     @classmethod
-    def of(cls, source, key, found, expected):
+    def of(cls, source: object, key: str, found: object, expected: object) -> Self:
         """The error for `key` of `source`."""
         return cls(f"{source}: {key}: found {found}, expected {expected}")
 
 
-def read_arrays(path, error):
+def read_arrays(path: str | Path, error: type[NpzFileError]) -> dict[str, AnyArray]:
     """Every array of the archive `path` by its key. Raises `error`, an NpzFileError class."""
     if not Path(path).is_file():
         found = "a folder" if Path(path).is_dir() else "no such file"
@@ -45,7 +49,14 @@ def read_arrays(path, error):
     return arrays
 
 
-def expect(error, source, key, array, dtype, shape):
+def expect(
+    error: type[NpzFileError],
+    source: object,
+    key: str,
+    array: AnyArray,
+    dtype: npt.DTypeLike,
+    shape: tuple[int | str, ...] | None,
+) -> None:
     """Raise `error` unless `array` has this dtype and, where `shape` is not None, this shape."""
     found = getattr(array, "dtype", type(array).__name__)
     if found != np.dtype(dtype):

@@ -11,15 +11,21 @@ docs/architecture.md.
 that it is within 2 % of the RTL on the benchmark set.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from golden.arrays import Floats, Int64s, Integers
 from golden.fixed import QUAD_LANES, VEC_LANES
-from golden.layout import GATES, column_beats, groups_of
+from golden.integer import StepTrace
+from golden.layout import ROWS, column_beats, groups_of
 
 CLOCK_MHZ = 125.0
 """The clock of the published core, at which times are given."""
+
+Fired = Sequence[Sequence[tuple[Integers, Integers]]]
+"""For each step, for each layer, (indices of Δx, indices of Δh) that fire, ascending."""
 
 # Cycles between the stages of the RTL (docs/architecture.md).
 _WALK = 5  # pass handed out -> first element of its first vector emitted
@@ -52,16 +58,23 @@ IDEAL = MemoryTiming()
 class Prediction:
     """latency, period: cycles, (T,); as `scripts/simulate.py` measures them."""
 
-    latency: np.ndarray
-    period: np.ndarray
+    latency: Int64s
+    period: Int64s
 
 
-def spread(columns, size) -> np.ndarray:
+def spread(columns: int, size: int) -> Int64s:
     """Indices of `columns` firing elements, even over a vector of `size`: for known counts."""
     return (np.arange(columns) * size) // max(columns, 1)
 
 
-def predict(fired, inputs, hidden, port_bits=64, memory=IDEAL, interval=0) -> Prediction:
+def predict(
+    fired: Fired,
+    inputs: int,
+    hidden: Sequence[int],
+    port_bits: int = 64,
+    memory: MemoryTiming = IDEAL,
+    interval: int = 0,
+) -> Prediction:
     """Latency and period of each step.
 
     fired: for each step, for each layer, (indices of Δx, indices of Δh) that fire, ascending.
@@ -74,7 +87,7 @@ def predict(fired, inputs, hidden, port_bits=64, memory=IDEAL, interval=0) -> Pr
     return Prediction(np.rint(latency).astype(np.int64), np.rint(period).astype(np.int64))
 
 
-def fired_of(traces) -> list:
+def fired_of(traces: Iterable[StepTrace]) -> list[list[tuple[Int64s, Int64s]]]:
     """Firing pattern for `predict` from step traces (golden.integer.StepTrace)."""
     return [[(layer.fired_x, layer.fired_h) for layer in trace.layers] for trace in traces]
 
@@ -82,7 +95,15 @@ def fired_of(traces) -> list:
 class _Core:
     """Encoder, port and gates on one time line; cycles are counted from the first x."""
 
-    def __init__(self, fired, inputs, hidden, lanes, memory, interval):
+    def __init__(
+        self,
+        fired: Fired,
+        inputs: int,
+        hidden: tuple[int, ...],
+        lanes: int,
+        memory: MemoryTiming,
+        interval: int,
+    ) -> None:
         self.fired, self.hidden, self.memory, self.interval = fired, hidden, memory, interval
         self.widths = (inputs, *hidden[:-1])
         self.groups = [groups_of(units, lanes) for units in hidden]
@@ -90,21 +111,24 @@ class _Core:
         self.quads_per_group = max(1, lanes // QUAD_LANES)
         self.encoder = 0.0  # takes the next pass from then on
         self.port = 0.0  # has served all columns by then
-        self.heads = []  # cycles in which columns reached the head of the queue
+        self.heads: list[float] = []  # cycles in which columns reached the head of the queue
         self.asked = 0.0  # the last column or end has left the fetch
         self.event = 0.0  # what may change the choice of a pass
         self.gates_free = 0.0
         self.tail = 0.0  # end of the last column of the last pass
         self.reads = [0.0] * len(hidden)  # last cycle in which each layer's gates read
 
-    def run(self):
+    def run(self) -> tuple[list[float], list[float]]:
         """Cycles in which each h was taken and each x offered."""
         steps, layers = len(self.fired), len(self.hidden)
         due = [0] * layers  # the step that a layer's next recurrent pass is for
         taken, offered = [], []
-        offer, begun, known = 0.0, [0.0] * layers, [None] * layers  # of the gates' last run
+        offer, begun = 0.0, [0.0] * layers
+        known: list[Floats | None] = [None] * layers  # of the gates' last run
         for t in range(steps):
-            next_x, started, written = 0, [], []
+            next_x = 0
+            started: list[float] = []
+            written: list[Floats] = []
             while len(started) < layers:
                 # (cycle, rank, layer). Rank 0: X; 1: H that its gates wait for; 2, 3: other H.
                 moments = []
@@ -145,14 +169,22 @@ class _Core:
             offer = taken[-1] + 1 + self.interval
         return taken, offered
 
-    def _hungry(self, layer):
+    def _hungry(self, layer: int) -> float:
         """From when on the queue of the PEs is short."""
         groups = self.groups[layer]
         entries = 7 if groups <= _SHORT else 3 if groups <= 4 * _SHORT else 1
         head = self.heads[-entries] if len(self.heads) >= entries else 0.0
         return max(head, self.asked) + 2
 
-    def _pass(self, at, elements, size, layer, source, late):
+    def _pass(
+        self,
+        at: float,
+        elements: Integers,
+        size: int,
+        layer: int,
+        source: Floats | None,
+        late: int,
+    ) -> float:
         """Walk a vector from cycle `at` on; returns the cycle in which its EntryEnd is emitted."""
         vectors = -(-size // VEC_LANES)
         elements = np.asarray(elements)
@@ -183,13 +215,13 @@ class _Core:
         self.asked = end + 3
         return end
 
-    def _gates(self, layer, end):
+    def _gates(self, layer: int, end: float) -> tuple[float, Floats]:
         """Gates of a layer whose last pass ended: cycle of their start, of each vector of h_t."""
         groups, rate = self.groups[layer], self.memory.beats_per_cycle
         queued = end + _QUEUE
         begun = self.tail - self.beats[layer] / rate  # service of the last column
         start = max(self.gates_free, queued, self.heads[-1] if self.heads else 0.0)
-        final = begun + GATES * (np.arange(groups) + 1) / rate - 1 + _SUM
+        final = begun + ROWS * (np.arange(groups) + 1) / rate - 1 + _SUM
         quads = -(-self.hidden[layer] // QUAD_LANES)
         ready = np.maximum(
             final[np.minimum(np.arange(quads) // self.quads_per_group, groups - 1)], start + 1

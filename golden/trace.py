@@ -18,16 +18,21 @@ A trace holds no weights: the model file goes with it, and its digest says wheth
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from golden import fixed, integer
+from golden.arrays import AnyArray, Int16s, Int64s
 from golden.files import whole_file
+from golden.integer import LayerTrace
+from golden.model_file import Model
 from golden.npz_file import NpzFileError, expect, read_arrays
 
 FORMAT = 1
 # Key: dtype, and shape after T. In the order of the data flow, in which differences are looked for.
-_KEYS = {
+_KEYS: dict[str, tuple[npt.DTypeLike, tuple[int | str, ...]]] = {
     "dx": (np.int16, ("I",)),
     "fired_x": (np.bool_, ("I",)),
     "dh": (np.int16, ("H",)),
@@ -56,38 +61,46 @@ class GoldenTrace:
     kind: str
     seed: int
     model_sha256: str
-    theta_x: np.ndarray
-    theta_h: np.ndarray
-    x: np.ndarray
-    layers: tuple
+    theta_x: Int16s
+    theta_h: Int16s
+    x: Int16s
+    layers: tuple[dict[str, AnyArray], ...]
 
     @property
-    def h(self):
+    def h(self) -> Int16s:
         """Expected output of the network, int16 (T, H), Q8.8."""
         return self.layers[-1]["h"]
 
     @property
-    def columns_x(self):
+    def columns_x(self) -> Int64s:
         """Input weight columns read, int64 (T, L)."""
         return np.stack([layer["fired_x"].sum(1) for layer in self.layers], axis=1)
 
     @property
-    def columns_h(self):
+    def columns_h(self) -> Int64s:
         """Recurrent weight columns read, int64 (T, L)."""
         return np.stack([layer["fired_h"].sum(1) for layer in self.layers], axis=1)
 
 
-def model_digest(model):
+def model_digest(model: Model) -> str:
     """SHA-256 (hex) of what a model computes with; thresholds apart, as a trace has its own."""
     digest = hashlib.sha256(f"{model.num_layers} {model.lut_frac}".encode())
-    for group in (model.weight_ih, model.weight_hh, model.bias):
-        for array in group:
-            digest.update(f"{array.dtype.name} {array.shape}".encode())
-            digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    arrays: tuple[AnyArray, ...] = (*model.weight_ih, *model.weight_hh, *model.bias)
+    for array in arrays:
+        digest.update(f"{array.dtype.name} {array.shape}".encode())
+        digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
 
 
-def record(model, x, *, kind="file", seed=0, memories=False, gates=False):
+def record(
+    model: Model,
+    x: npt.ArrayLike,
+    *,
+    kind: str = "file",
+    seed: int = 0,
+    memories: bool = False,
+    gates: bool = False,
+) -> GoldenTrace:
     """Run the golden model, with its own thresholds, on `x` int16 (T, I), Q8.8: a GoldenTrace.
 
     `memories`, `gates`: keep these too. Raises ValueError and ModelFileError as `integer.run` does.
@@ -110,9 +123,9 @@ def record(model, x, *, kind="file", seed=0, memories=False, gates=False):
     )
 
 
-def _array(layer, name):
+def _array(layer: LayerTrace, name: str) -> AnyArray:
     """One array of a LayerTrace as the file has it: firing elements as a pattern of bool."""
-    array = getattr(layer, name)
+    array: AnyArray = getattr(layer, name)
     if name not in ("fired_x", "fired_h"):
         return array
     pattern = np.zeros(len(layer.dx if name == "fired_x" else layer.dh), np.bool_)
@@ -120,7 +133,7 @@ def _array(layer, name):
     return pattern
 
 
-def replay(model, trace):
+def replay(model: Model, trace: GoldenTrace) -> str | None:
     """Run `model` on the trace again: None if it still agrees, else one line on the first value
     that differs, by step, layer and data flow. The model's own thresholds are not looked at.
     """
@@ -150,11 +163,11 @@ def replay(model, trace):
     return f"step {step}, layer {layer}, {name}, element {place}: trace {want}, model {got}"
 
 
-def write_trace(path, trace):
+def write_trace(path: str | Path, trace: GoldenTrace) -> None:
     """Write a GoldenTrace to `path`, all or nothing. Raises TraceFileError if it is not valid."""
-    arrays = {
-        "format": np.int64(FORMAT),
-        "seed": np.int64(trace.seed),
+    arrays: dict[str, AnyArray] = {
+        "format": np.asarray(FORMAT, np.int64),
+        "seed": np.asarray(trace.seed, np.int64),
         "kind": np.array(trace.kind),
         "model_sha256": np.array(trace.model_sha256),
         "theta_x": trace.theta_x,
@@ -165,10 +178,10 @@ def write_trace(path, trace):
         arrays |= {f"l{i}.{name}": array for name, array in layer.items()}
     _from_arrays(path, arrays)
     with whole_file(path) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def read_trace(path):
+def read_trace(path: str | Path) -> GoldenTrace:
     """Read and validate a golden trace.
 
     Raises TraceFileError, of one line, for everything that keeps the file from being one.
@@ -176,7 +189,7 @@ def read_trace(path):
     return _from_arrays(path, read_arrays(path, TraceFileError))
 
 
-def _from_arrays(path, arrays):
+def _from_arrays(path: str | Path, arrays: dict[str, AnyArray]) -> GoldenTrace:
     """The GoldenTrace that a file's arrays make, or TraceFileError."""
     if (found := int(_take(path, arrays, "format", np.int64, ()))) != FORMAT:
         raise TraceFileError.of(path, "format", found, FORMAT)
@@ -198,7 +211,7 @@ def _from_arrays(path, arrays):
         layer = {}
         for name in names:
             dtype, shape = _KEYS[name]
-            shape = (len(x), *(sizes.get(n, n) for n in shape))
+            shape = (len(x), *(sizes[n] if isinstance(n, str) else n for n in shape))
             layer[name] = _take(path, arrays, f"l{i}.{name}", dtype, shape)
         for side, theta in zip("xh", thetas, strict=True):
             _check_pattern(path, f"l{i}.fired_{side}", layer, side, max(int(theta), 1))
@@ -215,7 +228,13 @@ def _from_arrays(path, arrays):
     )
 
 
-def _take(path, arrays, key, dtype, shape):
+def _take(
+    path: str | Path,
+    arrays: dict[str, AnyArray],
+    key: str,
+    dtype: npt.DTypeLike,
+    shape: tuple[int | str, ...],
+) -> AnyArray:
     """The array at `key`; a letter in `shape` stands for any size from 1."""
     if key not in arrays:
         expected = f"a golden trace of format {FORMAT} to have it"
@@ -229,13 +248,15 @@ def _take(path, arrays, key, dtype, shape):
     return array
 
 
-def _text(path, arrays, key):
+def _text(path: str | Path, arrays: dict[str, AnyArray], key: str) -> str:
     """The text at `key`, whose dtype depends on its length."""
     dtype = arrays[key].dtype if key in arrays and arrays[key].dtype.kind == "U" else np.str_
     return str(_take(path, arrays, key, dtype, ()))
 
 
-def _check_pattern(path, key, layer, side, theta):
+def _check_pattern(
+    path: str | Path, key: str, layer: dict[str, AnyArray], side: str, theta: int
+) -> None:
     """Raise TraceFileError unless exactly what fired has a delta, and that reaches `theta`."""
     fired, delta = layer[f"fired_{side}"], layer[f"d{side}"].astype(np.int64)
     if (fired != (np.abs(delta) >= theta)).any() or delta[~fired].any():

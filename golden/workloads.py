@@ -6,10 +6,13 @@ columns are read, so the cycles of that core for these very columns come out of 
 (`reference_cycles`). A network of four small layers is there beside them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
+from golden.arrays import Floats, Int16s
 from golden.model_file import Model
 from golden.stimulus import random_model
 
@@ -29,9 +32,9 @@ class Workload:
     """
 
     inputs: int
-    hidden: tuple
+    hidden: tuple[int, ...]
     theta: int
-    scales: tuple
+    scales: tuple[float, ...]
     move: int
     activity: float = 1.0
     lut_frac: int = 8
@@ -45,16 +48,20 @@ class Workload:
             random_model(rng, i, (h,), self.lut_frac, scale, self.theta, self.theta)
             for i, h, scale in zip(sizes, self.hidden, self.scales, strict=True)
         ]
-        joined = {
-            key: tuple(getattr(layer, key)[0] for layer in layers)
-            for key in ("weight_ih", "weight_hh", "bias")
-        }
         thetas = np.full(len(layers), self.theta, np.int16)
-        model = replace(layers[0], num_layers=len(layers), theta_x=thetas, theta_h=thetas, **joined)
+        model = replace(
+            layers[0],
+            num_layers=len(layers),
+            weight_ih=tuple(layer.weight_ih[0] for layer in layers),
+            weight_hh=tuple(layer.weight_hh[0] for layer in layers),
+            bias=tuple(layer.bias[0] for layer in layers),
+            theta_x=thetas,
+            theta_h=thetas,
+        )
         model.validate()
         return model
 
-    def x(self, steps: int) -> np.ndarray:
+    def x(self, steps: int) -> Int16s:
         """Inputs, int16 (steps, inputs), Q8.8; the first rows do not depend on `steps`."""
         rng = np.random.default_rng(self.seed + 1)
         value, rows = np.zeros(self.inputs, np.int64), []
@@ -78,15 +85,18 @@ WORKLOADS = {
 }
 
 
-def reference_cycles(columns, hidden, inputs, memory_latency=0) -> np.ndarray:
+def reference_cycles(
+    columns: npt.ArrayLike, hidden: Sequence[int], inputs: int, memory_latency: float = 0
+) -> Floats:
     """Cycles a step of EdgeDRNN's public RTL (Gao et al. 2020; 64 bits, 8 PEs), by columns.
 
     columns: (..., L), Δx and Δh columns of each layer. memory_latency: cycles from an address to
     its first beat. The formula was fitted to that RTL in simulation: per layer the columns' beats,
     5 cycles for each 8 units and 18 more; or, when that is longer, a scan of one element a cycle.
     """
-    columns, total = np.asarray(columns), 0
+    read = np.asarray(columns)
+    total: Floats = np.zeros(read.shape[:-1])
     for layer, (units, width) in enumerate(zip(hidden, (inputs, *hidden[:-1]), strict=True)):
-        streaming = columns[..., layer] * 3 * units / 8 + 5 * units / 8 + 18 + memory_latency
+        streaming = read[..., layer] * 3 * units / 8 + 5 * units / 8 + 18 + memory_latency
         total = total + np.maximum(streaming, width + units + 5 * units / 8 + 16)
     return total

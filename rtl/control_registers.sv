@@ -1,5 +1,5 @@
-// AXI4-Lite slave and the register file. Addresses, fields, and all about the settings (the registers that hold what is
-// written: where each lies, reset value, when it may be written and how wide) come from edgedrnn_reg_pkg.
+// AXI4-Lite slave, status and interrupts. Addresses and fields come from edgedrnn_reg_pkg; the registers that hold what
+// is written are in settings_registers, which is generated too.
 // One write and one read are served at a time; AW and W may come in either order. A write takes two cycles: it is
 // judged, then carried out and answered.
 // A refused access (see docs/interfaces.md) answers SLVERR and changes nothing.
@@ -79,13 +79,8 @@ module control_registers
   wire judge = aw_held_q && w_held_q && !b_valid_q && !judged_q;
 
   wire        idle      = (state_i == SeqIdle);
-  wire        w_layer   = (awaddr_q[11:8] == LayerBase[11:8]);
-  wire [2:0]  w_index   = awaddr_q[7:5];
-  wire [11:0] w_offset  = {7'd0, awaddr_q[4:0]};
-  wire        w_index_ok = ({1'b0, w_index} < 4'(MaxLayers));
-  wire        w_fits    = w_layer && w_index_ok ? layer_write_ok(w_offset, wdata_q, idle)
-                                                : core_write_ok(awaddr_q, wdata_q, idle);
-  wire        write_ok  = (wstrb_q == 4'hF) && w_fits;
+  wire        accepted;
+  wire        write_ok  = (wstrb_q == 4'hF) && accepted;
   wire commit = judged_q && write_ok_q;
 
   always_ff @(posedge clk_i) begin
@@ -120,11 +115,34 @@ module control_registers
   end
 
   // ---- Registers ------------------------------------------------------------------------------------------------------
+  wire [11:0]  ra = s_axil_araddr;
+  logic        setting_ok, r_layer;
+  logic [31:0] setting;
+
+  settings_registers #(.MaxLayers(MaxLayers)) u_settings (
+    .clk_i, .rst_ni,
+    .idle_i      (idle),
+    .write_addr_i(awaddr_q),
+    .write_data_i(wdata_q),
+    .accept_o    (accepted),
+    .write_i     (commit),
+    .read_addr_i (ra),
+    .read_layer_o(r_layer),
+    .read_ok_o   (setting_ok),
+    .read_data_o (setting),
+    .settings_o,
+    .layer_settings_o
+  );
+
+  core_settings_t settings;
+  assign settings = settings_o;
+  wire [3:0] irq_enable = settings.irq_enable;
+  wire unused_settings = ^settings;
+
   logic [3:0] irq_status_q;
-  wire  [3:0] irq_enable = 4'(core_setting(settings_o, RegIrqEnable));
   wire  [3:0] irq_set = {irq_reset_done_i, irq_ready_i, irq_error_i, irq_step_i};
-  wire  w_ctrl = commit && !w_layer && (awaddr_q == RegCtrl);
-  wire  w_perf = commit && !w_layer && (awaddr_q == RegPerfCtrl);
+  wire  w_ctrl = commit && (awaddr_q == RegCtrl);
+  wire  w_perf = commit && (awaddr_q == RegPerfCtrl);
 
   // Commands leave from registers, while the write is being answered.
   always_ff @(posedge clk_i) begin
@@ -137,19 +155,10 @@ module control_registers
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      irq_status_q     <= ResetIrqStatus[3:0];
-      settings_o       <= CoreSettingsReset;
-      layer_settings_o <= {MaxLayers{LayerSettingsReset}};
+      irq_status_q <= ResetIrqStatus[3:0];
     end else begin
       // An event that comes together with the write that clears it is kept.
-      irq_status_q <= irq_set | (irq_status_q & ~((commit && !w_layer && awaddr_q == RegIrqStatus) ? wdata_q[3:0] : 4'd0));
-      if (commit && !w_layer) settings_o <= core_written(settings_o, awaddr_q, wdata_q);
-      for (int l = 0; l < MaxLayers; l++) begin
-        if (commit && w_layer && w_index == 3'(l)) begin
-          layer_settings_o[l*LayerSettingsBits +: LayerSettingsBits]
-              <= layer_written(layer_settings_o[l*LayerSettingsBits +: LayerSettingsBits], w_offset, wdata_q);
-        end
-      end
+      irq_status_q <= irq_set | (irq_status_q & ~((commit && awaddr_q == RegIrqStatus) ? wdata_q[3:0] : 4'd0));
     end
   end
 
@@ -166,21 +175,10 @@ module control_registers
     status[StatusStateLsb +: StatusStateWidth] = {5'd0, state_i};
   end
 
-  wire [11:0] ra        = s_axil_araddr;
-  wire        r_index_ok = ({1'b0, ra[7:5]} < 4'(MaxLayers));
-  wire [11:0] r_offset  = {7'd0, ra[4:0]};
   wire        c_general = (ra[11:8] == RegCycles[11:8]) && ({1'b0, ra[7:3]} < 6'(GeneralCounters));
   wire        c_columns = (ra[11:8] == ColumnsBase[11:8]) && ({1'b0, ra[7:4]} < 5'(MaxLayers));
   wire [5:0]  c_index   = c_columns ? 6'(GeneralCounters) + {1'b0, ra[7:3]} : c_general ? {1'b0, ra[7:3]} : 6'd0;
   wire [63:0] count     = count_i[c_index*64 +: 64];
-
-  logic [LayerSettingsBits-1:0] r_settings;
-  always_comb begin
-    r_settings = layer_settings_o[LayerSettingsBits-1:0];
-    for (int l = 1; l < MaxLayers; l++) begin
-      if (ra[7:5] == 3'(l)) r_settings = layer_settings_o[l*LayerSettingsBits +: LayerSettingsBits];
-    end
-  end
 
   logic [31:0] read_data;
   logic        read_ok;
@@ -189,13 +187,12 @@ module control_registers
     read_data = '0;
     if (ra[1:0] != 2'b00) begin
       read_ok = 1'b0;
-    end else if (ra[11:8] == LayerBase[11:8]) begin
-      read_ok   = r_index_ok && layer_is_setting(r_offset);
-      read_data = layer_setting(r_settings, r_offset);
+    end else if (r_layer) begin
+      read_ok   = setting_ok;
+      read_data = setting;
     end else if (c_general || c_columns) begin
       read_data = ra[2] ? count[63:32] : count[31:0];
     end else begin
-      read_data = core_setting(settings_o, ra);
       case (ra)
         RegId:        read_data = ResetId;
         RegVersion:   read_data = ResetVersion;
@@ -205,7 +202,10 @@ module control_registers
         RegStatus:    read_data = status;
         RegError:     read_data = {error_info_i, {(8-LayerBits){1'b0}}, error_layer_i, error_cause_i};
         RegIrqStatus: read_data = {28'd0, irq_status_q};
-        default:      read_ok = core_is_setting(ra);
+        default: begin
+          read_ok   = setting_ok;
+          read_data = setting;
+        end
       endcase
     end
   end

@@ -140,7 +140,7 @@ package edgedrnn_reg_pkg;
   localparam logic [11:0] ColumnsH = 12'h008;
   localparam logic [11:0] ColumnsHHi = 12'h00C;
 
-  // Settings of the core, by byte address; the first register has the lowest bits
+  // Settings of the core; the first register has the lowest bits
   typedef struct packed {
     logic [0:0] perf_ctrl;
     logic [31:0] timeout;
@@ -149,63 +149,8 @@ package edgedrnn_reg_pkg;
     logic [3:0] irq_enable;
   } core_settings_t;
   localparam int CoreSettingsBits = 45;
-  localparam logic [44:0] CoreSettingsReset = {
-    ResetPerfCtrl[0:0],
-    ResetTimeout[31:0],
-    ResetLutFrac[3:0],
-    ResetNumLayers[3:0],
-    ResetIrqEnable[3:0]
-  };
 
-  // Whether a write is accepted: by address, state and width of the value.
-  function automatic logic core_write_ok(
-    input logic [11:0] address, input logic [31:0] data, input logic idle
-  );
-    case (address)
-      RegCtrl, RegIrqEnable, RegIrqStatus, RegPerfCtrl: core_write_ok = 1'b1;
-      RegNumLayers, RegLutFrac: core_write_ok = idle && (data[31:4] == '0);
-      RegTimeout: core_write_ok = idle;
-      default: core_write_ok = 1'b0;
-    endcase
-  endfunction
-
-  // The settings after an accepted write.
-  function automatic logic [44:0] core_written(
-    input logic [44:0] held, input logic [11:0] address, input logic [31:0] data
-  );
-    core_written = held;
-    case (address)
-      RegIrqEnable: core_written[0 +: 4] = data[3:0];
-      RegNumLayers: core_written[4 +: 4] = data[3:0];
-      RegLutFrac: core_written[8 +: 4] = data[3:0];
-      RegTimeout: core_written[12 +: 32] = data[31:0];
-      RegPerfCtrl: core_written[44 +: 1] = data[0:0];
-      default: ;
-    endcase
-  endfunction
-
-  // Whether an address is that of a setting, and the word that it reads.
-  function automatic logic core_is_setting(input logic [11:0] address);
-    case (address)
-      RegIrqEnable, RegNumLayers, RegLutFrac, RegTimeout,
-      RegPerfCtrl: core_is_setting = 1'b1;
-      default: core_is_setting = 1'b0;
-    endcase
-  endfunction
-  function automatic logic [31:0] core_setting(
-    input logic [44:0] held, input logic [11:0] address
-  );
-    case (address)
-      RegIrqEnable: core_setting = 32'(held[0 +: 4]);
-      RegNumLayers: core_setting = 32'(held[4 +: 4]);
-      RegLutFrac: core_setting = 32'(held[8 +: 4]);
-      RegTimeout: core_setting = 32'(held[12 +: 32]);
-      RegPerfCtrl: core_setting = 32'(held[44 +: 1]);
-      default: core_setting = '0;
-    endcase
-  endfunction
-
-  // Settings of a LAYER block, by byte offset in it; the first register has the lowest bits
+  // Settings of a LAYER block; the first register has the lowest bits
   typedef struct packed {
     logic [31:0] addr_bias;
     logic [31:0] addr_wh;
@@ -216,67 +161,6 @@ package edgedrnn_reg_pkg;
     logic [10:0] input_size;
   } layer_settings_t;
   localparam int LayerSettingsBits = 148;
-  localparam logic [147:0] LayerSettingsReset = {
-    ResetAddrBias[31:0],
-    ResetAddrWh[31:0],
-    ResetAddrWx[31:0],
-    ResetThetaH[14:0],
-    ResetThetaX[14:0],
-    ResetHiddenSize[10:0],
-    ResetInputSize[10:0]
-  };
-
-  // Whether a write is accepted: by address, state and width of the value.
-  function automatic logic layer_write_ok(
-    input logic [11:0] address, input logic [31:0] data, input logic idle
-  );
-    case (address)
-      LayerInputSize, LayerHiddenSize: layer_write_ok = idle && (data[31:11] == '0);
-      LayerThetaX, LayerThetaH: layer_write_ok = (data[31:15] == '0);
-      LayerAddrWx, LayerAddrWh, LayerAddrBias: layer_write_ok = idle;
-      default: layer_write_ok = 1'b0;
-    endcase
-  endfunction
-
-  // The settings after an accepted write.
-  function automatic logic [147:0] layer_written(
-    input logic [147:0] held, input logic [11:0] address, input logic [31:0] data
-  );
-    layer_written = held;
-    case (address)
-      LayerInputSize: layer_written[0 +: 11] = data[10:0];
-      LayerHiddenSize: layer_written[11 +: 11] = data[10:0];
-      LayerThetaX: layer_written[22 +: 15] = data[14:0];
-      LayerThetaH: layer_written[37 +: 15] = data[14:0];
-      LayerAddrWx: layer_written[52 +: 32] = data[31:0];
-      LayerAddrWh: layer_written[84 +: 32] = data[31:0];
-      LayerAddrBias: layer_written[116 +: 32] = data[31:0];
-      default: ;
-    endcase
-  endfunction
-
-  // Whether an address is that of a setting, and the word that it reads.
-  function automatic logic layer_is_setting(input logic [11:0] address);
-    case (address)
-      LayerInputSize, LayerHiddenSize, LayerThetaX, LayerThetaH,
-      LayerAddrWx, LayerAddrWh, LayerAddrBias: layer_is_setting = 1'b1;
-      default: layer_is_setting = 1'b0;
-    endcase
-  endfunction
-  function automatic logic [31:0] layer_setting(
-    input logic [147:0] held, input logic [11:0] address
-  );
-    case (address)
-      LayerInputSize: layer_setting = 32'(held[0 +: 11]);
-      LayerHiddenSize: layer_setting = 32'(held[11 +: 11]);
-      LayerThetaX: layer_setting = 32'(held[22 +: 15]);
-      LayerThetaH: layer_setting = 32'(held[37 +: 15]);
-      LayerAddrWx: layer_setting = 32'(held[52 +: 32]);
-      LayerAddrWh: layer_setting = 32'(held[84 +: 32]);
-      LayerAddrBias: layer_setting = 32'(held[116 +: 32]);
-      default: layer_setting = '0;
-    endcase
-  endfunction
 
   // Event counters: those of the core by address, then those of each layer
   localparam int GeneralCounters = 8;

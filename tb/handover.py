@@ -51,6 +51,7 @@ class Simulation:
     `parameters`: of the build. `case`: the numbers of a test case. `agents`: which kind drives the
     buses of the core. `coverage`: whether to sample functional coverage, and `cover_dir` where to
     write it, None for nowhere. `job`: a JSON file that a flow shares with its cocotb side.
+    `difference_file`: where the first difference to the golden model goes, as JSON.
     """
 
     seed: int
@@ -62,6 +63,7 @@ class Simulation:
     coverage: bool = False
     cover_dir: Path | None = None
     job: Path | None = None
+    difference_file: Path | None = None
 
 
 @dataclass(frozen=True)

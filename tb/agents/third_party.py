@@ -125,7 +125,7 @@ class StrangersSource:
     @property
     def idle(self) -> bool:
         """No packet is queued or under way."""
-        return self.source.idle()
+        return bool(self.source.idle())
 
     pause = PauseOf("_pauses")  # where the next beat is held back
 
@@ -196,7 +196,7 @@ class StrangersMemory(AxiRamRead):
             said = f"read of {length} bytes at {address:#x}: outside or not written"
             self.wild.append(said)
             raise IndexError(said)  # which cocotbext-axi answers with SLVERR
-        return await super()._read(address, length)
+        return bytes(await super()._read(address, length))
 
     def stall(self, *, ar: bool = True, r: bool = True) -> None:
         """Move nothing on these channels until `release`; a beat on offer stays on offer."""

@@ -6,19 +6,19 @@ runs them on the configurations they name.
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tb.bench.stories import stories_in
 from tb.debug.divergence import replay_options
-from tb.debug.divergence.replay import explain
+from tb.failure import SimulationError
 from tb.handover import handover, simulation
 from tb.paths import CHECKERS, MONITORS, TABLES, TOPS
 from tb.settings import settings
 from tb.sim.build import PROTOCOL_CHECKERS, build
-from tb.sim.run import SimulationError, run
+from tb.sim.configurations import Configuration, read_configurations
+from tb.sim.run import run
 
 STRANGERS = "+strangers"
 """Behind a configuration's name, as in `w64+strangers`: cocotbext-axi's agents drive its buses."""
@@ -36,9 +36,9 @@ SOURCES = [
 
 
 @cache
-def configs() -> dict[str, dict[str, Any]]:
+def configs() -> dict[str, Configuration]:
     """The named configurations of `tb/tables/configs.toml`."""
-    return tomllib.loads(CONFIG_FILE.read_text(encoding="utf-8"))
+    return read_configurations(CONFIG_FILE)
 
 
 def simulate(file: str, test: str, config: str, *, timeline: bool = False, **case: Any) -> None:
@@ -51,7 +51,9 @@ def simulate(file: str, test: str, config: str, *, timeline: bool = False, **cas
     try:
         _simulate(file, test, config, timeline, case)
     except SimulationError as error:
-        raise SimulationError(explain(str(error))) from None
+        from tb.debug.divergence.replay import explain  # heavy: not in each simulation
+
+        raise SimulationError(explain(error), error.failure) from None
 
 
 def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str, Any]) -> None:
@@ -63,7 +65,7 @@ def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str,
     agents = "strangers" if config.endswith(STRANGERS) else "ours"
     replay = handover().replay
     options = replay_options.of_build(replay, SOURCES)
-    built = build(chosen["sim"], TOP, chosen["parameters"], **options)
+    built = build(chosen.sim, TOP, chosen.parameters, **options)
     run(
         built,
         module,

@@ -7,22 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from golden.model_file import Model, save_model
-from tb.debug.divergence.deep import HISTORY_FILE
+from tb.device.config import DeviceConfig
 from tb.device.image import DramImage
 from tb.handover import handover
+from tb.records import to_plain
 
 
 class Recorder:
     """Writes history.jsonl and the models beside it, line by line, whatever ends the run."""
 
     def __init__(self, folder: Path) -> None:
+        from tb.debug.divergence.deep import HISTORY_FILE  # heavy, and only a replay needs it
+
         self.folder = folder
+        self.history = folder / HISTORY_FILE
         self.models = 0
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / HISTORY_FILE).write_text("")
+        self.history.write_text("")
 
     def _write(self, entry: dict[str, Any]) -> None:
-        with (self.folder / HISTORY_FILE).open("a") as file:
+        with self.history.open("a") as file:
             print(json.dumps(entry), file=file)
 
     def place(self, time_ns: float, model: Model, image: DramImage) -> None:
@@ -34,9 +38,7 @@ class Recorder:
             {
                 "time": time_ns,
                 "model": name,
-                "addr_wx": list(map(int, image.addr_wx)),
-                "addr_wh": list(map(int, image.addr_wh)),
-                "addr_bias": list(map(int, image.addr_bias)),
+                "config": to_plain(DeviceConfig.of(model, image)),
             }
         )
 

@@ -28,8 +28,10 @@ from tb.checks.scoreboard import DeltaGruScoreboard
 from tb.coverage.functional.collector import Collector
 from tb.device.beats import beats_of
 from tb.device.clock import BENCH_CLOCK_NS
+from tb.device.config import DeviceConfig
 from tb.device.driver import EdgeDrnnDriver
 from tb.device.image import DramImage
+from tb.failure import CheckerError, HangError
 from tb.handover import simulation
 
 RESET_CYCLES = 5
@@ -83,7 +85,7 @@ PAUSES = ("free", "random", "runs", "heavy", "hiccup")
 
 def pause_of(kind: str, rng: np.random.Generator) -> Iterator[bool]:
     """A pause generator by name."""
-    makers = {
+    makers: dict[str, Callable[[], Iterator[bool]]] = {
         "free": never,
         "random": lambda: at_random(rng, 0.4),
         "runs": lambda: in_runs(rng, 12, 12),
@@ -136,14 +138,12 @@ class TB:
         self.scoreboard.attach(self.axil_monitor, self.x_monitor, self.h_monitor)
         self.recorder = recorder_of(self.scoreboard, self.x_monitor)
         if "TRACE" in cocotb.plusargs:
-            self.scoreboard.follow(Path(cocotb.plusargs["TRACE"]))
+            self.scoreboard.follow(Path(str(cocotb.plusargs["TRACE"])))
             self._h_out = Event()
             self.h_monitor.add_callback(lambda packet: self._h_out.set())
             cocotb.start_soon(self._settle_after_h())
         self.coverage = Collector(self) if simulation().coverage else None
-        cocotb.start_soon(
-            Clock(clock, BENCH_CLOCK_NS, unit="ns", impl="gpi").start(start_high=False)
-        )
+        Clock(clock, BENCH_CLOCK_NS, unit="ns", impl="gpi").start(start_high=False)
 
     async def _settle_after_h(self) -> None:
         edge = RisingEdge(self.clock)
@@ -161,7 +161,7 @@ class TB:
         await ClockCycles(self.clock, count)
 
     async def until(
-        self, condition: Callable[[], bool], what: str, limit: int = 200_000, hold: int = 1
+        self, condition: Callable[..., bool], what: str, limit: int = 200_000, hold: int = 1
     ) -> None:
         """Wait until `condition()` is true in `hold` cycles in a row; fail after `limit` cycles."""
         edge = RisingEdge(self.clock)
@@ -171,7 +171,7 @@ class TB:
             if true_for == hold:
                 return
             await edge
-        raise AssertionError(f"{what}: not in {limit} cycles")
+        raise HangError(f"{what}: not in {limit} cycles")
 
     async def reset(self) -> None:
         """Hard reset, from any state; configuration is gone afterwards."""
@@ -214,7 +214,7 @@ class TB:
     async def load(self, model: Model, *, timeout: int = 0, **layout: Any) -> DramImage:
         """Put a model into DRAM and write the configuration registers."""
         image = self.place(model, **layout)
-        await self.driver.configure(model, image, timeout=timeout)
+        await self.driver.configure(DeviceConfig.of(model, image), timeout=timeout)
         return image
 
     async def open(self, model: Model, *, timeout: int = 0, **layout: Any) -> DramImage:
@@ -281,10 +281,10 @@ class TB:
         self.dut.done_i.value = 1
         await self.cycles(3)
         errors = self.checker_errors()
-        assert not any(errors.values()), (
-            f"protocol checkers: {errors}, see CHECKER lines in the log"
-        )
-        assert not self.memory.wild, f"wild reads: {self.memory.wild[:5]}"
+        if any(errors.values()):
+            raise CheckerError(f"protocol checkers: {errors}, see CHECKER lines in the log")
+        if self.memory.wild:
+            raise CheckerError(f"wild reads: {self.memory.wild[:5]}")
         self.scoreboard.result(at_least=at_least)
         self.log.info(
             "%d steps compared, %d trace records, %d beats",

@@ -14,20 +14,32 @@ import numpy as np
 
 from golden.integer import LayerTrace, StepTrace
 from tb.checks.trace import LayerRecord, StepRecord
+from tb.failure import Difference, Kind, ReportedError, note_difference
 
 MEMORY_GATES = ("r", "z", "nx", "nh")
 GATES = ("r", "z", "n")
 
 
-class MismatchError(AssertionError):
+class MismatchError(ReportedError, AssertionError):
     """The core and the model differ; the text names the first difference.
 
     ``step``: its number, from 0, or None where it belongs to no step.
     """
 
-    def __init__(self, what: str, step: int | None = None) -> None:
-        super().__init__(what if step is None else f"step {step}, {what}")
+    kind = Kind.MISMATCH
+
+    def __init__(self, what: str | Difference, step: int | None = None) -> None:
+        found = Difference(what) if isinstance(what, str) else what
+        found = found if step is None else found.in_step(step)
+        super().__init__(found.text, difference=found)
         self.step = step
+
+
+def noted(error: MismatchError) -> MismatchError:
+    """Inside a simulation: the same error, of which the process that started it is told."""
+    if error.difference is not None:
+        note_difference(error.difference)
+    return error
 
 
 @dataclass(frozen=True)
@@ -54,24 +66,32 @@ ACCUMULATOR = Format(32, 15)
 
 
 def vector_difference(
-    what: str, expected: np.ndarray, actual: np.ndarray, form: Format
-) -> str | None:
+    what: str,
+    expected: np.ndarray,
+    actual: np.ndarray,
+    form: Format,
+    *,
+    gate: str | None = None,
+) -> Difference | None:
     """The first element in which two vectors differ, None if in none. `what` follows its number."""
     expected, actual = np.asarray(expected).ravel(), np.asarray(actual).ravel()
     if expected.shape != actual.shape:
-        return f"{what}: expected {expected.size} elements, actual {actual.size}"
+        return Difference(f"{what}: expected {expected.size} elements, actual {actual.size}")
     unequal = np.flatnonzero(expected != actual)
     if not unequal.size:
         return None
     element = int(unequal[0])
-    return (
-        f"element {element}, {what}: expected {form.show(int(expected[element]))},"
-        f" actual {form.show(int(actual[element]))} in {form.name}"
-        f" ({unequal.size} of {expected.size} differ)"
+    want, got = int(expected[element]), int(actual[element])
+    text = (
+        f"element {element}, {what}: expected {form.show(want)}, actual {form.show(got)}"
+        f" in {form.name} ({unequal.size} of {expected.size} differ)"
     )
+    return Difference(text, element=element, gate=gate, expected=want, found=got)
 
 
-def columns_difference(kind: str, delta: np.ndarray, columns: list[tuple[int, int]]) -> str | None:
+def columns_difference(
+    kind: str, delta: np.ndarray, columns: list[tuple[int, int]]
+) -> Difference | None:
     """The first column (index, delta) fetched wrongly. `delta`: the model's, 0 where silent."""
     expected = [(int(i), int(delta[i])) for i in np.flatnonzero(delta)]
     if expected == columns:
@@ -79,33 +99,36 @@ def columns_difference(kind: str, delta: np.ndarray, columns: list[tuple[int, in
     position = 0
     while expected[position : position + 1] == columns[position : position + 1]:
         position += 1
+    pairs = [side[position] if position < len(side) else None for side in (expected, columns)]
     want, got = (
-        f"element {side[position][0]} with {ACTIVATION.show(side[position][1])}"
-        if position < len(side)
-        else "none"
-        for side in (expected, columns)
+        f"element {pair[0]} with {ACTIVATION.show(pair[1])}" if pair else "none" for pair in pairs
     )
-    return (
+    text = (
         f"column {position} of delta {kind}: expected {want}, actual {got} in Q8.8"
         f" ({len(expected)} expected, {len(columns)} actual)"
     )
+    element = min(pair[0] for pair in pairs if pair)
+    deltas = [pair[1] if pair and pair[0] == element else 0 for pair in pairs]
+    return Difference(text, element=element, expected=deltas[0], found=deltas[1])
 
 
-def _layer_differences(want: LayerTrace, got: LayerRecord) -> Iterator[str | None]:
+def _layer_differences(want: LayerTrace, got: LayerRecord) -> Iterator[Difference | None]:
     yield columns_difference("x", want.dx, got.columns_x)
     yield columns_difference("h", want.dh, got.columns_h)
     for bank, gate in enumerate(MEMORY_GATES):
         what = f"gate {gate}, memory M_{gate}"
-        yield vector_difference(what, want.memory[bank], got.memory[bank], ACCUMULATOR)
+        values = want.memory[bank], got.memory[bank]
+        yield vector_difference(what, *values, ACCUMULATOR, gate=gate)
     for gate in GATES:
-        yield vector_difference(f"gate {gate}", getattr(want, gate), getattr(got, gate), ACTIVATION)
+        values = getattr(want, gate), getattr(got, gate)
+        yield vector_difference(f"gate {gate}", *values, ACTIVATION, gate=gate)
     yield vector_difference("h", want.h, got.h, ACTIVATION)
 
 
-def step_difference(expected: StepTrace, record: StepRecord) -> str | None:
+def step_difference(expected: StepTrace, record: StepRecord) -> Difference | None:
     """The first difference between a step of the model and of the core, None if they are equal."""
     for layer, (want, got) in enumerate(zip(expected.layers, record.layers, strict=True)):
         for found in _layer_differences(want, got):
             if found:
-                return f"layer {layer}, {found}"
+                return found.in_layer(layer)
     return None

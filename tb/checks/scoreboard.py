@@ -13,18 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cocotb_bus.scoreboard import Scoreboard
 
 from golden.integer import IntegerGru, StepTrace, encode_delta
 from golden.layout import column_bytes
 from golden.model_file import Model
 from tb.agents.axil import OKAY, Access, AxiLiteMonitor
 from tb.agents.stream import AxisMonitor, Packet
-from tb.checks.compare import ACTIVATION, MismatchError, step_difference, vector_difference
+from tb.checks.bus_scoreboard import Scoreboard
+from tb.checks.compare import (
+    ACTIVATION,
+    MismatchError,
+    noted,
+    step_difference,
+    vector_difference,
+)
 from tb.checks.trace import StepRecord, TraceReader
 from tb.device import registers as regs
 from tb.device.beats import LANES, beats_of
 from tb.device.registers import Ctrl, LayerReg, Reg
+from tb.failure import Difference
 
 
 class DeltaGruScoreboard(Scoreboard):
@@ -144,9 +151,9 @@ class DeltaGruScoreboard(Scoreboard):
             self._new_sequence = False
             self.gru.reset()
         layers = range(self.gru.model.num_layers)
-        self.taken_theta = tuple(
-            [self.theta.get((register, layer), 0) for layer in layers]
-            for register in (LayerReg.THETA_X, LayerReg.THETA_H)
+        self.taken_theta = (
+            [self.theta.get((LayerReg.THETA_X, layer), 0) for layer in layers],
+            [self.theta.get((LayerReg.THETA_H, layer), 0) for layer in layers],
         )
 
     def _on_x(self, packet: Packet) -> None:
@@ -196,10 +203,10 @@ class DeltaGruScoreboard(Scoreboard):
         found = vector_difference("h stream", expected, actual, ACTIVATION)
         if found:
             self.errors += 1
-            where = f"layer {self.gru.model.num_layers - 1}, {found}"
-            self._late = self._late or MismatchError(where, step)
+            last = self.gru.model.num_layers - 1
+            self._late = self._late or MismatchError(found.in_layer(last), step)
             if self._trace is None:
-                raise self._late
+                raise noted(self._late)
 
     def settle(self) -> None:
         """Compare what the trace holds, then say what the h stream got wrong.
@@ -211,7 +218,7 @@ class DeltaGruScoreboard(Scoreboard):
             for record in self._trace.poll():
                 self.check_trace(record)
         if self._late is not None:
-            raise self._late
+            raise noted(self._late)
 
     def check_trace(self, record: StepRecord) -> None:
         """Compare a trace record with the oldest step not yet compared."""
@@ -221,15 +228,15 @@ class DeltaGruScoreboard(Scoreboard):
         found = step_difference(expected, record)
         read, columns = record.column_beats * self.data_width // 8, self.weight_bytes(expected)
         if not found and read != columns:
-            found = f"columns took {read} bytes, expected {columns}"
+            found = Difference(f"columns took {read} bytes, expected {columns}")
         if found:
             self.errors += 1
-            raise MismatchError(found, step)
+            raise noted(MismatchError(found, step))
         self.compared_trace += 1
-        for call in self.on_record:
-            call(record)
-        for call in self.on_compared:
-            call(expected, record)
+        for hear in self.on_record:
+            hear(record)
+        for hear_both in self.on_compared:
+            hear_both(expected, record)
 
     # ------------------------------------------------------------ the end
 
@@ -263,7 +270,7 @@ class DeltaGruScoreboard(Scoreboard):
             for number, layer in enumerate(step.layers)
         )
 
-    def result(self, *, at_least: int = 1) -> None:  # type: ignore[override]
+    def result(self, *, at_least: int = 1) -> None:
         """Raise AssertionError unless `at_least` steps were compared and nothing is owed.
 
         Overrides a property of the library that ends the running test as passed.

@@ -79,7 +79,7 @@ class _Gather:
     units: int
     open_columns: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     open_beats: dict[str, int] = field(default_factory=dict)
-    closed: dict[str, deque] = field(default_factory=dict)
+    closed: dict[str, deque[tuple[list[tuple[int, int]], int]]] = field(default_factory=dict)
     rows: dict[str, list[np.ndarray]] = field(default_factory=dict)
     undone: bool = False
 
@@ -232,9 +232,9 @@ class TraceReader:
             if code == "H" and layer is self._layers[-1] and QUAD_LANES * (quad + 1) == layer.units:
                 self._computed += 1
         elif code == "C":
-            layer, kind, index, beats = (int(words[i], 16) for i in (1, 2, 3, 5))
+            number, kind, index, beats = (int(words[i], 16) for i in (1, 2, 3, 5))
             delta = signed_value(int(words[4], 16), ACT_BITS)
-            self._layers[layer].column(KINDS[kind], index, delta, beats)
+            self._layers[number].column(KINDS[kind], index, delta, beats)
         elif code == "E":
             self._layers[int(words[1], 16)].end(KINDS[int(words[2], 16)])
         elif code == "B":

@@ -26,11 +26,10 @@ from golden.files import whole_path, write_text
 from golden.timing import CLOCK_MHZ
 from tb.checks.compare import MismatchError
 from tb.command_line import FAILED, OK, Parser
+from tb.failure import BuildError, SimulationError
 from tb.flows.benchmark import LONG_GAP, MODEL_LIMIT, Case, Row, measure_all
 from tb.fpga.tools import revision, table
 from tb.paths import REPO
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 PUBLISHED_US = 500  # 2L-768H, Gao et al. 2020 (JETCAS), mean of a step
 AUTHORS, BARS = "#b0b0b0", {"ideal": "#2a6f97", "ddr3l": "#e07a2f"}
@@ -125,6 +124,9 @@ def picture(rows: list[Row], path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.artist import Artist
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Rectangle
 
     names = list(dict.fromkeys(row.case.workload for row in rows))
     figure, axes = pyplot.subplots(1, 2, figsize=(12, 4.8), sharey=True, layout="constrained")
@@ -132,14 +134,15 @@ def picture(rows: list[Row], path: Path) -> None:
         for place, name in enumerate(names):
             mine = [r for r in rows if r.case.workload == name and r.case.mode == mode]
             mine = [r for r in mine if r.case.port_bits == 64 and r.case.memory in BARS]
-            for number, row in enumerate(mine):
+            compared = [(row, row.reference) for row in mine if row.reference is not None]
+            for number, (row, reference) in enumerate(compared):
                 at, width = place + 0.27 * number, 0.25
-                axis.bar(at, row.reference, width, color=AUTHORS, zorder=1)
+                axis.bar(at, reference, width, color=AUTHORS, zorder=1)
                 axis.bar(at, row.cycles, 0.7 * width, color=BARS[row.case.memory], zorder=2)
                 axis.plot([at - width / 2, at + width / 2], [row.beats] * 2, "k-", lw=2, zorder=3)
-                faster = f"{row.reference / row.cycles:.2f}x"
+                faster = f"{reference / row.cycles:.2f}x"
                 axis.annotate(
-                    faster, (at, row.reference), (0, 2 + 9 * number), textcoords="offset points",
+                    faster, (at, reference), (0, 2 + 9 * number), textcoords="offset points",
                     ha="center", fontsize=8, color=BARS[row.case.memory],
                 )  # fmt: skip
         axis.set_yscale("log")
@@ -152,8 +155,8 @@ def picture(rows: list[Row], path: Path) -> None:
         )
         axis.grid(axis="y", alpha=0.3)
     axes[0].set_ylabel("clock cycles")
-    handles = [pyplot.Rectangle((0, 0), 1, 1, color=c) for c in (*BARS.values(), AUTHORS)]
-    handles.append(pyplot.Line2D([], [], color="k", lw=2))
+    handles: list[Artist] = [Rectangle((0, 0), 1, 1, color=c) for c in (*BARS.values(), AUTHORS)]
+    handles.append(Line2D([], [], color="k", lw=2))
     labels = [
         "this core, ideal memory",
         "this core, DDR3L",

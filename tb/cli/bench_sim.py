@@ -30,6 +30,7 @@ from tb.command_line import (
     check_output,
     whole_number,
 )
+from tb.failure import BuildError, SimulationError
 from tb.flows.speed import (
     STOCK,
     UNITS,
@@ -45,8 +46,6 @@ from tb.flows.speed import (
     text_table,
     workload,
 )
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 

@@ -17,11 +17,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from golden.files import write_text
 from tb.command_line import BadInputError, Parser, check_output, status_of
 from tb.coverage.functional.merge import Merged, merge, read_exclusions
+from tb.paths import REPO
 from tb.regress import intents as plan
 from tb.regress.tree import tree_hash
 
@@ -72,14 +75,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)  # fmt: skip
 
 
-def read_jobs(path: Path | None) -> list[dict]:
+def read_jobs(path: Path | None) -> list[Mapping[str, Any]]:
     """The jobs of a regression; none without a file."""
     if path is None:
         return []
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["jobs"]
+        jobs: list[Mapping[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["jobs"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInputError(f"--jobs: {path}: {error}, expected what make regress wrote") from None
+    return jobs
 
 
 def print_groups(merged: Merged, everything: bool) -> None:
@@ -123,7 +127,7 @@ def work(options: argparse.Namespace) -> None:
         (options.plan, plan.report(intents, lost, jobs, still_open)),
     ):
         if path is not None:
-            content["tree"] = tree_hash(plan.REPO)
+            content["tree"] = tree_hash(REPO)
             write_text(path, json.dumps(content, ensure_ascii=False))
     judge(merged, lost, still_open, options.require)
 

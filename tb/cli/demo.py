@@ -21,10 +21,12 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.datasets.base import DatasetError
 from golden.datasets.features import features_from_model
-from golden.datasets.fsdd import DatasetError, load_folder, of_split
+from golden.datasets.fsdd import Recording, load_folder, of_split
 from golden.model_file import ModelFileError, load_model
 from tb.checks.compare import MismatchError
+from tb.failure import BuildError, SimulationError
 from tb.flows.digits import (
     Setting,
     forecast,
@@ -36,8 +38,6 @@ from tb.flows.digits import (
     table,
 )
 from tb.paths import REPO
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 FORECAST_THETAS = (16, 32, 64, 96, 128)  # Q8.8
 
@@ -65,7 +65,7 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def pick(folder: Path | None, count: int) -> list:
+def pick(folder: Path | None, count: int) -> list[Recording]:
     """The recordings to run, in order of digit; of a real set only the test split."""
     recordings = load_folder(folder or REPO / "golden/clips")
     if folder is not None:

@@ -15,43 +15,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
+from tb.fault_file import Fault, read_faults
 from tb.paths import REPO
 from tb.settings import child_env, settings
 
-FAULTS = REPO / "tb" / "tables" / "faults.toml"
 COPIED = ("rtl", "tb", "golden", "scripts", "pyproject.toml", "docs")
 LIMIT_S = 600
 FAILED, PASSED = 1, 0  # exit statuses of pytest
-
-
-@dataclass(frozen=True)
-class Fault:
-    """`old` in rtl/`file` becomes `new`; `test` is the pytest node that must fail."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    test: str
-
-
-def load() -> list[Fault]:
-    """The faults of tb/tables/faults.toml; ValueError names one that does not fit the RTL."""
-    entries = tomllib.loads(FAULTS.read_text(encoding="utf-8"))["fault"]
-    faults = [Fault(**entry) for entry in entries]
-    for fault in faults:
-        found = (REPO / "rtl" / fault.file).read_text(encoding="utf-8").count(fault.old)
-        if found != 1:
-            raise ValueError(
-                f"{FAULTS.name}: {fault.name}: {fault.old!r} stands {found} times in "
-                f"rtl/{fault.file}, expected once"
-            )
-    return faults
 
 
 def outcome(tests: list[str], fault: Fault | None) -> tuple[int, str]:
@@ -91,8 +64,8 @@ def main() -> int:
     from tqdm import tqdm
 
     try:
-        faults = [f for f in load() if not args.names or f.name in args.names]
-    except (ValueError, TypeError, KeyError, OSError) as error:
+        faults = [f for f in read_faults() if not args.names or f.name in args.names]
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     status, text = outcome(sorted({fault.test for fault in faults}), None)

@@ -41,6 +41,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("results", "tb.cli.results", "measure the committed models"),
     ),
     VERIFY: (
+        Command("quick", "tb.cli.quick", "the tests that a change can break, in a minute"),
         Command("regress", "tb.cli.regress", "tests x builds x seeds within a time budget"),
         Command("coverage", "tb.cli.coverage", "functional coverage of a run"),
         Command("code-coverage", "tb.cli.code_coverage", "lines, branches, toggles, expressions"),

@@ -14,11 +14,17 @@ import argparse
 import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
-from tb.paths import REPO
+from tb.paths import REPO, TABLES
+
+if TYPE_CHECKING:
+    from tb.mutation.campaign import Verdict
+    from tb.mutation.mutant import Mutant
+    from tb.mutation.sample import Plan
 
 PLAN = REPO / "tb" / "tables" / "mutants.toml"
 JSON = REPO / "reports" / "mutants.json"
@@ -98,41 +104,56 @@ def work(args: argparse.Namespace) -> None:
     run(args, plan, mutants, planted, reasons, seed=seed, jobs=jobs, possible=len(possible))
 
 
-def patch_of(name: str, mutants: Sequence) -> str:
+def patch_of(name: str, mutants: Sequence[Mutant]) -> str:
     """A mutant as a unified diff."""
     found = next((m for m in mutants if m.id == name), None)
     if found is None:
         raise BadInputError(f"--diff: found {name!r}, expected an ID that --list prints")
     old = (REPO / found.file).read_text(encoding="utf-8")
     new = old[: found.edit.start] + found.edit.text + old[found.edit.end :]
-    lines = (text.splitlines(keepends=True) for text in (old, new))
-    return "".join(difflib.unified_diff(*lines, f"a/{found.file}", f"b/{found.file}"))
+    before, after = (text.splitlines(keepends=True) for text in (old, new))
+    return "".join(difflib.unified_diff(before, after, f"a/{found.file}", f"b/{found.file}"))
 
 
-def run(args, plan, mutants, planted, reasons, *, seed, jobs, possible) -> None:
+def run(
+    args: argparse.Namespace,
+    plan: Plan,
+    mutants: Sequence[Mutant],
+    planted: Sequence[Mutant],
+    reasons: Mapping[str, str],
+    *,
+    seed: int,
+    jobs: int,
+    possible: int,
+) -> None:
     """Run the campaign, report it; RedError unless all is well."""
     from tqdm import tqdm
 
     from tb.mutation import report
     from tb.mutation.campaign import Campaign
     from tb.mutation.simulations import WORK, record
+    from tb.regress.affected import Budget, rtl_nodes
     from tb.regress.tree import tree_hash
 
     tree = tree_hash(REPO)
     files = dict.fromkeys(m.file for m in mutants)
-    nodes = list(dict.fromkeys(node for file in files for node in plan.tests[file]))
+    budget = Budget.read(TABLES / "quick.toml")
+    quick = {file: rtl_nodes(file, plan.tests, budget) for file in files}
+    # Those of make quick come first: who kills a mutant then says whether they do.
+    tests = {file: list(dict.fromkeys([*quick[file], *plan.tests[file]])) for file in files}
+    nodes = list(dict.fromkeys(node for file in files for node in tests[file]))
     benches = record(nodes)
     with tqdm(total=len(mutants), unit="mutant", disable=None, smoothing=0.1) as bar:
         killed = 0
 
-        def tell(verdict) -> None:
+        def tell(verdict: Verdict) -> None:
             nonlocal killed
             killed += verdict.by is not None
             bar.update()
 
         verdicts = Campaign(
             mutants,
-            {file: [b for node in plan.tests[file] for b in benches[node]] for file in files},
+            {file: [b for node in tests[file] for b in benches[node]] for file in files},
             planted=planted,
             work=args.work or WORK,
             seed=seed,
@@ -140,7 +161,9 @@ def run(args, plan, mutants, planted, reasons, *, seed, jobs, possible) -> None:
             tell=tell,
             say=lambda text: bar.set_postfix_str(f"{killed} killed; {text[-50:]}"),
         ).run()
-    found = report.summary(verdicts, reasons, seed=seed, possible=possible, goal=plan.goal)
+    found = report.summary(
+        verdicts, reasons, seed=seed, possible=possible, goal=plan.goal, quick=quick
+    )
     found["tree"] = tree
     if not args.only:  # a part must not be taken for the whole
         report.write(found, args.json)
@@ -148,6 +171,7 @@ def run(args, plan, mutants, planted, reasons, *, seed, jobs, possible) -> None:
         args.markdown.write_text(report.page(found), encoding="utf-8")
     print(report.table(found))
     print(f"score {found['score']:.1%} (goal {plan.goal:.0%}): {found['counts']}")
+    print(f"make quick alone: {found['quick']:.1%} (goal {plan.goal:.0%})")
     wrong = report.complaints(found)
     for line in wrong:
         print(f"mutants.py: {line}", file=sys.stderr)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tb.command_line import (
     BAD_INPUT,
@@ -139,7 +140,7 @@ def judge(request: Request, ran: RunReport) -> bool:
     return all([*reached, follow_up(request.root, "report.py", ["--reports", request.reports])])
 
 
-def follow_up(root: Path, name: str, words: list | None) -> bool:
+def follow_up(root: Path, name: str, words: list[Any] | None) -> bool:
     """Run another script on what this run left; whether it ended well, or is not asked for."""
     script = root / "scripts" / name
     if words is None:

@@ -49,7 +49,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def thetas(point: OperatingPoint) -> str:
     """Thresholds as a cell of a table."""
-    return point.name.replace("x ", "Θx ").replace("h ", "Θh ")
+    return str(point.name).replace("x ", "Θx ").replace("h ", "Θh ")
 
 
 def main(argv: list[str] | None = None) -> int:

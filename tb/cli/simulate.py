@@ -31,11 +31,11 @@ from tb.command_line import (
 )
 from tb.debug.divergence.replay import LocaliseError, localise_command
 from tb.device.dram import DramError, load_dram
+from tb.failure import BuildError, SimulationError, failure_of
 from tb.flows.simulation import Result, simulate
 from tb.paths import REPO, SIMULATORS
+from tb.records import to_json
 from tb.settings import settings
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 MAX_INTERVAL = 10**9
 
@@ -78,6 +78,8 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     files.add_argument("--model", required=True, metavar="M.npz", help="the model")
     files.add_argument("--stimulus", required=True, metavar="X.npy", help="the input sequence")
     files.add_argument("--output", required=True, metavar="OUT.npz", help="where results go")
+    files.add_argument("--failure", metavar="FILE.json",
+                       help="where to write why the run failed, as data")  # fmt: skip
     parser.add_argument("--sim", choices=SIMULATORS, default="verilator",
                         help="simulator (default: %(default)s, by far the faster)")  # fmt: skip
     parser.add_argument("--dram", default="ideal", metavar="ideal|ddr3l|FILE.toml",
@@ -137,12 +139,18 @@ def localised(words: list[str], mismatch: MismatchError, seed: int) -> str:
     folder = REPO / "reports" / "localise" / "simulate"
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(REPO / "scripts" / "simulate.py"), *words[2:], "--no-check"]
-    command += ["--steps", str(mismatch.step + 1), "--output", str(folder / "out.npz")]
+    command += ["--steps", str((mismatch.step or 0) + 1), "--output", str(folder / "out.npz")]
     try:
         found = localise_command(command, seed, folder, rerun=again)
         return replace(found, message=str(mismatch)).text()
     except LocaliseError as error:
         return f"not localised: {' '.join(str(error).split())}"
+
+
+def leave_failure(file: str | None, error: Exception) -> None:
+    """Write what ended the run where ``--failure`` wants it."""
+    if file is not None:
+        Path(file).write_text(to_json(failure_of(error)) + "\n", encoding="utf-8")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -161,6 +169,9 @@ def main(argv: list[str] | None = None) -> int:
             stimulus = stimulus[: whole_number(args.steps, "--steps", 1, len(stimulus))]
         dram = load_dram(args.dram)
         check_output(output, "--output")
+        if args.failure is not None:
+            check_output(Path(args.failure), "--failure")
+            Path(args.failure).unlink(missing_ok=True)
     except (BadInputError, ModelFileError, DramError) as error:
         print(f"simulate.py: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
@@ -185,11 +196,16 @@ def main(argv: list[str] | None = None) -> int:
         print("simulate.py: interrupted, nothing written", file=sys.stderr)
         return INTERRUPTED
     except MismatchError as error:
+        leave_failure(args.failure, error)
         print(f"simulate.py: mismatch: {error}", file=sys.stderr)
-        print(f"REPRODUCE: {shlex.join(words)} --steps {error.step + 1} --waves", file=sys.stderr)
+        print(
+            f"REPRODUCE: {shlex.join(words)} --steps {(error.step or 0) + 1} --waves",
+            file=sys.stderr,
+        )
         print(localised(words, error, seed), file=sys.stderr)
         return FAILED
     except (SimulationError, BuildError, TraceError, OSError) as error:
+        leave_failure(args.failure, error)
         print(f"simulate.py: {error}", file=sys.stderr)
         return FAILED
     print(summary(result, not args.no_check))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ examples
 class ListKinds(argparse.Action):
     """Print the kinds and leave, whatever else is missing."""
 
-    def __call__(self, parser, *_args) -> None:
+    def __call__(self, parser: argparse.ArgumentParser, *_args: Any, **_more: Any) -> None:
         print(KIND_LIST)
         parser.exit(OK)
 

@@ -93,7 +93,10 @@ def load(args: argparse.Namespace) -> Study:
         )
     platform = Platform(memory=memory, clock_mhz=args.clock)
     reference = _reference(args, model)
-    return Study(model, reference, *items, platform, args.dram, args.sim, confirm_steps, jobs, seed)
+    chosen, test = items
+    return Study(
+        model, reference, chosen, test, platform, args.dram, args.sim, confirm_steps, jobs, seed
+    )
 
 
 def _reference(args: argparse.Namespace, model: Model) -> Model:

@@ -60,7 +60,9 @@ def values(text: str, option: str) -> list[int]:
     return sorted({whole_number(word, option, 0, 32767) for word in text.split(",")})
 
 
-def cheapest(points: list[OperatingPoint], reference: OperatingPoint, most: float):
+def cheapest(
+    points: list[OperatingPoint], reference: OperatingPoint, most: float
+) -> OperatingPoint | None:
     """The point of fewest bytes whose loss over the reference is at most `most`; else None."""
     within = [p for p in points if loss_of(p, reference) <= most]
     return min(within, key=lambda p: p.evaluation.bytes_per_step, default=None)

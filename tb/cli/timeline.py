@@ -9,13 +9,14 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
+from golden.datasets.base import DatasetError
 from golden.datasets.features import features_from_model
-from golden.datasets.fsdd import DatasetError, load_folder
+from golden.datasets.fsdd import load_folder
 from golden.files import whole_file
 from golden.model_file import Model, ModelFileError, load_model
 from tb.checks.compare import MismatchError
@@ -41,10 +42,9 @@ from tb.debug.timeline.reader import Step, Timeline, TimelineError, read_timelin
 from tb.debug.timeline.table import cause_table, verdict
 from tb.device.dram import DramError, load_dram
 from tb.device.registers import Counters
+from tb.failure import BuildError, SimulationError
 from tb.flows.simulation import simulate
 from tb.paths import REPO, SIMULATORS
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 DEMO_MODEL = REPO / "golden/models/digits-2l128h.npz"
 DEMO_CLIPS = REPO / "golden/clips"
@@ -136,9 +136,10 @@ def step_range(text: str | None, count: int) -> tuple[int, int]:
 def demo_stimulus(model: Model, path: str) -> np.ndarray:
     """Features of the first clip of the repository; BadInputError if the model hears nothing."""
     try:
-        return features_from_model(model)(load_folder(DEMO_CLIPS)[0].samples)
+        features: np.ndarray = features_from_model(model)(load_folder(DEMO_CLIPS)[0].samples)
     except (ValueError, KeyError, DatasetError) as error:
         raise BadInputError(f"--stimulus: missing, and {path} cannot hear: {error}") from None
+    return features
 
 
 class Job(NamedTuple):
@@ -146,7 +147,7 @@ class Job(NamedTuple):
 
     model: Model
     stimulus: np.ndarray
-    options: dict
+    options: dict[str, Any]
     steps: tuple[int, int]
 
 

@@ -13,11 +13,13 @@ from tb.codegen.page import markdown
 from tb.codegen.probe import python_probe
 from tb.codegen.python import python
 from tb.codegen.regmap import Map, load
+from tb.codegen.settings import settings_module
 from tb.codegen.verilog import system_verilog
 from tb.paths import REPO
 
 OF_THE_MAP: dict[str, Callable[[Map], str]] = {
     "rtl/edgedrnn_reg_pkg.sv": system_verilog,
+    "rtl/settings_registers.sv": settings_module,
     "rtl/include/edgedrnn_regs.h": c_header,
     "tb/device/registers.py": python,
     "docs/registers.md": markdown,

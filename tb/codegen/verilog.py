@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from tb.codegen.regmap import (
-    HELD,
     SOURCE,
-    WRITABLE,
     Array,
     Map,
     Register,
@@ -52,14 +50,8 @@ def system_verilog(regmap: Map) -> str:
     for array in regmap.arrays:
         out += ["", f"  // {array.name} blocks", *_array(array, bits)]
     block = regmap.settings_array
-    out += _settings("core", "the core, by byte address", "Reg", regmap.registers, bits)
-    out += _settings(
-        block.name.lower(),
-        f"a {block.name} block, by byte offset in it",
-        _prefix(block),
-        block.registers,
-        bits,
-    )
+    out += _settings("core", "the core", regmap.registers)
+    out += _settings(block.name.lower(), f"a {block.name} block", block.registers)
     out += _counters(regmap)
     out += ["", "  // States of the sequencer, STATUS.STATE", *_states(regmap)]
     out += ["", "  // Causes of faults, ERROR.CAUSE"]
@@ -108,86 +100,16 @@ def _array(array: Array, bits: int) -> list[str]:
     return out
 
 
-def _settings(
-    name: str, whose: str, prefix: str, registers: Sequence[Register], bits: int
-) -> list[str]:
-    """Type, reset value and functions of the settings among `registers`.
-
-    The functions take and return plain vectors: not every tool takes a struct there.
-    """
-    placed = settings(registers)
-    width = settings_bits(registers)
-    title = camel(name)
-    last = width - 1
+def _settings(name: str, whose: str, registers: Sequence[Register]) -> list[str]:
+    """Type and width of the settings among `registers`."""
     out = ["", f"  // Settings of {whose}; the first register has the lowest bits"]
     out.append("  typedef struct packed {")
     out += [
         f"    logic [{register.held_bits - 1}:0] {register.name.lower()};"
-        for register, _ in reversed(placed)
+        for register, _ in reversed(settings(registers))
     ]
-    out += [f"  }} {name}_settings_t;", f"  localparam int {title}SettingsBits = {width};"]
-    out.append(f"  localparam logic [{last}:0] {title}SettingsReset = {{")
-    resets = [
-        f"    Reset{camel(register.name)}[{register.held_bits - 1}:0]"
-        for register, _ in reversed(placed)
-    ]
-    out += [",\n".join(resets), "  };"]
-    address = f"input logic [{bits - 1}:0] address"
-    held = f"input logic [{last}:0] held"
-    out += ["", "  // Whether a write is accepted: by address, state and width of the value."]
-    out.append(f"  function automatic logic {name}_write_ok(")
-    out.append(f"    {address}, input logic [31:0] data, input logic idle")
-    out += ["  );", *_case(f"{name}_write_ok", _accepted(prefix, registers), "1'b0")]
-    out += ["", "  // The settings after an accepted write."]
-    out.append(f"  function automatic logic [{last}:0] {name}_written(")
-    out += [f"    {held}, {address}, input logic [31:0] data", "  );"]
-    out.append(f"    {name}_written = held;")
-    out.append("    case (address)")
-    out += [
-        f"      {prefix}{camel(register.name)}: {name}_written[{lsb} +: {register.held_bits}]"
-        f" = data[{register.held_bits - 1}:0];"
-        for register, lsb in placed
-    ]
-    out += ["      default: ;", "    endcase", "  endfunction"]
-    out += ["", "  // Whether an address is that of a setting, and the word that it reads."]
-    out.append(f"  function automatic logic {name}_is_setting({address});")
-    names = [f"{prefix}{camel(register.name)}" for register, _ in placed]
-    out += _case(f"{name}_is_setting", [(names, "1'b1")], "1'b0")
-    out.append(f"  function automatic logic [31:0] {name}_setting(")
-    out += [f"    {held}, {address}", "  );"]
-    words = [
-        ([f"{prefix}{camel(register.name)}"], f"32'(held[{lsb} +: {register.held_bits}])")
-        for register, lsb in placed
-    ]
-    out += _case(f"{name}_setting", words, "'0")
-    return out
-
-
-def _accepted(prefix: str, registers: Iterable[Register]) -> list[tuple[list[str], str]]:
-    """Registers with the same condition for a write, and that condition."""
-    groups: dict[str, list[str]] = {}
-    for register in registers:
-        if register.access not in WRITABLE:
-            continue
-        terms = ["idle"] if register.access == "cfg" else []
-        if register.bits < 32 and register.access in HELD:
-            terms.append(f"(data[31:{register.bits}] == '0)")
-        condition = " && ".join(terms) or "1'b1"
-        groups.setdefault(condition, []).append(prefix + camel(register.name))
-    return [(names, condition) for condition, names in groups.items()]
-
-
-def _case(function: str, items: list[tuple[list[str], str]], otherwise: str) -> list[str]:
-    out = ["    case (address)"]
-    out += [f"      {_wrapped(names)}: {function} = {value};" for names, value in items]
-    out += [f"      default: {function} = {otherwise};", "    endcase", "  endfunction"]
-    return out
-
-
-def _wrapped(names: list[str]) -> str:
-    """The names of a case item, a line for each few."""
-    lines = [", ".join(names[at : at + 4]) for at in range(0, len(names), 4)]
-    return ",\n      ".join(lines)
+    out.append(f"  }} {name}_settings_t;")
+    return [*out, f"  localparam int {camel(name)}SettingsBits = {settings_bits(registers)};"]
 
 
 def _counters(regmap: Map) -> list[str]:

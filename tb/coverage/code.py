@@ -9,12 +9,14 @@ excludes by name, with the reason, what cannot be reached.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from msgspec import Struct
+
+from golden.toml_file import Text, TomlError, read_toml
 from tb.paths import REPO, TABLES
 from tb.sim.coverage_dat import Point
 
@@ -24,21 +26,37 @@ GOALS = {"line": 0.98, "branch": 0.95, "toggle": 0.90}
 """Least covered share of a metric over all of `rtl/`; expressions are counted without a goal."""
 
 
-class HolesFileError(ValueError):
+class HolesFileError(TomlError):
     """`tb/tables/coverage_holes.toml` is wrong. One line that names the entry."""
 
 
-@dataclass(frozen=True)
-class Exclusion:
+class Exclusion(Struct, frozen=True, forbid_unknown_fields=True):
     """Points that need not be reached, and why. Found by what stands there, not by line number."""
 
     file: str
-    metric: str
-    reason: str
+    metric: Literal["line", "branch", "toggle", "expression"]
+    reason: Text
     text: str = ""  # all but toggle: stands in the source line
     what: str = ".*"  # all but toggle: regex of which way of it, as Point.what has it
     signal: str = ""  # toggle: regex of the signal, with or without its bit select
     some_builds: bool = False  # toggle: only builds of some sizes hold the signal
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the keys do not fit each other."""
+        for key in ("signal", "what"):
+            try:
+                re.compile(getattr(self, key))
+            except re.error as error:
+                found = f"{getattr(self, key)!r} ({error})"
+                raise ValueError(f"{key}: found {found}, expected a regular expression") from None
+        needed, other = ("signal", "text") if self.metric == "toggle" else ("text", "signal")
+        if not getattr(self, needed):
+            raise ValueError(f"{needed}: found nothing, expected it with metric {self.metric!r}")
+        if getattr(self, other):
+            found = repr(getattr(self, other))
+            raise ValueError(f"{other}: found {found}, expected none with metric {self.metric!r}")
+        if self.some_builds and not self.signal:
+            raise ValueError("some_builds: found true, expected it with `signal` alone")
 
     @property
     def title(self) -> str:
@@ -135,29 +153,13 @@ def signal_of(point: Point) -> str:
     return point.what.rpartition(":")[0]
 
 
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    hole: list[Exclusion] = []
+
+
 def load_exclusions(path: Path = HOLES_FILE) -> list[Exclusion]:
     """The entries of the holes file. Raises HolesFileError."""
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("hole", [])
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise HolesFileError(f"{path.name}: {error}") from None
-    exclusions = []
-    for number, entry in enumerate(entries, 1):
-        where = f"{path.name}: hole {number}"
-        try:
-            one = Exclusion(**entry)
-            re.compile(one.signal)
-            re.compile(one.what)
-        except (TypeError, re.error) as error:
-            raise HolesFileError(f"{where}: {error}") from None
-        if one.metric not in METRICS or not one.reason.strip():
-            raise HolesFileError(f"{where}: expected a metric of {METRICS} and a reason")
-        if bool(one.signal) != (one.metric == "toggle") or bool(one.text) == bool(one.signal):
-            raise HolesFileError(f"{where}: expected `signal` for toggle, `text` for the others")
-        if type(one.some_builds) is not bool or (one.some_builds and not one.signal):
-            raise HolesFileError(f"{where}: some_builds: expected true or false, with `signal`")
-        exclusions.append(one)
-    return exclusions
+    return read_toml(path, _File, HolesFileError).hole
 
 
 def measure(

@@ -18,13 +18,18 @@ import contextlib
 import difflib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pywellen
 
+from golden.arrays import Int64s
 from tb.debug.taps import DUT, is_tap, tap_path, taps
+
+_T = TypeVar("_T")
 
 CLOCK = "clk"
 RESET_N = "rst_n"
@@ -51,7 +56,7 @@ def _quiet() -> Iterator[None]:
         os.close(kept)
 
 
-def _guarded(path: Path, action):
+def _guarded(path: Path, action: Callable[[], _T]) -> _T:
     """Call the library; its panics, which are no Exceptions, and errors become WaveError."""
     try:
         with _quiet():
@@ -73,7 +78,7 @@ class Moment:
         self.index = index
 
     def __getitem__(self, name: str) -> int:
-        return self._wave[name][self.index].item()
+        return int(self._wave[name][self.index])
 
 
 class Wave:
@@ -226,9 +231,10 @@ class Wave:
         """All signals in one cycle."""
         return Moment(self, self.index_of(cycle))
 
-    def when(self, condition: np.ndarray) -> np.ndarray:
+    def when(self, condition: npt.ArrayLike) -> Int64s:
         """Numbers of the cycles in which ``condition``, bool (N,), holds."""
-        return self.cycle[np.asarray(condition, bool)]
+        chosen: Int64s = self.cycle[np.asarray(condition, bool)]
+        return chosen
 
     def index_at_ns(self, time_ns: float) -> int:
         """Place of the last edge not after a time; WaveError outside the dump."""

@@ -6,12 +6,16 @@ has the same. ``far`` is a DDR3L at 200 cycles of latency.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from golden.timing import IDEAL, MemoryTiming
+from golden.toml_file import TomlError, read_toml, typed
 from tb.paths import TABLES
 
 DRAM_DIR = TABLES / "dram"
@@ -20,46 +24,119 @@ BUILT_IN = (*MODES, "far")
 MAX_OUTSTANDING = 64  # QueueDepth of axi_dram
 CHUNK_BYTES = 128  # ChunkBytes of axi_dram: what it schedules at a time
 
-_PS = 1000  # picoseconds in a nanosecond
+Chance = Annotated[float, Meta(ge=0, le=0.999)]
+Period = Annotated[float, Meta(ge=0.1, le=1000)]
+Time = Annotated[float, Meta(ge=0, le=1000)]
+LongTime = Annotated[float, Meta(ge=0, le=1e6)]
 
-# section -> key -> (plusarg, factor from the file's unit, lowest, highest)
-_NUMBERS: dict[str, dict[str, tuple[str, int, float, float]]] = {
-    "": {"outstanding": ("DRAM_OUTSTANDING", 1, 1, MAX_OUTSTANDING)},
-    "stall": {
-        "ar_probability": ("DRAM_STALL_AR", 1000, 0, 0.999),
-        "r_probability": ("DRAM_STALL_R", 1000, 0, 0.999),
-        "seed": ("DRAM_STALL_SEED", 1, 0, 2**31 - 1),
-    },
-    "port": {"period_ns": ("DRAM_PORT_PERIOD", _PS, 0.1, 1000)},
-    "geometry": {
-        "bus_bytes": ("DRAM_BUS_BYTES", 1, 1, 16),
-        "row_bytes": ("DRAM_LOG2_ROW_BYTES", 1, CHUNK_BYTES, 65536),
-        "banks": ("DRAM_LOG2_BANKS", 1, 1, 16),
-    },
-    "device": {
-        "t_ck_ns": ("DRAM_TCK", _PS, 0.1, 100),
-        "t_rcd_ns": ("DRAM_TRCD", _PS, 0, 1000),
-        "t_rp_ns": ("DRAM_TRP", _PS, 0, 1000),
-        "t_ras_ns": ("DRAM_TRAS", _PS, 0, 1000),
-        "t_cl_ns": ("DRAM_TCL", _PS, 0, 1000),
-        "t_rrd_ns": ("DRAM_TRRD", _PS, 0, 1000),
-        "t_faw_ns": ("DRAM_TFAW", _PS, 0, 1000),
-        "t_rtp_ns": ("DRAM_TRTP", _PS, 0, 1000),
-        "t_refi_ns": ("DRAM_TREFI", _PS, 0, 1e6),
-        "t_rfc_ns": ("DRAM_TRFC", _PS, 0, 1e6),
-    },
-    "controller": {
-        "front_ns": ("DRAM_FRONT", _PS, 0, 1e6),
-        "back_ns": ("DRAM_BACK", _PS, 0, 1e6),
-        "fifo_bytes": ("DRAM_FIFO_BYTES", 1, 2 * CHUNK_BYTES, 8192),
-    },
+
+class Stall(Struct, frozen=True, forbid_unknown_fields=True):
+    """Random waits: chances that arready is low, and that a beat waits one more cycle."""
+
+    ar_probability: Chance | None = None
+    r_probability: Chance | None = None
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+
+
+class Port(Struct, frozen=True, forbid_unknown_fields=True):
+    """The port's clock."""
+
+    period_ns: Period
+
+
+class Geometry(Struct, frozen=True, forbid_unknown_fields=True):
+    """Sizes, powers of two: width of the bus, bytes of a row, banks."""
+
+    bus_bytes: Literal[1, 2, 4, 8, 16]
+    row_bytes: Literal[128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536]
+    banks: Literal[1, 2, 4, 8, 16]
+
+
+class Device(Struct, frozen=True, forbid_unknown_fields=True):
+    """Times of the DRAM, by the names of its data sheet. A time left out would be a silent zero."""
+
+    t_ck_ns: Annotated[float, Meta(ge=0.1, le=100)]
+    t_rcd_ns: Time
+    t_rp_ns: Time
+    t_ras_ns: Time
+    t_cl_ns: Time
+    t_rrd_ns: Time
+    t_faw_ns: Time
+    t_rtp_ns: Time
+    t_refi_ns: LongTime
+    t_rfc_ns: LongTime
+
+
+class Controller(Struct, frozen=True, forbid_unknown_fields=True):
+    """What lies between port and DRAM: delays on the way there and back, the read buffer."""
+
+    front_ns: LongTime
+    back_ns: LongTime
+    fifo_bytes: Annotated[int, Meta(ge=2 * CHUNK_BYTES, le=8192)]
+
+
+Outstanding = Annotated[int, Meta(ge=1, le=MAX_OUTSTANDING)]
+
+
+class Ideal(Struct, frozen=True, forbid_unknown_fields=True, tag_field="mode", tag="ideal"):
+    """A memory that never keeps the port waiting, but for stalls."""
+
+    outstanding: Outstanding | None = None
+    stall: Stall = Stall()
+
+
+class Ddr3l(Struct, frozen=True, forbid_unknown_fields=True, tag_field="mode", tag="ddr3l"):
+    """A DDR3L device behind a controller."""
+
+    port: Port
+    geometry: Geometry
+    device: Device
+    controller: Controller
+    outstanding: Outstanding | None = None
+    stall: Stall = Stall()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where refresh leaves no time for reads."""
+        of = self.device
+        burst = CHUNK_BYTES // self.geometry.bus_bytes * of.t_ck_ns
+        busy = of.t_rp_ns + of.t_rfc_ns + of.t_rcd_ns + of.t_cl_ns + of.t_ras_ns + burst
+        if 0 < of.t_refi_ns <= 2 * busy:
+            raise ValueError(
+                f"device.t_refi_ns: found {of.t_refi_ns:g}, expected 0 (no refresh) or more than "
+                f"{2 * busy:g}, so that reads fit in between"
+            )
+
+
+# A union is no type[...] to mypy.
+_KINDS: type[Ideal | Ddr3l] = Ideal | Ddr3l  # type: ignore[assignment]
+
+_PLUSARGS = {
+    "outstanding": "DRAM_OUTSTANDING",
+    "ar_probability": "DRAM_STALL_AR",
+    "r_probability": "DRAM_STALL_R",
+    "seed": "DRAM_STALL_SEED",
+    "period_ns": "DRAM_PORT_PERIOD",
+    "bus_bytes": "DRAM_BUS_BYTES",
+    "row_bytes": "DRAM_LOG2_ROW_BYTES",
+    "banks": "DRAM_LOG2_BANKS",
+    "front_ns": "DRAM_FRONT",
+    "back_ns": "DRAM_BACK",
+    "fifo_bytes": "DRAM_FIFO_BYTES",
 }
-_INTEGER_KEYS = {"outstanding", "seed", "bus_bytes", "row_bytes", "banks", "fifo_bytes"}
-_POWERS_OF_TWO = {"bus_bytes", "row_bytes", "banks"}
-_DDR_SECTIONS = ("port", "geometry", "device", "controller")
+"""By key. Device times follow their names: ``t_rcd_ns`` is DRAM_TRCD."""
 
 
-class DramError(ValueError):
+def _plusarg(key: str, value: float) -> tuple[str, int]:
+    """Name and value of a key's plusarg: picoseconds, thousandths, logarithms."""
+    name = _PLUSARGS.get(key) or f"DRAM_T{key.removeprefix('t_').removesuffix('_ns').upper()}"
+    if name.startswith("DRAM_LOG2"):
+        return name, int(value).bit_length() - 1
+    if key.endswith(("_ns", "_probability")):
+        return name, round(value * 1000)
+    return name, round(value)
+
+
+class DramError(TomlError):
     """A memory file that cannot be used: one line, ``file: key: found ..., expected ...``."""
 
 
@@ -101,61 +178,23 @@ def load_dram(name: str | Path) -> Dram:
         raise DramError(
             f"{source}: file: found none, expected {', '.join(BUILT_IN)} or a TOML file"
         )
-    try:
-        table = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise DramError(f"{source}: file: not TOML: {error}") from error
-    return parse_dram(table, source)
+    return _dram(read_toml(path, _KINDS, DramError, source), source)
 
 
 def parse_dram(table: Mapping[str, object], source: str = "dram") -> Dram:
     """Check a parsed TOML table. Raises DramError that names ``source`` and the first bad key."""
+    return _dram(typed(table, _KINDS, source, DramError), source)
 
-    def fail(key: str, found: object, expected: str) -> None:
-        raise DramError(f"{source}: {key}: found {found}, expected {expected}")
 
-    mode = table.get("mode")
-    if mode not in MODES:
-        fail("mode", repr(mode) if mode is not None else "nothing", '"ideal" or "ddr3l"')
-    sections = ("stall",) if mode == "ideal" else ("stall", *_DDR_SECTIONS)
-    for key, value in table.items():
-        if key != "mode" and key not in _NUMBERS[""] and key not in sections:
-            known = ", ".join(["mode", *_NUMBERS[""], *(f"[{s}]" for s in sections)])
-            fail(key, f"an unknown key for mode {mode}", known)
-        if key in sections and not isinstance(value, Mapping):
-            fail(key, repr(value), "a section")
-
-    values = {"DRAM_MODE": MODES.index(str(mode))}
-    given = {"": {k: v for k, v in table.items() if k in _NUMBERS[""]}}
-    given |= {s: table.get(s, {}) for s in sections}
-    for section, keys in given.items():
-        prefix = f"{section}." if section else ""
-        for key in keys:
-            if key not in _NUMBERS[section]:
-                fail(f"{prefix}{key}", "an unknown key", ", ".join(_NUMBERS[section]))
-        for key, (plusarg, factor, low, high) in _NUMBERS[section].items():
-            if key not in keys:
-                if section in _DDR_SECTIONS:  # a timing left out would be a silent zero
-                    fail(f"{prefix}{key}", "nothing", f"a number, {low:g} to {high:g}")
-                continue
-            value = keys[key]
-            kind = "an integer" if key in _INTEGER_KEYS else "a number"
-            expected = f"{kind}, {low:g} to {high:g}"
-            right_type = isinstance(value, int if key in _INTEGER_KEYS else (int, float))
-            if not right_type or isinstance(value, bool) or not low <= value <= high:
-                fail(f"{prefix}{key}", repr(value), expected)
-            if key in _POWERS_OF_TWO and value & (value - 1):
-                fail(f"{prefix}{key}", repr(value), f"{expected}, a power of two")
-            if plusarg.startswith("DRAM_LOG2"):
-                value = value.bit_length() - 1
-            values[plusarg] = round(value * factor)
-    if mode == "ddr3l":
-        burst = CHUNK_BYTES // values["DRAM_BUS_BYTES"] * values["DRAM_TCK"]
-        busy = sum(values[f"DRAM_{t}"] for t in ("TRP", "TRFC", "TRCD", "TCL", "TRAS")) + burst
-        if 0 < values["DRAM_TREFI"] <= 2 * busy:
-            fail(
-                "device.t_refi_ns",
-                f"{values['DRAM_TREFI'] / _PS:g}",
-                f"0 (no refresh) or more than {2 * busy / _PS:g}, so that reads fit in between",
-            )
-    return Dram(source, str(mode), values)
+def _dram(file: Ideal | Ddr3l, source: str) -> Dram:
+    mode = "ideal" if isinstance(file, Ideal) else "ddr3l"
+    given: dict[str, object] = {"outstanding": file.outstanding, **asdict(file.stall)}
+    if isinstance(file, Ddr3l):
+        for section in (file.port, file.geometry, file.device, file.controller):
+            given |= asdict(section)
+    values = {"DRAM_MODE": MODES.index(mode)}
+    for key, value in given.items():
+        if isinstance(value, int | float):
+            name, number = _plusarg(key, value)
+            values[name] = number
+    return Dram(source, mode, values)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tb.device import registers as regs
+from tb.device.config import DeviceConfig
 from tb.device.registers import Cause, Counters, Ctrl, LayerReg, PerfCtrl, Reg, State, Status
 
 OKAY = 0
@@ -145,31 +146,31 @@ class EdgeDrnnDriver:
         )
         return self.build
 
-    async def configure(self, model: Any, image: Any, *, timeout: int = 0) -> None:
-        """Write sizes, thresholds and the image's region addresses. `timeout`: cycles, 0 never."""
+    async def configure(self, config: DeviceConfig, *, timeout: int = 0) -> None:
+        """Write sizes, thresholds and region addresses. `timeout`: cycles, 0 never."""
         build = self.build or await self.identify()
-        if model.num_layers > build.max_layers:
+        if config.num_layers > build.max_layers:
             raise UnsupportedModelError(
-                f"{model.num_layers} layers, the device has {build.max_layers}"
+                f"{config.num_layers} layers, the device has {build.max_layers}"
             )
-        largest = max(*model.input_sizes, *model.hidden_sizes)
+        largest = max(*config.input_sizes, *config.hidden_sizes)
         if largest > build.max_units:
             raise UnsupportedModelError(f"{largest} units, the device has {build.max_units}")
-        await self.write(Reg.NUM_LAYERS, model.num_layers)
-        await self.write(Reg.LUT_FRAC, model.lut_frac)
+        await self.write(Reg.NUM_LAYERS, config.num_layers)
+        await self.write(Reg.LUT_FRAC, config.lut_frac)
         await self.write(Reg.TIMEOUT, timeout)
-        for layer in range(model.num_layers):
+        for layer in range(config.num_layers):
             values = {
-                LayerReg.INPUT_SIZE: model.input_sizes[layer],
-                LayerReg.HIDDEN_SIZE: model.hidden_sizes[layer],
-                LayerReg.THETA_X: model.theta_x[layer],
-                LayerReg.THETA_H: model.theta_h[layer],
-                LayerReg.ADDR_WX: image.addr_wx[layer],
-                LayerReg.ADDR_WH: image.addr_wh[layer],
-                LayerReg.ADDR_BIAS: image.addr_bias[layer],
+                LayerReg.INPUT_SIZE: config.input_sizes[layer],
+                LayerReg.HIDDEN_SIZE: config.hidden_sizes[layer],
+                LayerReg.THETA_X: config.theta_x[layer],
+                LayerReg.THETA_H: config.theta_h[layer],
+                LayerReg.ADDR_WX: config.addr_wx[layer],
+                LayerReg.ADDR_WH: config.addr_wh[layer],
+                LayerReg.ADDR_BIAS: config.addr_bias[layer],
             }
             for register, value in values.items():
-                await self.write(regs.layer_reg(layer, register), int(value))
+                await self.write(regs.layer_reg(layer, register), value)
 
     async def set_theta(
         self, theta_x: Sequence[int] | None = None, theta_h: Sequence[int] | None = None
@@ -238,6 +239,13 @@ class EdgeDrnnDriver:
         """Hold the performance counters, or let them run again."""
         await self.write(Reg.PERF_CTRL, PerfCtrl.FREEZE if on else 0)
 
+    @property
+    def parameters(self) -> BuildParameters:
+        """The build, as `identify` found it; DriverError before that."""
+        if self.build is None:
+            raise DriverError("the build is not known: call identify first")
+        return self.build
+
     async def clear_counters(self) -> None:
         """All performance counters to 0, and running."""
         await self.write(Reg.PERF_CTRL, PerfCtrl.CLEAR)
@@ -247,7 +255,7 @@ class EdgeDrnnDriver:
         build = self.build or await self.identify()
         frozen = bool(await self.read(Reg.PERF_CTRL) & PerfCtrl.FREEZE)
         await self.freeze()
-        values = [await self.read64(register) for register in regs.COUNTERS]
+        values: list[Any] = [await self.read64(register) for register in regs.COUNTERS]
         columns = [
             tuple(
                 [

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from golden.layout import column_bytes, padded_units
+from golden.model_file import Model
 
 WX, WH, BIAS = "wx", "wh", "bias"
 KINDS = (WX, WH, BIAS)  # the order of the fault register's region codes 0, 1, 2
@@ -69,7 +70,7 @@ class DramImage:
 
     def __init__(
         self,
-        model,
+        model: Model,
         port_bits: int,
         base: int = 0,
         *,

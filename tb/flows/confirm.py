@@ -15,9 +15,8 @@ from golden.model_file import Model
 from golden.tuning.operating_point import pause
 from tb.checks.compare import MismatchError
 from tb.device.dram import load_dram
+from tb.failure import BuildError, SimulationError
 from tb.flows.simulation import simulate
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import BuildError
 
 PORT_BITS = 64
 RTL_FAILURES = (MismatchError, SimulationError, BuildError)  # what a run on the RTL can end in
@@ -53,7 +52,7 @@ def confirm(
     sim: str = "verilator",
     dram: str | Path = "ddr3l",
     seed: int = 1,
-    progress: Callable[[int], None] = lambda steps: None,
+    progress: Callable[[int], object] = lambda steps: None,
 ) -> Confirmation:
     """Run ``x`` int16 (T, I), T >= 2, at thresholds (Q8.8, one per layer) on the RTL.
 

@@ -18,15 +18,16 @@ import numpy as np
 
 from golden.model_file import Model
 from tb.device import registers as regs
+from tb.device.config import DeviceConfig
 from tb.device.dram import Dram, load_dram
 from tb.device.driver import OKAY, BuildParameters, EdgeDrnnDriver
 from tb.device.image import DramImage
 from tb.device.registers import IrqEnable, Reg, Status
+from tb.failure import SimulationError
 from tb.flows.simulation import BenchLog, bench_parameters, hang_cycles, write_inputs
 from tb.sim.build import build, loop_top_sources
 from tb.sim.folders import log_tail, run_folder
 from tb.sim.process import supervise
-from tb.sim.run import SimulationError
 
 SLOWEST = 100  # cycles a step may take, in beats of all weights together
 TIMEOUT_S = 3600.0
@@ -83,7 +84,7 @@ async def _configuration(model: Model, image: DramImage, parameters: dict[str, i
         max_layers=regs.LAYER_COUNT,
         max_units=1 << 10,
     )
-    await driver.configure(model, image)
+    await driver.configure(DeviceConfig.of(model, image))
     await driver.write(Reg.IRQ_ENABLE, IrqEnable.ERROR)
     await driver.start(wait=False)
     script.poll(Reg.STATUS, Status.WAIT_X)
@@ -99,7 +100,7 @@ def run_cpp_loop(
     seed: int = 1,
     port_bits: int = 64,
     outstanding: int = 16,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> LoopResult:
     """Run ``stimulus``, int16 (T, I) Q8.8, through ``model``, x back to back.
 

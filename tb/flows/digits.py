@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from golden.timing import CLOCK_MHZ
 from golden.train.readout import readout
 from tb.device.dram import load_dram
 from tb.flows.simulation import Result, simulate
+
+Cycles = TypeVar("Cycles", float, np.ndarray)
 
 PORT_BYTES = 8
 
@@ -68,7 +71,7 @@ def dense_cycles(model: Model) -> int:
     return -(-model.weight_bytes // PORT_BYTES)
 
 
-def microseconds(cycles: float) -> float:
+def microseconds(cycles: Cycles) -> Cycles:
     """At 125 MHz."""
     return cycles / CLOCK_MHZ
 
@@ -82,7 +85,7 @@ def listen(
     dram: str | Path = "ddr3l",
     seed: int = 1,
     jobs: int = 2,
-    progress: Callable[[int], None] = lambda steps: None,
+    progress: Callable[[int], object] = lambda steps: None,
 ) -> list[list[Heard]]:
     """Run every recording at every setting on the RTL; a list of Heard for each setting.
 

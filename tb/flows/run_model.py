@@ -3,7 +3,7 @@
 Python configures the core, raises ``go`` and ``asleep``, and sleeps until ``asleep`` falls: after
 the last step, on a fault, an error of a checker, or a hang. All that happens each cycle is
 SystemVerilog.
-The job that it is told of is a JSON file: what to configure and where to put the result.
+Its `tb.flows.job.Job` says what to configure and where to put the result.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
@@ -20,33 +19,33 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from tb.agents.axil import AxiLiteMaster
 from tb.device.driver import DriverError, EdgeDrnnDriver
 from tb.device.registers import IrqEnable, Reg, Status
-from tb.handover import simulation
+from tb.failure import CheckerError, HangError
+from tb.flows.job import job_of_this_run
 
 
 @cocotb.test()
-async def run_model(dut) -> None:
-    job = json.loads(simulation().job.read_text())
-    model, image = SimpleNamespace(**job["model"]), SimpleNamespace(**job["image"])
-    steps = job["steps"]
+async def run_model(dut: Any) -> None:
+    job = job_of_this_run()
 
     async def alive() -> None:
         """Between two polls of STATUS: let the core work, unless it has stopped for good."""
         await ClockCycles(dut.py_clk, 20)
-        assert dut.hang.value == 0, "hang before the first step, see RUN in the log"
+        if dut.hang.value != 0:
+            raise HangError("hang before the first step, see RUN in the log")
 
     port = AxiLiteMaster(dut, "s_axil", dut.py_clk)
     driver = EdgeDrnnDriver(port, polls=10**9, idle_wait=alive)
     await RisingEdge(dut.rst_n)
     await ClockCycles(dut.py_clk, 2)
-    assert int(dut.errors.value) == 0, "the bench found errors before the start, see the log"
-    await driver.configure(model, image)
+    no_errors(dut, "the bench found errors before the start, see the log")
+    await driver.configure(job.config)
     await driver.write(Reg.IRQ_ENABLE, IrqEnable.ERROR)
     dut.watch.value = 1
     await driver.start()
     bias_beats = int(dut.dram_beats.value)
-    if job["rest"]:
+    if job.rest:
         dut.watch.value = 0
-        await ClockCycles(dut.py_clk, job["rest"])
+        await ClockCycles(dut.py_clk, job.rest)
         dut.watch.value = 1
 
     dut.go.value = 1
@@ -56,10 +55,11 @@ async def run_model(dut) -> None:
     await FallingEdge(dut.asleep)
     await FallingEdge(dut.clk)  # what ended the sleep has settled by now
     at = f"step {int(dut.steps_done.value)}, cycle {int(dut.cycle.value)}"
-    assert dut.hang.value == 0, f"{at}: hang, status {await state_of(driver)}"
-    assert int(dut.errors.value) == 0, f"{at}: protocol or memory error, see CHECKER and DRAM"
+    if dut.hang.value != 0:
+        raise HangError(f"{at}: hang, status {await state_of(driver)}")
+    no_errors(dut, f"{at}: protocol or memory error, see CHECKER and DRAM")
     assert dut.irq.value == 0, f"{at}: the core reports {await driver.error()}"
-    assert int(dut.steps_done.value) == steps, f"{at}: woken without a reason"
+    assert int(dut.steps_done.value) == job.steps, f"{at}: woken without a reason"
     wall_seconds = time.perf_counter() - started
     cpu_seconds = time.process_time() - computed
     cycles = int(dut.cycle.value) - first_cycle
@@ -72,7 +72,7 @@ async def run_model(dut) -> None:
     await driver.soft_reset()
     dut.done.value = 1
     await ClockCycles(dut.py_clk, 3)
-    assert int(dut.errors.value) == 0, "errors at the end of the run, see CHECKER in the log"
+    no_errors(dut, "errors at the end of the run, see CHECKER in the log")
     result = {
         "wall_seconds": wall_seconds,
         "cpu_seconds": cpu_seconds,
@@ -81,7 +81,13 @@ async def run_model(dut) -> None:
         "dram_beats": int(dut.dram_beats.value),
         "counters": dataclasses.asdict(counters),
     }
-    Path(job["result"]).write_text(json.dumps(result))
+    job.result.write_text(json.dumps(result))
+
+
+def no_errors(dut: Any, otherwise: str) -> None:
+    """CheckerError with this message if a checker or the memory has counted an error."""
+    if int(dut.errors.value) != 0:
+        raise CheckerError(otherwise)
 
 
 async def state_of(driver: EdgeDrnnDriver) -> str:

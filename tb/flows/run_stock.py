@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -37,17 +37,19 @@ from golden.model_file import Model
 from tb.agents.third_party import StrangersPort
 from tb.device.beats import BEAT_BYTES, pack
 from tb.device.clock import RUN_CLOCK_NS
+from tb.device.config import DeviceConfig
 from tb.device.driver import EdgeDrnnDriver
 from tb.device.image import DramImage
-from tb.flows.simulation import BenchLog, job_of
+from tb.failure import BuildError, SimulationError
+from tb.flows.job import Job, job_of_this_run
+from tb.flows.simulation import BenchLog
 from tb.handover import Handover, Simulation, simulation
 from tb.paths import REPO, RTL_FILELIST
 from tb.settings import simulator_env
 from tb.sim.build import read_filelist
 from tb.sim.folders import log_tail, run_folder
 from tb.sim.process import supervise
-from tb.sim.run import SimulationError
-from tb.sim.toolchain import VERILATED_MK_FIXES, BuildError, verilator_root
+from tb.sim.toolchain import VERILATED_MK_FIXES, verilator_root
 
 MODULE = "tb.flows.run_stock"
 TOP = "edgedrnn"
@@ -84,7 +86,7 @@ def run_stock(
     stimulus: np.ndarray,
     *,
     seed: int = 1,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> StockResult:
     """Build with cocotb's runner and run ``stimulus``, int16 (T, I) Q8.8, through ``model``.
 
@@ -96,10 +98,9 @@ def run_stock(
     image = DramImage(model, PORT_BITS)
     image.dense().tofile(folder / "dram.bin")
     np.save(folder / "x.npy", stimulus)
-    job = job_of(folder, model, len(stimulus), image)
-    job |= {"folder": str(folder), "build_folder": str(_build_folder()), "seed": seed}
-    (folder / "job.json").write_text(json.dumps(job))
-    told = Handover(simulation=Simulation(seed, MODULE, job=folder / "job.json"))
+    outcome = folder / "result.json"
+    job = Job(DeviceConfig.of(model, image), len(stimulus), outcome).write(folder)
+    told = Handover(simulation=Simulation(seed, MODULE, job=job))
     env = simulator_env(
         told.text(),
         python_path=[REPO, *(p for p in sys.path if p)],
@@ -120,9 +121,8 @@ def run_stock(
             progress(len(bench_log.taken) - seen)
         seen = len(bench_log.taken)
 
-    command = [sys.executable, "-m", MODULE]
+    command = [sys.executable, "-m", MODULE, str(_build_folder())]
     status = supervise(command, env=env, work_dir=folder, log=log, timeout_s=TIMEOUT_S, poll=poll)
-    outcome = folder / "result.json"
     if status != 0 or not outcome.exists():
         built = (_build_folder() / BUILT).exists()
         kind, text = (
@@ -147,13 +147,13 @@ def run_stock(
 # ------------------------------------------------------------------------- cocotb's runner
 
 
-def main() -> int:
+def main(build_folder: Path) -> int:
     """Build and run with cocotb's runner and its defaults; the exit status."""
     from cocotb_tools.check_results import get_results
     from cocotb_tools.runner import get_runner
 
-    job = json.loads(simulation().job.read_text())
-    folder, build_folder = Path(job["folder"]), Path(job["build_folder"])
+    job = job_of_this_run()
+    folder = job.result.parent
     runner = get_runner("verilator")
     started = time.monotonic()
     if not (build_folder / BUILT).exists():
@@ -173,7 +173,7 @@ def main() -> int:
         test_module=MODULE,
         hdl_toplevel=TOP,
         hdl_toplevel_lang="verilog",
-        seed=job["seed"],
+        seed=simulation().seed,
         build_dir=build_folder,
         test_dir=folder,
         results_xml=str(folder / "results.xml"),
@@ -181,9 +181,8 @@ def main() -> int:
     tests, failed = get_results(results)
     if tests != 1 or failed:
         return 1
-    outcome = Path(job["result"])
-    measured = json.loads(outcome.read_text()) | {"build_seconds": build_seconds}
-    outcome.write_text(json.dumps(measured))
+    measured = json.loads(job.result.read_text()) | {"build_seconds": build_seconds}
+    job.result.write_text(json.dumps(measured))
     return 0
 
 
@@ -191,11 +190,10 @@ def main() -> int:
 
 
 @cocotb.test()
-async def run_model(dut) -> None:
+async def run_model(dut: Any) -> None:
     """Configure the core, stream x back to back, note h."""
-    job = json.loads(simulation().job.read_text())
-    folder = Path(job["folder"])
-    model, image = SimpleNamespace(**job["model"]), SimpleNamespace(**job["image"])
+    job = job_of_this_run()
+    folder = job.result.parent
     stimulus = np.load(folder / "x.npy")
     memory = (folder / "dram.bin").read_bytes()
     buses = {"clock": dut.clk_i, "reset": dut.rst_ni, "reset_active_level": False}
@@ -212,7 +210,7 @@ async def run_model(dut) -> None:
     await ClockCycles(dut.clk_i, RESET_CYCLES)
     dut.rst_ni.value = 1
     driver = EdgeDrnnDriver(port, polls=10**9, idle_wait=lambda: ClockCycles(dut.clk_i, 20))
-    await driver.configure(model, image)
+    await driver.configure(job.config)
     await driver.start()
 
     def cycle() -> int:
@@ -237,8 +235,8 @@ async def run_model(dut) -> None:
         cpu_seconds = time.process_time() - computed
     cycles = cycle() - first
     result = {"cycles": cycles, "wall_seconds": wall_seconds, "cpu_seconds": cpu_seconds}
-    Path(job["result"]).write_text(json.dumps(result))
+    job.result.write_text(json.dumps(result))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Path(sys.argv[1])))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -22,13 +23,22 @@ from tb.checks.compare import MismatchError, step_difference
 from tb.checks.trace import StepRecord, TraceReader
 from tb.debug.divergence import replay_options
 from tb.device.beats import LANES, beats_of, pack_bytes, unpack_hex
+from tb.device.config import DeviceConfig
 from tb.device.dram import Dram, load_dram
 from tb.device.image import DramImage
 from tb.device.registers import Counters
+from tb.failure import (
+    BuildError,
+    Difference,
+    NoProgressError,
+    ReportedError,
+    SimulationError,
+)
+from tb.flows.job import Job
 from tb.handover import handover
 from tb.sim.build import build, run_top_sources
 from tb.sim.folders import run_folder
-from tb.sim.run import SimulationError, run
+from tb.sim.run import run
 
 MEMORY_BYTES = (8 << 20, 32 << 20, 128 << 20)  # DRAM sizes built for; the smallest that fits
 QUIET_LIMIT_S = 3600.0  # wall clock without a finished step
@@ -69,7 +79,7 @@ class BenchLog:
     offered: list[int] = field(default_factory=list)
     taken: list[int] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
-    _handle: object = None
+    _handle: TextIO | None = None
     _rest: str = ""
 
     def poll(self) -> None:
@@ -110,7 +120,7 @@ def simulate(
     h_stall: float = 0.0,
     rest: int = 0,
     image: DramImage | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
     reproduce: str | None = None,
 ) -> Result:
     """Run ``stimulus``, int16 (T, I) Q8.8, through ``model`` on the RTL.
@@ -136,7 +146,12 @@ def simulate(
     image = image or DramImage(model, port_bits)
     replay = handover().replay
     options = {"waves": waves_file is not None} | replay_options.of_build(replay, run_top_sources())
-    built = build(sim, "run_top", bench_parameters(image, outstanding), **options)
+    try:
+        built = build(sim, "run_top", bench_parameters(image, outstanding), **options)
+    except BuildError as error:
+        if replay:
+            error.attach(None, replay.folder)
+        raise
     folder = run_folder("simulate")
     plusargs = write_inputs(folder, model, stimulus, image, seed)
     plusargs += [
@@ -154,29 +169,35 @@ def simulate(
     timeline = folder / "timeline.txt"
     if timeline_file is not None:
         plusargs.append(f"TIMELINE={timeline}")
-    (folder / "job.json").write_text(json.dumps(job_of(folder, model, len(stimulus), image, rest)))
-    comparison = _Comparison(folder, model, stimulus, check, progress)
     outcome = folder / "result.json"
+    job = Job(DeviceConfig.of(model, image), len(stimulus), outcome, rest)
+    comparison = _Comparison(folder, model, stimulus, check, progress)
+    records = replay.folder if replay else folder
     waves = folder / f"waves{built.wave_suffix}"
     if replay:
         waves = replay_options.dump_file(replay, built.wave_suffix)
     try:
-        run(
+        done = run(
             built,
             "tb.flows.run_model",
             plusargs=plusargs,
-            job=folder / "job.json",
+            job=job.write(folder),
             seed=seed,
             work_dir=folder,
             waves_file=waves if built.waves else None,
-            log=replay.folder / "sim.log" if replay else None,
+            log=records / "sim.log",
+            results_xml=records / "results.xml",
             timeout_s=float("inf"),
             poll=comparison.poll,
             reproduce=reproduce,
         )
-        comparison.poll()
-        measured = json.loads(outcome.read_text())
-        result = comparison.result(measured, image, built.seconds)
+        try:
+            comparison.poll()
+            measured = json.loads(outcome.read_text())
+            result = comparison.result(measured, image, built.seconds)
+        except ReportedError as error:
+            error.attach(done.record, records)
+            raise
     finally:
         comparison.close()
         if waves_file is not None and not replay and waves.exists():
@@ -227,33 +248,12 @@ def write_inputs(
     ]
 
 
-def job_of(
-    folder: Path, model: Model, steps: int, image: DramImage, rest: int = 0
-) -> dict[str, object]:
-    """What the cocotb side of a run needs to know, ``tb.flows.run_model`` for one."""
-    return {
-        "steps": steps,
-        "rest": rest,
-        "result": str(folder / "result.json"),
-        "model": {
-            "num_layers": model.num_layers,
-            "lut_frac": model.lut_frac,
-            "input_sizes": list(model.input_sizes),
-            "hidden_sizes": list(model.hidden_sizes),
-            "theta_x": model.theta_x.tolist(),
-            "theta_h": model.theta_h.tolist(),
-        },
-        "image": {
-            "addr_wx": image.addr_wx,
-            "addr_wh": image.addr_wh,
-            "addr_bias": image.addr_bias,
-        },
-    }
-
-
-def counters_of(measured: dict) -> Counters:
+def counters_of(measured: dict[str, Any]) -> Counters:
     """The counters as the cocotb side wrote them; JSON has no tuples."""
-    return Counters(**{k: tuple(v) if isinstance(v, list) else v for k, v in measured.items()})
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in measured.items()
+    }
+    return Counters(**fields)
 
 
 class _Comparison:
@@ -265,7 +265,7 @@ class _Comparison:
         model: Model,
         stimulus: np.ndarray,
         check: bool,
-        progress: Callable[[int], None] | None,
+        progress: Callable[[int], object] | None,
     ) -> None:
         self.model = model
         self.stimulus = stimulus
@@ -289,7 +289,7 @@ class _Comparison:
                     self.progress(1)
                 self.last_progress = time.monotonic()
         if time.monotonic() - self.last_progress > QUIET_LIMIT_S:
-            raise SimulationError(f"no step has ended for {QUIET_LIMIT_S:.0f} s of wall clock")
+            raise NoProgressError(f"no step has ended for {QUIET_LIMIT_S:.0f} s of wall clock")
 
     def close(self) -> None:
         """Close the trace."""
@@ -317,7 +317,7 @@ class _Comparison:
         self.cycles.append((record.offered, record.finished))
         self.hidden.append(record.h)
 
-    def result(self, measured: dict, image: DramImage, build_seconds: float) -> Result:
+    def result(self, measured: dict[str, Any], image: DramImage, build_seconds: float) -> Result:
         """Everything at the end, once the independent sources have been held against each other."""
         self.log.poll()
         steps = len(self.stimulus)
@@ -331,11 +331,10 @@ class _Comparison:
         hidden = self.log.hidden(steps, self.model.hidden_size)
         if not np.array_equal(hidden, self.hidden):
             step, unit = np.argwhere(hidden != np.array(self.hidden))[0]
-            raise MismatchError(
-                f"layer {self.model.num_layers - 1}, element {unit}, h:"
-                f" {hidden[step, unit]} on the bus, {self.hidden[step][unit]} in the core",
-                int(step),
-            )
+            on_bus, in_core = int(hidden[step, unit]), int(self.hidden[step][unit])
+            text = f"element {unit}, h: {on_bus} on the bus, {in_core} in the core"
+            found = Difference(text, element=int(unit), expected=in_core, found=on_bus)
+            raise MismatchError(found.in_layer(self.model.num_layers - 1), int(step))
         beats = np.array([b for _, _, b in self.columns], np.int64)
         bias_bytes = measured["bias_beats"] * image.port_bytes
         if bias_bytes != sum(image.bias_bytes(i) for i in range(self.model.num_layers)):

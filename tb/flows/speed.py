@@ -172,7 +172,7 @@ def measure(
 def _compare(way: str, expected: np.ndarray, h: np.ndarray) -> None:
     for step, (want, got) in enumerate(zip(expected, h, strict=True)):
         if found := vector_difference("h", want, got, ACTIVATION):
-            raise MismatchError(f"{WAYS[way].title}: {found}", step)
+            raise MismatchError(f"{WAYS[way].title}: {found.text}", step)
 
 
 # ------------------------------------------------------------------------------- what is shown

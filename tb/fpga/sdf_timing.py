@@ -15,6 +15,7 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 CLOCK_PINS = frozenset({"CLK", "CLKA", "CLKB", "WCK"})
 CARRY_IN = "FCI"  # of a CCU2C; a carry chain passes through hundreds
@@ -61,9 +62,9 @@ class TimingPath:
     end: str
 
 
-def _forms(text: str) -> Iterator[list]:
+def _forms(text: str) -> Iterator[list[Any]]:
     """The lists of an S-expression whose head is one we use, innermost first, in the order met."""
-    stack: list[list] = []
+    stack: list[list[Any]] = []
     ended = False
     for match in _TOKEN.finditer(text):
         token = match[0]
@@ -86,7 +87,7 @@ def _forms(text: str) -> Iterator[list]:
         raise TimingError("SDF: ends in the middle")
 
 
-def _slowest(delays: list, ns: float) -> float:
+def _slowest(delays: list[Any], ns: float) -> float:
     """The largest number in lists such as [['1:2:3'], ['1:2:4']], in ns."""
     numbers = [float(n) for one in delays for word in one for n in word.split(":") if n]
     return max(numbers, default=0.0) * ns
@@ -103,8 +104,10 @@ def read_sdf(text: str) -> Delays:
     try:
         for head, *rest in _forms(text):
             if head == "TIMESCALE":
-                number, unit = re.fullmatch(r"([\d.]+)\s*([munpf]?s)", "".join(rest)).groups()
-                ns = float(number) * _UNITS_NS[unit]
+                scale = re.fullmatch(r"([\d.]+)\s*([munpf]?s)", "".join(rest))
+                if scale is None:
+                    raise ValueError("no time scale")
+                ns = float(scale[1]) * _UNITS_NS[scale[2]]
             elif head == "CELLTYPE":
                 kind = rest[0].strip('"')
             elif head == "INSTANCE":
@@ -153,7 +156,7 @@ def worst_paths(delays: Delays) -> list[TimingPath]:
     way into an end point is not listed. Paths from or to a port of the core have no delay in the
     SDF and are not there. TimingError for a combinational loop.
     """
-    edges = defaultdict(list)
+    edges: dict[str, list[tuple[str, float, bool]]] = defaultdict(list)
     for pin, nets in delays.nets.items():
         edges[pin] += [(end, late, True) for end, late in nets]
     for pin, cells in delays.cells.items():

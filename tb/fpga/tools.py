@@ -29,9 +29,9 @@ from typing import IO, Any, TextIO
 from golden.files import write_text
 from tb import checkout
 from tb.command_line import FAILED, INTERRUPTED
+from tb.failure import BuildError
 from tb.paths import REPO, RTL_FILELIST
 from tb.sim.build import read_filelist
-from tb.sim.toolchain import BuildError
 
 TOP = "edgedrnn"
 SOURCES = "sources"  # below the work folder
@@ -107,7 +107,7 @@ def parameters_of(args: argparse.Namespace) -> Parameters:
 def document_of(args: argparse.Namespace, parser: argparse.ArgumentParser, document: str) -> Path:
     """Where the Markdown goes: the repository's page is only for the build that it describes."""
     if args.document is not None:
-        return args.document
+        return Path(args.document)
     usual = all(
         value == parser.get_default(name)
         for name, value in vars(args).items()
@@ -300,7 +300,7 @@ def _alone(name: str) -> Iterator[None]:
         yield
 
 
-def _start(command: Sequence[str], folder: Path, sink: IO, tick: Callable[[], None]) -> int:
+def _start(command: Sequence[str], folder: Path, sink: IO[Any], tick: Callable[[], None]) -> int:
     """Run a command to its end with its output in a file; its exit status."""
     child = subprocess.Popen(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tb.mutation.mutant import Mutant
 from tb.mutation.simulations import Bench, BenchError, build_bench, planted_sources, run_batch
@@ -35,7 +36,7 @@ class Memory:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._known: dict[str, dict] = {}
+        self._known: dict[str, dict[str, Any]] = {}
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
@@ -44,10 +45,10 @@ class Memory:
                 except (ValueError, KeyError, TypeError):
                     continue  # the line under way when a run was killed
 
-    def get(self, key: str) -> dict | None:
+    def get(self, key: str) -> dict[str, Any] | None:
         return self._known.get(key)
 
-    def put(self, key: str, report: Mapping) -> None:
+    def put(self, key: str, report: Mapping[str, Any]) -> None:
         entry = {"key": key, **report}
         with self._lock:
             self._known[key] = entry
@@ -115,7 +116,7 @@ class Campaign:
             self._tell(verdicts[-1])
 
         with ThreadPoolExecutor(self._jobs) as pool:
-            waiting: dict[Future, _Line] = {}
+            waiting: dict[Future[Any], _Line] = {}
 
             def advance(line: _Line) -> None:
                 """To the next test that says something new of a mutant that still lives."""
@@ -139,7 +140,7 @@ class Campaign:
                         waiting[pool.submit(self._try, bench, some)] = line
                         line.under_way += 1
 
-            def judge(line: _Line, bench: Bench, mutant: Mutant, report: Mapping) -> None:
+            def judge(line: _Line, bench: Bench, mutant: Mutant, report: Mapping[str, Any]) -> None:
                 if report["killed"]:
                     settle(mutant, f"{bench.node}: {report['killed']}")
                 else:
@@ -173,14 +174,14 @@ class Campaign:
                 self._builds[id(bench)] = build_bench(bench, self._planted, self._folder)
         return self._builds[id(bench)]
 
-    def _base(self, bench: Bench, built: Build) -> Mapping:
+    def _base(self, bench: Bench, built: Build) -> Mapping[str, Any]:
         """What the original does: tests passed, CPU seconds."""
         key = self._key(bench, None)
         with self._building[id(bench)]:
             known = self._memory.get(key)
             if known is None:
                 self._say(f"{bench.node} without a mutant")
-                reports: list[dict] = []
+                reports: list[dict[str, Any]] = []
                 run_batch(bench, built, [0], seed=self._seed, cpu_s=BASE_CPU_S,
                           wall_s=10 * BASE_CPU_S, found=reports.append)  # fmt: skip
                 report = reports[0]
@@ -195,16 +196,16 @@ class Campaign:
 
     def _try(
         self, bench: Bench, mutants: Sequence[Mutant]
-    ) -> tuple[Bench, list[tuple[Mutant, dict]]]:
+    ) -> tuple[Bench, list[tuple[Mutant, dict[str, Any]]]]:
         """Outcome of each mutant on a bench."""
         built = self._built(bench)
         base = self._base(bench, built)
         self._say(bench.node)
         by_number = {m.number: m for m in mutants}
-        outcomes: list[tuple[Mutant, dict]] = []
+        outcomes: list[tuple[Mutant, dict[str, Any]]] = []
         pending = list(by_number)
 
-        def found(report: dict) -> None:
+        def found(report: dict[str, Any]) -> None:
             if report["status"] == "wall":
                 return  # says more about the machine than about the mutant: again
             mutant = by_number[report["number"]]
@@ -232,14 +233,14 @@ class Campaign:
         return bench, outcomes
 
 
-def _killed(report: Mapping, base: Mapping) -> str | None:
+def _killed(report: Mapping[str, Any], base: Mapping[str, Any]) -> str | None:
     """How a run differs from that of the original, None if it does not."""
     if report["status"] == "cpu":
         return "no end"
     if report["status"] == "died":
         return "the simulation died"
     if report["failed"]:
-        return report["failed"][0][:200]
+        return str(report["failed"][0])[:200]
     if report["passed"] != base["passed"]:
         return f"{report['passed']} tests passed, {base['passed']} without a mutant"
     return None

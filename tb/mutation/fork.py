@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tb.handover import MutantBatch, handover
 from tb.mutation.schemata import NUMBER_FILE
@@ -91,9 +92,9 @@ def _sleeps(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] == "S"
 
 
-def _outcome(word: str, folder: Path) -> dict:
+def _outcome(word: str, folder: Path) -> dict[str, Any]:
     passed, _, failed = read_results(folder / RESULTS) if word == "ended" else (None, [], [])
-    return {"status": word, "passed": len(passed or ()), "failed": failed[:1]}
+    return {"status": word, "passed": len(passed or ()), "failed": [str(one) for one in failed[:1]]}
 
 
 def _serve(batch: MutantBatch) -> None:

@@ -12,12 +12,16 @@ width and sign are those of both. So no change may alter either: the constants p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from pyslang import Bag, SourceManager, parsing, syntax
 
 from tb.mutation.mutant import Edit
 from tb.paths import RTL_DIR
+
+Node = Any
+"""A node of pyslang's syntax tree, whose class depends on its ``kind``."""
 
 # By the kind of an expression: operators that take the place of its own.
 SWAPS = {
@@ -70,11 +74,16 @@ def find_edits(text: str, name: str) -> list[Edit]:
     return list(_Walk(text).items(tree.root))
 
 
-def _children(node) -> Iterator:
+def _children(node: Node) -> Iterator[Node]:
     for index in range(len(node)):
         child = node[index]
         if child is not None and isinstance(child, syntax.SyntaxNode):
             yield child
+
+
+def _nodes(mixed: Iterable[Node]) -> Iterator[Node]:
+    """The nodes of a separated list, without its commas."""
+    return (one for one in mixed if isinstance(one, syntax.SyntaxNode))
 
 
 class _Walk:
@@ -83,19 +92,19 @@ class _Walk:
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def span(self, node) -> tuple[int, int]:
+    def span(self, node: Node) -> tuple[int, int]:
         return node.sourceRange.start.offset, node.sourceRange.end.offset
 
-    def source(self, node) -> str:
+    def source(self, node: Node) -> str:
         start, end = self.span(node)
         return self.text[start:end]
 
-    def edit(self, node, operator: str, text: str) -> Edit:
+    def edit(self, node: Node, operator: str, text: str) -> Edit:
         return Edit(*self.span(node), operator, text)
 
     # ------------------------------------------------------------ items
 
-    def items(self, node) -> Iterator[Edit]:
+    def items(self, node: Node) -> Iterator[Edit]:
         """Everything below a design unit or a generate block."""
         match node.kind.name:
             case "ParameterDeclarationStatement" | "TypedefDeclaration" | "DataDeclaration":
@@ -103,14 +112,13 @@ class _Walk:
             case "ModuleHeader" | "PackageHeader":
                 return
             case "NetDeclaration":
-                for declarator in node.declarators:
-                    if isinstance(declarator, syntax.SyntaxNode) and declarator.initializer:
+                for declarator in _nodes(node.declarators):
+                    if declarator.initializer:
                         value = declarator.initializer.expr
                         yield from self.driven(declarator.name.valueText, value)
             case "ContinuousAssign":
-                for assignment in node.assignments:
-                    if isinstance(assignment, syntax.SyntaxNode):
-                        yield from self.driven(self.source(assignment.left), assignment.right)
+                for assignment in _nodes(node.assignments):
+                    yield from self.driven(self.source(assignment.left), assignment.right)
             case "AlwaysFFBlock" | "AlwaysCombBlock" | "AlwaysBlock" | "InitialBlock":
                 yield from self.statement(node.statement)
             case "LoopGenerate":
@@ -130,7 +138,7 @@ class _Walk:
                 for child in _children(node):
                     yield from self.items(child)
 
-    def connection(self, node) -> Iterator[Edit]:
+    def connection(self, node: Node) -> Iterator[Edit]:
         """Inputs held at 0, by the house's names; operators. An output is no expression."""
         port, value = node.name.valueText, node.expr
         while value is not None and value.kind.name in ("SimplePropertyExpr", "SimpleSequenceExpr"):
@@ -141,21 +149,21 @@ class _Walk:
             yield self.edit(value, "connection held at 0", "1'sd0")
         yield from self.value(value, selects=port.endswith("_i"))
 
-    def driven(self, name: str, value) -> Iterator[Edit]:
+    def driven(self, name: str, value: Node) -> Iterator[Edit]:
         """What drives a net: stuck, or wrong."""
         if name.startswith("unused"):
             return
         yield from self.stuck(value)
         yield from self.value(value)
 
-    def stuck(self, value) -> Iterator[Edit]:
+    def stuck(self, value: Node) -> Iterator[Edit]:
         if value.kind.name not in ("IntegerVectorExpression", "UnbasedUnsizedLiteralExpression"):
             yield self.edit(value, "stuck at 0", "1'sd0")
             yield self.edit(value, "stuck at 1", "2'sd1")
 
     # ------------------------------------------------------------ statements
 
-    def statement(self, node, *, reset: bool = False) -> Iterator[Edit]:
+    def statement(self, node: Node, *, reset: bool = False) -> Iterator[Edit]:
         """A statement and all below it. ``reset``: it is carried out while in reset."""
         match node.kind.name:
             case "SequentialBlockStatement":
@@ -181,7 +189,7 @@ class _Walk:
             case "ReturnStatement":
                 yield from self.value(node.returnValue)
 
-    def assignment(self, statement, reset: bool) -> Iterator[Edit]:
+    def assignment(self, statement: Node, reset: bool) -> Iterator[Edit]:
         node = statement.expr
         if node.kind.name == "NonblockingAssignmentExpression":
             yield Edit(*self.span(statement), "assignment held", ";", held=True)
@@ -192,7 +200,7 @@ class _Walk:
         elif node.kind.name == "AssignmentExpression":
             yield from self.driven(self.source(node.left), node.right)
 
-    def reset_value(self, value) -> Iterator[Edit]:
+    def reset_value(self, value: Node) -> Iterator[Edit]:
         """Another value after reset; that of an enum is only held (see assignment)."""
         text = self.source(value)
         if value.kind.name == "UnbasedUnsizedLiteralExpression":
@@ -204,7 +212,7 @@ class _Walk:
 
     # ------------------------------------------------------------ expressions
 
-    def condition(self, node) -> Iterator[Edit]:
+    def condition(self, node: Node) -> Iterator[Edit]:
         """What decides: negated, stuck, or wrong inside."""
         text = self.source(node)
         yield self.edit(node, "condition negated", f"!({text})")
@@ -213,16 +221,16 @@ class _Walk:
         below = node.operand if node.kind.name == "UnaryLogicalNotExpression" else node
         yield from self.value(below)
 
-    def is_constant(self, node) -> bool:
+    def is_constant(self, node: Node) -> bool:
         """Whether all names in an expression are of parameters, which have a capital."""
         words = re.findall(r"(?<!['\w$])[A-Za-z_$]\w*", self.source(node))
         return all(word[0].isupper() for word in words)
 
-    def value(self, node, *, selects: bool = True) -> Iterator[Edit]:
+    def value(self, node: Node, *, selects: bool = True) -> Iterator[Edit]:
         """An expression that is read while the design runs."""
         kind = node.kind.name
 
-        def below(*nodes) -> Iterator[Edit]:
+        def below(*nodes: Node) -> Iterator[Edit]:
             for each in nodes:
                 yield from self.value(each, selects=selects)
 
@@ -233,8 +241,7 @@ class _Walk:
                 yield from self.condition(node.predicate.conditions[0].expr)
                 yield from below(node.left, node.right)
             case "ConcatenationExpression":
-                parts = (e for e in node.expressions if isinstance(e, syntax.SyntaxNode))
-                yield from below(*parts)
+                yield from below(*_nodes(node.expressions))
             case "MultipleConcatenationExpression":
                 yield from below(node.concatenation)
             case "CastExpression":
@@ -249,9 +256,8 @@ class _Walk:
                 else:
                     yield from below(inside)
             case "InvocationExpression":
-                for argument in node.arguments.parameters if node.arguments else ():
-                    if isinstance(argument, syntax.SyntaxNode):
-                        yield from below(argument.expr)
+                for argument in _nodes(node.arguments.parameters if node.arguments else ()):
+                    yield from below(argument.expr)
             case "IntegerVectorExpression" | "IntegerLiteralExpression":
                 yield from self.constant(node)
             case "UnbasedUnsizedLiteralExpression":
@@ -269,7 +275,7 @@ class _Walk:
                     yield from self.binary(node)
                     yield from below(node.left, node.right)
 
-    def binary(self, node) -> Iterator[Edit]:
+    def binary(self, node: Node) -> Iterator[Edit]:
         kind = node.kind.name
         left, right = self.source(node.left), self.source(node.right)
         group = "shift" if "Shift" in kind else GROUP.get(kind[:3], "relational")
@@ -285,19 +291,19 @@ class _Walk:
             yield self.edit(node, "operand dropped", right)
             yield self.edit(node, "operand dropped", left)
 
-    def binds(self, node) -> int | None:
+    def binds(self, node: Node) -> int | None:
         """How tightly a binary expression binds, None for anything else."""
         token = getattr(node, "operatorToken", None)
         return BINDS.get(token.valueText) if token and hasattr(node, "right") else None
 
-    def bound(self, operand, operator: str, *, right: bool = True) -> str:
+    def bound(self, operand: Node, operator: str, *, right: bool = True) -> str:
         """An operand as it has to be written beside another operator."""
         own, text = self.binds(operand), self.source(operand)
         if own and (own < BINDS[operator] or (right and own == BINDS[operator])):
             return f"({text})"
         return text
 
-    def constant(self, node) -> Iterator[Edit]:
+    def constant(self, node: Node) -> Iterator[Edit]:
         """An integer, one more and one less, within its own width."""
         text = self.source(node)
         sized = re.fullmatch(r"(\d+)'(s?)([bodh])([0-9a-fA-F_]+)", text)
@@ -315,7 +321,7 @@ class _Walk:
                 if int(text) + step >= 0:
                     yield self.edit(node, f"constant {step:+d}", str(int(text) + step))
 
-    def select(self, node) -> Iterator[Edit]:
+    def select(self, node: Node) -> Iterator[Edit]:
         """The last index of a name, one higher and one lower."""
         selector = list(node.selectors)[-1].selector
         start, end = self.span(node)

@@ -21,8 +21,12 @@ def summary(
     seed: int,
     possible: int,
     goal: float,
+    quick: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """Contents of ``reports/mutants.json``."""
+    """Contents of ``reports/mutants.json``.
+
+    ``quick``: the tests, or files of them, that `make quick` gives a change of each source file.
+    """
     rows = []
     for verdict in sorted(verdicts, key=lambda v: (v.mutant.file, v.mutant.edit.start)):
         mutant = verdict.mutant
@@ -38,6 +42,7 @@ def summary(
                 "after": mutant.after,
                 "status": status,
                 "by": verdict.by,
+                "quick": _by_one_of(verdict.by, quick.get(mutant.file, ())),
                 "reason": reason,
             }
         )
@@ -49,9 +54,19 @@ def summary(
         "possible": possible,
         "goal": goal,
         "score": count[KILLED] / judged if judged else 0.0,
+        "quick": sum(row["quick"] for row in rows) / judged if judged else 0.0,
         "counts": {status: count[status] for status in (KILLED, SURVIVED, EQUIVALENT)},
         "mutants": rows,
     }
+
+
+def _by_one_of(by: str | None, nodes: Sequence[str]) -> bool:
+    """Whether a verdict's text, ``node: message``, names a test of ``nodes``.
+
+    pytest calls a file outside the repository by its last part.
+    """
+    names = [f"{name}:" for node in nodes for name in (node, Path(node).name)]
+    return by is not None and by.startswith(tuple(names))
 
 
 def complaints(found: Mapping[str, Any]) -> list[str]:
@@ -65,12 +80,14 @@ def complaints(found: Mapping[str, Any]) -> list[str]:
             lines.append(f"{where}: said to be equivalent, killed by {row['by']}")
     if found["score"] < found["goal"]:
         lines.append(f"score {found['score']:.1%}, goal {found['goal']:.0%}")
+    if found["quick"] < found["goal"]:
+        lines.append(f"score of make quick {found['quick']:.1%}, goal {found['goal']:.0%}")
     return lines
 
 
-def by_file(found: Mapping[str, Any]) -> list[tuple[str, Counter]]:
+def by_file(found: Mapping[str, Any]) -> list[tuple[str, Counter[str]]]:
     """Counts of each status by file, in the order of the files."""
-    counts: dict[str, Counter] = {}
+    counts: dict[str, Counter[str]] = {}
     for row in found["mutants"]:
         counts.setdefault(row["file"], Counter())[row["status"]] += 1
     return sorted(counts.items())
@@ -82,14 +99,14 @@ def table(found: Mapping[str, Any]) -> str:
         "| file | mutants | killed | equivalent | survived |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    total: Counter = Counter()
+    total: Counter[str] = Counter()
     for file, count in by_file(found):
         total += count
         lines.append(_row(f"`{file}`", count))
     return "\n".join([*lines, _row("**all**", total)])
 
 
-def _row(name: str, count: Counter) -> str:
+def _row(name: str, count: Counter[str]) -> str:
     figures = (count.total(), count[KILLED], count[EQUIVALENT], count[SURVIVED])
     return f"| {name} | {' | '.join(map(str, figures))} |"
 
@@ -112,6 +129,7 @@ def page(found: Mapping[str, Any]) -> str:
         f"{count[EQUIVALENT]} equivalent.",
         f"Score: **{found['score']:.1%}** (goal {found['goal']:.0%}), which is killed / "
         "(killed + survived).",
+        f"`make quick` after a change of the file alone kills **{found['quick']:.1%}**.",
         "The tests were improved for the survivors of this sample, so the score is optimistic for",
         "it. Another `--seed` draws mutants that nobody has looked at.",
         "",

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+from msgspec import Meta, Struct
+
+from golden.toml_file import Count, Text, TomlError, read_toml
 from tb.mutation.mutant import Mutant, name_edits, squeeze
 from tb.mutation.operators import find_edits
 from tb.paths import REPO
 from tb.sim.build import read_filelist
 
 
-class PlanError(ValueError):
+class PlanError(TomlError):
     """The plan does not fit itself, the RTL, or what was found. One line."""
 
 
-@dataclass(frozen=True)
-class Equivalent:
+class Equivalent(Struct, frozen=True, forbid_unknown_fields=True):
     """Mutants of ``file`` that turn the lines ``before`` into ``after``, and why none matters."""
 
     file: str
     before: str
     after: str
-    reason: str
-    nth: int = 0  # of several with these lines only this one, in the order of the file, from 1
+    reason: Text
+    nth: Annotated[int, Meta(ge=0)] = (
+        0  # of several with these lines only this one, in the order of the file, from 1
+    )
 
     def matches(self, mutant: Mutant) -> bool:
         """Whether it speaks of this mutant."""
@@ -51,61 +54,61 @@ class Plan:
     equivalents: Sequence[Equivalent] = field(default_factory=list)
 
 
+class _Default(Struct, frozen=True, forbid_unknown_fields=True):
+    """``tests``: the test file of a module, with ``{name}`` for the module's name."""
+
+    filelist: Text
+    tests: Text
+
+
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    """``system``: tests that follow those of every file."""
+
+    goal: Annotated[float, Meta(gt=0, le=1)]
+    sample: Count
+    least: Annotated[int, Meta(ge=0)]
+    seed: Annotated[int, Meta(ge=0)]
+    tests: dict[str, tuple[str, ...]]
+    default: _Default | None = None
+    without_module_test: dict[str, Text] = {}
+    system: tuple[str, ...] = ()
+    equivalent: tuple[Equivalent, ...] = ()
+
+
 def load_plan(path: Path, root: Path = REPO) -> Plan:
     """Read the plan of the repository at ``root``. Raises PlanError, one line, for a bad one."""
+    file = read_toml(path, _File, PlanError)
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        tests = {
-            file: tuple(dict.fromkeys([*nodes, *data.get("system", ())]))
-            for file, nodes in tests_by_file(data, root).items()
-        }
-        plan = Plan(
-            goal=float(data["goal"]),
-            sample=int(data["sample"]),
-            least=int(data["least"]),
-            seed=int(data["seed"]),
-            tests=tests,
-            equivalents=[Equivalent(**entry) for entry in data.get("equivalent", ())],
-        )
+        by_file = _tests_by_file(file, root)
     except PlanError as error:
         raise PlanError(f"{path.name}: {error}") from None
-    except OSError as error:
-        raise PlanError(f"{path.name}: {error.strerror}") from None
-    except KeyError as error:
-        raise PlanError(f"{path.name}: found no {error}, expected one") from None
-    except (tomllib.TOMLDecodeError, TypeError, ValueError, AttributeError) as error:
-        raise PlanError(f"{path.name}: {error}") from None
-    if not 0 < plan.goal <= 1:
-        raise PlanError(f"{path.name}: goal: found {plan.goal}, expected more than 0, at most 1")
-    for entry in plan.equivalents:
-        if not entry.reason.strip():
-            raise PlanError(f"{path.name}: equivalent {entry.before!r}: found no reason")
-    return plan
+    tests = {name: tuple(dict.fromkeys([*own, *file.system])) for name, own in by_file.items()}
+    return Plan(file.goal, file.sample, file.least, file.seed, tests, file.equivalent)
 
 
-def tests_by_file(data: Mapping[str, Any], root: Path) -> dict[str, Sequence[str]]:
+def _tests_by_file(plan: _File, root: Path) -> dict[str, Sequence[str]]:
     """The tests of each source file: those of ``[tests]``, else the default's test file.
 
     With a ``[default]`` that is every source of its file list and of that list's folder, in this
     order. Raises PlanError for a file that has no test file, unless ``[without_module_test]`` says
     why, and for an entry of that table that is not needed.
     """
-    given = dict(data["tests"])
-    if "default" not in data:
+    given: dict[str, Sequence[str]] = dict(plan.tests)
+    if plan.default is None:
         return given
-    filelist = root / data["default"]["filelist"]
+    filelist = root / plan.default.filelist
     sources = [*read_filelist(filelist)[0], *sorted(filelist.parent.glob("*.sv"))]
-    reasons = dict(data.get("without_module_test", {}))
+    reasons = dict(plan.without_module_test)
     found: dict[str, Sequence[str]] = {}
     for path in dict.fromkeys(sources):
         file = path.relative_to(root).as_posix()
-        test = data["default"]["tests"].format(name=path.stem)
+        test = plan.default.tests.format(name=path.stem)
         reason = reasons.pop(file, None)
         if (root / test).is_file():
             if reason is not None:
                 raise PlanError(f"without_module_test: {file} has {test}: remove the entry")
             found[file] = given.pop(file, [test])
-        elif not (reason or "").strip():
+        elif reason is None:
             raise PlanError(f"{file}: found no {test}, expected it, or a reason why not")
         elif file in given:
             found[file] = given.pop(file)

@@ -48,7 +48,6 @@ class Bench:
     case: Mapping[str, Any]
     agents: str | None
     job: str | None
-    env: Mapping[str, str]
     path: Sequence[str]  # where Python looks for modules
 
     def holds(self, file: str) -> bool:
@@ -58,7 +57,7 @@ class Bench:
     def identity(self, seed: int) -> str:
         """Hash of all that decides what a run finds, mutants apart."""
         what = [seed, self.build["top"], self.build["parameters"], self.module, self.filter,
-                self.plusargs, self.case, self.agents, self.job, self.env]  # fmt: skip
+                self.plusargs, self.case, self.agents, self.job]  # fmt: skip
         digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
         for path in (*self.build["sources"], *sorted(RTL_DIR.glob("*.svh"))):
             digest.update(_content(Path(path)).encode())
@@ -177,7 +176,7 @@ def run_batch(
     seed: int,
     cpu_s: float,
     wall_s: float,
-    found: Callable[[dict], None],
+    found: Callable[[dict[str, Any]], None],
 ) -> None:
     """Run mutants on a bench, one after the other; ``found`` is called with each report of fork.py.
 
@@ -198,7 +197,7 @@ def run_batch(
     batch = MutantBatch(list(numbers), cpu_s, wall_s, report)
     results = folder / "results.xml"
     env = simulation_env(built, told, results, mutants=batch, python_path=bench.path)
-    env |= {**bench.env, "COCOTB_MAX_FAILURES": "1"}
+    env["COCOTB_MAX_FAILURES"] = "1"
     command = simulation_command(built, bench.plusargs, seed)
     seen = 0
 

@@ -12,7 +12,6 @@ from tb.debug.divergence.replay import Localised, LocaliseError, UnknownTestErro
 from tb.debug.wave_query import WaveError
 from tb.debug.waves.outputs import open_scene, save_picture
 from tb.regress.session import Diagnosis, Done
-from tb.regress.waves import simulated
 
 LIMIT = 3
 """Failures that are localised, each another test: one fault tends to break many."""
@@ -32,7 +31,7 @@ def with_diagnoses(
     """
     chosen: dict[str, Done] = {}
     for one in failed:
-        if len(chosen) < LIMIT and simulated(one):
+        if len(chosen) < LIMIT and one.simulated:
             chosen.setdefault(one.job.node, one)
     deadline = time.monotonic() + ALL_S
 

@@ -9,59 +9,48 @@ from __future__ import annotations
 
 import ast
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta, Struct
+from msgspec.structs import asdict
+
+from golden.toml_file import Text, TomlError, read_toml
 from tb.paths import REPO, TABLES, TEST_FOLDERS
 
 PLAN_FILE = TABLES / "plan.toml"
 SCHEMA = 1
 
 
-class PlanError(ValueError):
+class PlanError(TomlError):
     """The plan cannot be read; one line says where and why."""
 
 
-@dataclass(frozen=True)
-class Intent:
+class Intent(Struct, frozen=True, forbid_unknown_fields=True):
     """What could break, how it is stimulated and checked, what must be covered, by which tests."""
 
-    id: str
-    title: str
-    breaks: str
-    stimulus: str
-    check: str
-    coverage: tuple[str, ...]
-    tests: tuple[str, ...]
+    id: Text
+    title: Text
+    breaks: Text
+    stimulus: Text
+    check: Text
+    coverage: tuple[Text, ...]
+    tests: Annotated[tuple[Text, ...], Meta(min_length=1)]
+
+
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    intent: Annotated[list[Intent], Meta(min_length=1)]
 
 
 def read_plan(path: Path = PLAN_FILE) -> list[Intent]:
     """The intents, in order; PlanError for what is missing, unknown, empty or there twice."""
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("intent", [])
-    except OSError as error:
-        raise PlanError(f"{path}: {error.strerror}, expected a plan") from None
-    except tomllib.TOMLDecodeError as error:
-        raise PlanError(f"{path}: {error}, expected TOML") from None
-    names = {f.name for f in fields(Intent)}
-    intents: list[Intent] = []
-    for number, entry in enumerate(entries):
-        where = f"{path.name}: intent {entry.get('id', number)!r}"
-        if set(entry) != names:
-            wrong = ", ".join(sorted(set(entry) ^ names))
-            raise PlanError(f"{where}: missing or unknown: {wrong}")
-        empty = [name for name in names - {"coverage"} if not entry[name]]
-        if empty:
-            raise PlanError(f"{where}: {', '.join(sorted(empty))}: found nothing, expected some")
-        if entry["id"] in {intent.id for intent in intents}:
-            raise PlanError(f"{where}: there twice")
-        lists = {name: tuple(entry[name]) for name in ("coverage", "tests")}
-        intents.append(Intent(**{**entry, **lists}))
-    if not intents:
-        raise PlanError(f"{path}: found no intent, expected [[intent]] entries")
+    intents = read_toml(path, _File, PlanError).intent
+    names = [intent.id for intent in intents]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise PlanError.of(path.name, f"intent[{number}].id", repr(name), "a name of its own")
     return intents
 
 
@@ -162,7 +151,7 @@ def report(
     return {
         "schema": SCHEMA,
         "intents": [
-            {f.name: _plain(getattr(intent, f.name)) for f in fields(Intent)}
+            {name: _plain(value) for name, value in asdict(intent).items()}
             | {"status": status(intent, jobs, open_groups)}
             for intent in intents
         ],

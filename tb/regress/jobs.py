@@ -9,15 +9,16 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tb.handover import Handover
 from tb.paths import REPO, SIMULATORS
 from tb.regress.cuts import Cut, CutError
 from tb.settings import Settings, child_env, settings
+from tb.sim.configurations import Configuration, read_configurations
 
 CHUNK_S = 60.0
 """Seconds of tests given to one pytest: enough that its start, 1 to 3 s, matters little."""
@@ -103,7 +104,8 @@ def collect(root: Path) -> list[str]:
         if done.returncode != 0 or not listing.is_file():
             last = (done.stdout + done.stderr).strip().splitlines()[-30:]
             raise CollectError("pytest cannot list the tests:\n" + "\n".join(last))
-        return json.loads(listing.read_text())
+        nodes: list[str] = json.loads(listing.read_text())
+        return nodes
 
 
 def pytest_command(*words: str) -> list[str]:
@@ -120,13 +122,13 @@ def pytest_env(root: Path, told: Handover, wanted: Settings) -> dict[str, str]:
     return env
 
 
-def place_of(node: str, configs: Mapping[str, Mapping]) -> tuple[str | None, str | None]:
+def place_of(node: str, configs: Mapping[str, Configuration]) -> tuple[str | None, str | None]:
     """(configuration, simulator) that a node id names among its parameters; None where it none."""
     bracket = re.search(r"\[(.*)\]$", node, re.DOTALL)
     words = bracket[1].split("-") if bracket else []
     config = next((word for word in reversed(words) if word in configs), None)
     if config:
-        return config, configs[config]["sim"]
+        return config, configs[config].sim
     return None, next((word for word in reversed(words) if word in SIMULATORS), None)
 
 
@@ -146,13 +148,14 @@ def jobs_of(
             if not any(type(rule)((pattern,)).matches(node) for node in nodes):
                 raise CutError(f"cut.{cut.name}: pattern {pattern!r} matches no test")
     path = root / "tb" / "tables" / "configs.toml"
-    configs = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    configs = read_configurations(path) if path.is_file() else {}
     durations = durations or {}
     jobs = []
     for node in nodes:
-        rule = next((r for r in cut.rules if r.matches(node)), None)
-        if rule is None:
+        matching = [rule for rule in cut.rules if rule.matches(node)]
+        if not matching:
             continue
+        rule = matching[0]
         config, simulator = place_of(node, configs)
         code = cut.code != "off" and rule.code and simulator != "icarus"  # Verilator alone counts
         known = durations.get(node + (" +code" if code else ""), rule.guess_s)
@@ -180,7 +183,7 @@ def chunks_of(jobs: Iterable[Job], chunk_s: float = CHUNK_S) -> list[list[Job]]:
     first that count code coverage, since goals hang on them, and among them the longest, so that
     all workers end it together.
     """
-    groups: dict[tuple, list[Job]] = {}
+    groups: dict[tuple[Any, ...], list[Job]] = {}
     for job in jobs:
         place = job.config or job.simulator or ""
         key = (job.round, job.seed, place, tuple(job.switches.items()))

@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from golden.files import write_text
+from tb.failure import Failure, failure_of
 from tb.handover import handover
-from tb.records import from_json
+from tb.records import from_json, to_plain
 from tb.settings import change_settings
 
 MESSAGE_LENGTH = 300
@@ -54,11 +56,12 @@ class _Recorder:
     def __init__(self, chunk: Chunk) -> None:
         self._chunk = chunk
         self._reports: list[pytest.TestReport] = []
+        self._failure: Failure | None = None
         self._started = 0.0
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._reports, self._started = [], time.monotonic()
+        self._reports, self._failure, self._started = [], None, time.monotonic()
         job = self._chunk.jobs[nodeid]
         folder = self._chunk.results / job
         if folder.exists():  # of a run that was cut off, or failed
@@ -68,6 +71,15 @@ class _Recorder:
             change_settings(cover_dir=folder / "cover")
             (folder / "cover").mkdir()
         write_text(self._chunk.state, job)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if report.failed and call.excinfo is not None and self._failure is None:
+            self._failure = failure_of(call.excinfo.value)
+        return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._reports.append(report)
@@ -83,6 +95,7 @@ class _Recorder:
             "skipped": bool(skipped) and not bad,
             "seconds": round(time.monotonic() - self._started, 3),
             "message": _message(bad[0]) if bad else _why_skipped(skipped),
+            "failure": to_plain(self._failure) if bad else None,
         }
         write_text(folder / "result.json", json.dumps(result))
         write_text(self._chunk.state, "")

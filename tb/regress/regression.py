@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from golden.files import write_text as write_whole
+from golden.files import write_text
 from tb.regress.cuts import Cut, CutError, load_cut, matches
 from tb.regress.diagnosis import with_diagnoses
 from tb.regress.jobs import Job, collect, jobs_of
@@ -164,7 +164,7 @@ def _chosen(request: Request, cut: Cut, results: Path) -> list[Job]:
     nodes = read_json(listing)
     if not nodes:
         nodes = collect(request.root)
-        write_whole(listing, json.dumps(nodes))
+        write_text(listing, json.dumps(nodes))
     jobs = jobs_of(
         cut,
         nodes,
@@ -250,7 +250,7 @@ class _Screen:
     def __init__(self, total: int) -> None:
         from tqdm import tqdm
 
-        quiet = {} if sys.stderr.isatty() else {"mininterval": 30.0, "ncols": 100}
+        quiet: dict[str, Any] = {} if sys.stderr.isatty() else {"mininterval": 30.0, "ncols": 100}
         self._bar = tqdm(total=total, unit="job", bar_format=BAR, **quiet)
         self._failed = 0
         self.session: Session | None = None

@@ -10,7 +10,8 @@ from typing import Any
 
 import junitparser
 
-from golden.files import write_text as write_whole
+from golden.files import write_text
+from tb.records import to_plain
 from tb.regress.jobs import Job
 from tb.regress.session import Done
 from tb.regress.store import read_json
@@ -61,6 +62,7 @@ def jobs_report(
                 "rerun": one.job.rerun,
                 "log": below_root(one.log),
                 "waves": below_root(one.waves),
+                "failure": None if one.failure is None else to_plain(one.failure),
                 "diagnosis": diagnosis(one),
             }
             for one in sorted(done, key=lambda d: (d.job.node, d.job.seed))
@@ -137,7 +139,7 @@ def _covered(counts: Sequence[dict[str, Any]]) -> float:
 def write_reports(report: dict[str, Any], done: Sequence[Done], reports: Path) -> None:
     """jobs.json and junit.xml."""
     reports.mkdir(parents=True, exist_ok=True)
-    write_whole(reports / "jobs.json", json.dumps(report, indent=1))
+    write_text(reports / "jobs.json", json.dumps(report, indent=1))
     write_junit(done, reports / "junit.xml")
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tb.failure import Failure
+from tb.records import RecordError, from_plain
 from tb.regress.jobs import CHUNK_S, Job, chunks_of, seconds_of
 from tb.regress.store import read_json, unpack
 from tb.regress.worker import order_of
@@ -43,7 +45,10 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Done:
-    """How one job ended. ``status`` is passed, failed, timeout or lost; ``seconds`` wall clock."""
+    """How one job ended. ``status`` is passed, failed, timeout or lost; ``seconds`` wall clock.
+
+    ``failure``: what ended the test, None where it passed or was killed.
+    """
 
     job: Job
     status: str
@@ -54,6 +59,12 @@ class Done:
     waves: Path | None = None
     resumed: bool = False
     diagnosis: Diagnosis | None = None
+    failure: Failure | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether a simulation failed, which can be run again with waves or localised."""
+        return self.failure is not None and self.failure.run is not None
 
     @property
     def passed(self) -> bool:
@@ -267,7 +278,7 @@ class Session:
     def _read(self, job: Job) -> Done | None:
         folder = self.results / job.id
         found = read_json(folder / "result.json")
-        with contextlib.suppress(KeyError, TypeError):
+        with contextlib.suppress(KeyError, TypeError, RecordError):
             return Done(
                 job,
                 found["status"],
@@ -275,6 +286,7 @@ class Session:
                 found["message"],
                 folder / "log.txt",
                 found["skipped"],
+                failure=from_plain(found["failure"], Failure) if found["failure"] else None,
             )
         return None
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from golden.files import write_text as write_whole
+from golden.files import write_text
 
 KEPT_S = 7 * 24 * 3600  # results of trees that nobody has run since
 DURATIONS = "durations.json"
@@ -49,7 +49,7 @@ def add_durations(root: Path, new: dict[str, float]) -> None:
     merged = read_durations(root) | new
     path = root / "build" / "regress" / DURATIONS
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(merged, indent=0, sort_keys=True))
+    write_text(path, json.dumps(merged, indent=0, sort_keys=True))
 
 
 def pack(folder: Path, jobs: Iterable[str]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +21,7 @@ def with_waves(
 
     Waves go to reports/waves of the session's checkout. At most LIMIT jobs, within ``limit_s``.
     """
-    wanted = [d for d in failed if simulated(d)][:LIMIT]
+    wanted = [d for d in failed if d.simulated][:LIMIT]
     again = {
         d.job.id: replace(d.job, waves=True, functional=False, code=False, mandatory=False)
         for d in wanted
@@ -48,18 +47,9 @@ def with_waves(
     return [replace(d, waves=files.get(d.job.id)) for d in failed]
 
 
-def simulated(done: Done) -> bool:
-    """Whether a simulation said in its log how to run it again."""
-    return bool(
-        done.log and done.log.exists() and "REPRODUCE:" in done.log.read_text(errors="replace")
-    )
-
-
 def _keep(done: Done) -> Path | None:
-    """The waves file that a log names, renamed so that another seed does not overwrite it."""
-    text = done.log.read_text(errors="replace") if done.log and done.log.exists() else ""
-    found = re.findall(r"^waves: (.+)$", text, re.MULTILINE)
-    if not found or not Path(found[-1]).is_file():
+    """The waves of a failed run, renamed so that another seed does not overwrite them."""
+    path = done.failure.run.waves if done.failure and done.failure.run else None
+    if path is None or not path.is_file():
         return None
-    path = Path(found[-1])
     return path.replace(path.with_stem(f"{path.stem}-seed{done.job.seed}"))

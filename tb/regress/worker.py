@@ -67,7 +67,7 @@ def _run(
     content = Chunk(results, asked.coverage or asked.cover_code, state, order["jobs"])
     chunk.write_text(to_json(content), encoding="utf-8")
     over = time.monotonic() + order["limit_s"] if order["limit_s"] is not None else None
-    outcome = {"refused": None, "timeout": False, "stopped": False, "exit": None}
+    outcome: dict[str, Any] = {"refused": None, "timeout": False, "stopped": False, "exit": None}
 
     def poll() -> None:
         if (token and not token.exists()) or (over is not None and time.monotonic() > over):

@@ -44,7 +44,7 @@ class LocalPool:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._threads = ThreadPoolExecutor(workers)
-        self._running: set[Future] = set()
+        self._running: set[Future[Any]] = set()
 
     def size(self) -> int:
         return self._workers
@@ -52,7 +52,7 @@ class LocalPool:
     def free(self) -> int:
         return self._workers - len(self._running)
 
-    def submit(self, order: dict[str, Any]) -> Future:
+    def submit(self, order: dict[str, Any]) -> Future[Any]:
         future = self._threads.submit(run_chunk, order)
         self._running.add(future)
         return future
@@ -140,7 +140,8 @@ class DaskPool:
             outcome = ticket.future.result()
             if outcome["refused"]:
                 return self._refusal(ticket.worker, outcome["refused"])
-            return outcome
+            ended: Outcome = outcome
+            return ended
         if ticket.future.status == "error":
             error = ticket.future.exception()
             if isinstance(error, ImportError):
@@ -162,7 +163,8 @@ class DaskPool:
         if self._client.status != "running":
             return {}
         try:
-            return self._client.nthreads()
+            threads: dict[str, int] = self._client.nthreads()
+            return threads
         except (OSError, TimeoutError):
             return {}
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
@@ -36,7 +37,7 @@ class View:
     name: str
     width: int
     height: int
-    scheme: str
+    scheme: Literal["light", "dark"]
     touch: bool = False
 
 

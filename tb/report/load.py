@@ -92,14 +92,14 @@ def _no_constant(name: str) -> NoReturn:
 
 def _parse(text: str, part: str, where: str) -> dict[str, Any]:
     try:
-        content = json.loads(text, parse_constant=_no_constant)
+        content: dict[str, Any] = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{where}: found damaged JSON ({error}), expected {part}") from None
-    error = jsonschema.exceptions.best_match(_validator(part).iter_errors(content))
-    if error is not None:
-        said = " ".join(error.message.split())
+    wrong = jsonschema.exceptions.best_match(_validator(part).iter_errors(content))
+    if wrong is not None:
+        said = " ".join(wrong.message.split())
         said = said if len(said) <= SHOWN else f"{said[:SHOWN]}…"
-        raise ReportError(f"{where}: {error.json_path}: {said}")
+        raise ReportError(f"{where}: {wrong.json_path}: {said}")
     return content
 
 

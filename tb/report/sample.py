@@ -11,6 +11,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from tb.failure import Failure, Kind
+from tb.records import to_plain
+
 Sample = dict[str, Any]
 """Content of each JSON file by part, and `history`, a list."""
 METRICS = ("line", "branch", "toggle", "expression")
@@ -40,6 +43,7 @@ def red() -> Sample:
         message="AssertionError: h[17] of step 4: RTL 0x01f3, golden <0x01f2> & more\n"
         "  firing (17, -12) of layer 2, Δh\n" + "  at a very long line " * 12,
         waves="build/regress/waves/a b#1.fst",
+        failure=to_plain(Failure(Kind.MISMATCH, "h[17] of step 4: <0x01f2>")),
         diagnosis={
             "text": "first divergence: gate z\n  module    gate_lane\n  expected  <0.98828125>",
             "picture": "docs/waveforms_z.svg",

@@ -109,7 +109,7 @@ def _chart(
     def y(value: float) -> float:
         return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low)), 1)
 
-    lines = []
+    lines: list[Line] = []
     for name, line in values.items():
         segments: list[list[Point]] = [[]]
         for number, (entry, value) in enumerate(zip(runs, line, strict=True)):

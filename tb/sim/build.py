@@ -19,7 +19,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from tb.failure import BuildError, Design, Failure, Kind
 from tb.paths import (
     BUILD_ROOT,
     CHECKERS,
@@ -34,7 +36,8 @@ from tb.paths import (
 from tb.settings import settings
 from tb.sim import recipes
 from tb.sim.folders import exclusive, log_tail, prune
-from tb.sim.toolchain import VERILATED_MK_FIXES, BuildError
+from tb.sim.recipes import IcarusRecipe, VerilatorRecipe
+from tb.sim.toolchain import VERILATED_MK_FIXES
 
 PROTOCOL_CHECKERS = tuple(
     CHECKERS / f"{name}_checker.sv" for name in ("channel", "axi", "axis", "axil")
@@ -57,6 +60,11 @@ class Build:
     coverage: bool = False
     wave_suffix: str = ".fst"
     seconds: float = 0.0  # compile time of this call; 0 when the build was found in the cache
+
+    @property
+    def design(self) -> Design:
+        """As records of runs name it."""
+        return Design(self.sim, self.top, dict(self.parameters), self.executable)
 
 
 def read_filelist(filelist: Path) -> tuple[list[Path], list[Path]]:
@@ -171,7 +179,13 @@ def build(
     )
 
 
-def _make(recipe, plan: dict, sources: list[Path], dirs: list[Path], directory: Path) -> None:
+def _make(
+    recipe: VerilatorRecipe | IcarusRecipe,
+    plan: dict[str, Any],
+    sources: list[Path],
+    dirs: list[Path],
+    directory: Path,
+) -> None:
     """Compile in a scratch folder beside ``directory`` and rename it there when all went well."""
     scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
@@ -186,10 +200,12 @@ def _make(recipe, plan: dict, sources: list[Path], dirs: list[Path], directory: 
                 if done.returncode != 0:
                     kept = directory.parent / f"{directory.name}.failed.log"
                     shutil.copy(log, kept)
-                    raise BuildError(
+                    why = (
                         f"{plan['top']}: {Path(command[0]).name} failed with exit status "
-                        f"{done.returncode}; whole log: {kept}\n{log_tail(kept)}"
+                        f"{done.returncode}; whole log: {kept}"
                     )
+                    failure = Failure(Kind.BUILD_FAILED, why, build_log=kept)
+                    raise BuildError(f"{why}\n{log_tail(kept)}", failure)
         recipe.keep_only_results(scratch)
         (scratch / "plan.json").write_text(json.dumps(plan, indent=1))
         (scratch / "done").touch()
@@ -200,7 +216,12 @@ def _make(recipe, plan: dict, sources: list[Path], dirs: list[Path], directory: 
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _content_key(plan: dict, sources: list[Path], dirs: list[Path], recipe) -> str:
+def _content_key(
+    plan: dict[str, Any],
+    sources: list[Path],
+    dirs: list[Path],
+    recipe: VerilatorRecipe | IcarusRecipe,
+) -> str:
     digest = hashlib.sha256()
     digest.update(json.dumps(plan, sort_keys=True).encode())
     digest.update(recipe.identity().encode())

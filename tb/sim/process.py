@@ -44,7 +44,7 @@ def supervise(
 
 
 def _wait(
-    process: subprocess.Popen, deadline: float, poll: Callable[[], None] | None
+    process: subprocess.Popen[bytes], deadline: float, poll: Callable[[], None] | None
 ) -> int | None:
     """Exit status of ``process``, or None when the deadline passed first."""
     while time.monotonic() < deadline:
@@ -67,7 +67,7 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
-def _kill(process: subprocess.Popen) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     """End ``process`` and all it started. It leads a process group of its own."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):

@@ -8,9 +8,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tb.paths import BUILD_ROOT, CPP_DIR, RTL_FILELIST, TOPS
 from tb.settings import tool_env
@@ -29,6 +29,20 @@ from tb.sim.toolchain import (
 PUBLIC_VLT = TOPS / "public.vlt"
 WAVE_MAIN = CPP_DIR / "wave_main.cpp"
 TIMESCALE = "1ns/1ps"
+HEADER = "library.h"
+HEADER_TEXT = """#ifndef VERILATED_LIBRARY_H_
+#define VERILATED_LIBRARY_H_
+#include "verilated.h"
+#include "verilated_dpi.h"
+#include "verilated_vpi.h"
+#if VM_TIMING
+#include "verilated_timing.h"
+#endif
+#if VM_TRACE_FST
+#include "verilated_fst_c.h"
+#endif
+#endif
+"""
 
 
 class VerilatorRecipe:
@@ -59,17 +73,17 @@ class VerilatorRecipe:
         tools = [tool_version(("verilator",)), gxx_version(), str(cocotb_config().libs_dir)]
         return "|".join([*tools, self.wave_suffix()])
 
-    def extra_inputs(self, plan: dict) -> list[Path]:
+    def extra_inputs(self, plan: dict[str, Any]) -> list[Path]:
         return [self._main(plan), *([PUBLIC_VLT] if plan["top"] == "run_top" else [])]
 
-    def _main(self, plan: dict) -> Path:
+    def _main(self, plan: dict[str, Any]) -> Path:
         if plan["waves"] and plan["top"] != "loop_top":
             return WAVE_MAIN
         if plan["top"] == "run_top" and plan["coverage"]:
             return cocotb_main()
         return self.mains.get(plan["top"]) or cocotb_main()
 
-    def _cocotb_words(self, plan: dict, scratch: Path) -> list[str]:
+    def _cocotb_words(self, plan: dict[str, Any], scratch: Path) -> list[str]:
         """What makes it a simulation under cocotb: VPI, its library, and what Python may see."""
         libs = cocotb_config().libs_dir
         if plan["top"] == "run_top":
@@ -97,8 +111,8 @@ class VerilatorRecipe:
         return ["--coverage-line", "--coverage-toggle", "--coverage-expr", str(control)]
 
     def commands(
-        self, plan: dict, sources: list[Path], dirs: list[Path], scratch: Path
-    ) -> Iterator[tuple[list[str], dict[str, str]]]:
+        self, plan: dict[str, Any], sources: list[Path], dirs: list[Path], scratch: Path
+    ) -> Generator[tuple[list[str], dict[str, str]], None, None]:
         main = self._main(plan)
         fast = plan["top"] in self.fast_tops and not plan["waves"]
         optimise = "-O2" if fast else "-O1"
@@ -125,20 +139,60 @@ class VerilatorRecipe:
         make = [
             *("make", "-s", "-j", "2", "-C", str(scratch), "-f", "Vtop.mk"),
             *VERILATED_MK_FIXES,
-            *(f"OPT_FAST={optimise}", "OPT_SLOW=-O0", "OPT_GLOBAL=-O2"),
+            "OPT_GLOBAL=-O2",
             *([f"OBJCACHE={cache}"] if (cache := shutil.which("ccache")) else []),
         ]
-        with self._library(plan, scratch) as missing:
+        levels = {"FAST": optimise, "SLOW": "-O0"}
+        with self._library(plan, scratch) as (shared, missing):
             if missing:
                 yield [*make, *missing], verilator_env()
-        yield make, verilator_env()
+            classes = (scratch / "Vtop_classes.mk").read_text()
+            parallel = "VM_PARALLEL_BUILDS = 1" in classes  # else all is one file, compiled as fast
+            for level in levels.values() if parallel else [optimise]:
+                yield from self._header(make, level, shared, scratch)
+        # Its own precompiled header would hold little more than the library's: never make it.
+        for name in levels:
+            (scratch / f"Vtop__pch.h.{name.lower()}.gch").touch()
+        include = f"-include {shared / HEADER}"
+        words = [f"OPT_{name}={level} {include}" for name, level in levels.items()]
+        words += [f"VK_PCH_I_{name}=-include Vtop__pch.h" for name in levels]
+        yield [*make, *words], verilator_env()
+
+    def _header(
+        self, make: list[str], level: str, shared: Path, scratch: Path
+    ) -> Iterator[tuple[list[str], dict[str, str]]]:
+        """Precompile the header of Verilator's library, nearly all that g++ reads of a design.
+
+        ``<header>.gch`` is a folder: g++ takes the file in it that was made with its own switches.
+        """
+        classes = (scratch / "Vtop_classes.mk").read_text()
+        switches = re.findall(r"^VM_(?!PARALLEL)\w+ = .*$", classes, re.M)
+        name = hashlib.sha256("\n".join([level, *switches]).encode()).hexdigest()[:16]
+        ready = shared / f"{HEADER}.gch" / name
+        if ready.is_file():
+            return
+        ready.parent.mkdir(exist_ok=True)
+        (shared / HEADER).write_text(HEADER_TEXT)
+        (scratch / "header.mk").write_text(
+            "include Vtop.mk\n"
+            "header.gch:\n"
+            f"\t$(CXX) {level} $(CXXFLAGS) $(CPPFLAGS) -x c++-header {shared / HEADER} -o $@\n"
+        )
+        yield (
+            [*("header.mk" if word == "Vtop.mk" else word for word in make), "header.gch"],
+            verilator_env(),
+        )
+        part = ready.parent.with_name(f".{name}")  # g++ must not see half of it
+        shutil.move(scratch / "header.gch", part)
+        part.rename(ready)
 
     @contextlib.contextmanager
-    def _library(self, plan: dict, scratch: Path) -> Iterator[list[str]]:
+    def _library(self, plan: dict[str, Any], scratch: Path) -> Iterator[tuple[Path, list[str]]]:
         """Put the objects of Verilator's own library, which all designs share, into ``scratch``.
 
-        Yields the names of those that nobody has compiled yet: made meanwhile, they are kept for
-        the builds after this one. One build at a time does so, others wait for its objects.
+        Yields the shared folder and the names of objects that nobody has compiled yet: made
+        meanwhile, they are kept for the builds after this one. One build at a time does so, others
+        wait for its objects.
         """
         switches = [self.identity(), plan["waves"], plan["extra_args"]]
         key = hashlib.sha256(json.dumps(switches).encode()).hexdigest()[:16]
@@ -152,7 +206,7 @@ class VerilatorRecipe:
                     shutil.copy(shared / name, scratch)  # newer than Vtop.mk: make keeps it
                 else:
                     missing.append(name)
-            yield missing
+            yield shared, missing
             for name in missing:
                 shutil.copy(scratch / name, shared / f".{name}")
                 (shared / f".{name}").rename(shared / name)
@@ -173,12 +227,12 @@ class IcarusRecipe:
     def identity(self) -> str:
         return tool_version(("iverilog", "-V"))
 
-    def extra_inputs(self, plan: dict) -> list[Path]:
+    def extra_inputs(self, plan: dict[str, Any]) -> list[Path]:
         return []
 
     def commands(
-        self, plan: dict, sources: list[Path], dirs: list[Path], scratch: Path
-    ) -> Iterator[tuple[list[str], dict[str, str]]]:
+        self, plan: dict[str, Any], sources: list[Path], dirs: list[Path], scratch: Path
+    ) -> Generator[tuple[list[str], dict[str, str]], None, None]:
         top = plan["top"]
         switches = scratch / "switches.f"
         switches.write_text(f"+timescale+{TIMESCALE}\n")

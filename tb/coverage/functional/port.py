@@ -130,10 +130,10 @@ class PortSampler:
         self.hits.add("outstanding", bins.depth(depth, self.limit))
         if depth >= self.limit:
             self._tempers.add("outstanding")
-        region = self._region(address)
-        if region is None:
+        image, region = self._image(), self._region(address)
+        if image is None or region is None:
             return
-        image, end = self._image(), address + length * self.bytes
+        end = address + length * self.bytes
         stride = len(region.data) if region.kind == BIAS else image.column_bytes(region.layer)
         starts, ends = address % PAGE_BYTES == 0, end % PAGE_BYTES == 0
         split = (starts and (address - region.address) % stride) or (

@@ -16,7 +16,7 @@ from golden.stimulus import random_model
 from tb.coverage.functional import bins
 from tb.coverage.functional.candidate import Draft, Scenario
 from tb.coverage.functional.groups import Bin, Hits
-from tb.coverage.functional.merge import read_exclusions
+from tb.coverage.functional.merge import Exclusion, read_exclusions
 
 DRAFTS = 6
 STEPS = 11
@@ -50,7 +50,7 @@ class Steering:
     units: int
     width: int
     aimed: tuple[str, ...] = AIMED
-    _excluded: list = field(default_factory=read_exclusions)
+    _excluded: list[Exclusion] = field(default_factory=read_exclusions)
 
     def left(self) -> dict[str, set[Bin]]:
         """Bins that this could close on this build and that have not been hit."""

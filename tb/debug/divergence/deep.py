@@ -13,6 +13,8 @@ import numpy as np
 from golden.model_file import Model, load_model
 from tb.debug.divergence.events import KINDS
 from tb.device.beats import fields_of, lanes_of, signed_value
+from tb.device.config import DeviceConfig
+from tb.records import from_plain
 
 UNKNOWN = 1 << 40
 """Stands for a value with unknown bits; no signal can hold it."""
@@ -101,8 +103,9 @@ def read_history(path: Path) -> History:
     for line in lines:
         entry = json.loads(line)
         if "model" in entry:
-            addresses = (tuple(entry[k]) for k in ("addr_wx", "addr_wh", "addr_bias"))
+            config = from_plain(entry["config"], DeviceConfig)
             model = load_model(path.parent / entry["model"])
+            addresses = config.addr_wx, config.addr_wh, config.addr_bias
             history.placed.append(Placed(entry["time"], model, *addresses))
         else:
             step = (entry["step"], entry["theta_x"], entry["theta_h"])

@@ -91,7 +91,7 @@ class Encoding:
         for name, word, bits, values in wanted:
             found = event.fields(word, bits, len(values))
             for layer, (want, got) in enumerate(zip(values, found, strict=True)):
-                at = "control_registers", name
+                at = "settings_registers", name
                 flow.same(f"configuration {name}", at, want, got, layer=layer)
 
     # ------------------------------------------------------------ x
@@ -130,7 +130,7 @@ class Encoding:
             for kind, name, thetas in ((X, "theta_x", theta_x), (H, "theta_h", theta_h)):
                 held = self._register(kind, layer, event.cycle)
                 if held is not None:
-                    where = "control_registers", name
+                    where = "settings_registers", name
                     flow.same(
                         f"threshold of {KIND_NAMES[kind]}",
                         where,

@@ -49,7 +49,7 @@ class Input:
 
 @dataclass
 class Divergence:
-    """The first wrong value of a run, or (`what` begins with "hang") what the core still owes.
+    """The first wrong value of a run, or (`hangs`) what the core still owes.
 
     `kind`: x or h. `signal`: a tap, until the replay puts its path there.
     `time_ns`, `cycle`: of the clock edge at which the value was there to be taken.
@@ -71,6 +71,7 @@ class Divergence:
     inputs: list[Input] = field(default_factory=list)
     steps: list[dict[str, int]] = field(default_factory=list)
     last_right: str = ""
+    hangs: bool = False
 
     def json(self) -> dict[str, Any]:
         """The fields of divergence.json that the search knows."""
@@ -101,7 +102,7 @@ class Divergence:
         names = ("step", "layer", "kind", "column", "unit", "gate")
         where = [f"{n} {getattr(self, n)}" for n in names if getattr(self, n) is not None]
         lines = [f"first divergence: {self.what}"]
-        if self.what.startswith("hang"):
+        if self.hangs:
             lines = [self.what]
         lines += [f"  module    {self.module}", f"  signal    {self.signal}"]
         lines += [f"  where     {', '.join(where)}"] if where else []

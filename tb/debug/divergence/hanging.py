@@ -79,6 +79,7 @@ def awaited(outcome: Search, why: str) -> Divergence:
         time_ns=event.time,
         cycle=event.cycle,
         last_right=flow.last_right,
+        hangs=True,
         **where,
     )
     found.steps = outcome.steps

@@ -6,51 +6,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tb.debug.divergence.replay import Localised, LocaliseError, localise
-from tb.paths import REPO, TABLES
+from tb.fault_file import CASES, Planted, read_cases
+from tb.paths import REPO
 
-CASES = TABLES / "localise.toml"
-FAULTS = TABLES / "faults.toml"
 COPIED = ("rtl", "tb", "golden", "scripts", "pyproject.toml", "docs")
 ROW = "{:<5} {:<42} {:<16} {:<24} {:>4} {:>8}  {}"
 
 
-@dataclass(frozen=True)
-class Planted:
-    """`old` in rtl/`file` becomes `new`; `test`, run with `seed`, fails, and `module` is named."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    test: str
-    module: str
-    seed: int = 1
-
-
 def load(only: Sequence[str] = ()) -> list[Planted]:
-    """The faults of tb/tables/localise.toml; ValueError on one that is unknown or does not fit the
-    RTL.
-
-    An entry without `file`, `old`, `new` takes them from the fault of that name in
-    tb/tables/faults.toml.
-    """
-    known = {f["name"]: f for f in tomllib.loads(FAULTS.read_text(encoding="utf-8"))["fault"]}
-    cases = []
-    for entry in tomllib.loads(CASES.read_text(encoding="utf-8"))["fault"]:
-        case = Planted(**(known.get(entry["name"], {}) | entry))
-        found = (REPO / "rtl" / case.file).read_text(encoding="utf-8").count(case.old)
-        if found != 1:
-            raise ValueError(
-                f"{CASES.name}: {case.name}: {case.old!r} stands {found} times in rtl/{case.file}, "
-                "expected once"
-            )
-        cases.append(case)
+    """The faults of tb/tables/localise.toml, or those named; ValueError for an unknown name."""
+    cases = read_cases()
     unknown = set(only) - {case.name for case in cases}
     if unknown:
         raise ValueError(f"--only: {sorted(unknown)[0]!r} is not in {CASES.name}")
@@ -87,7 +56,7 @@ def run(cases: Sequence[Planted], *, waves: bool = True) -> bool:
             found = localise_planted(case, waves=waves).divergence
             good = found.module == case.module
             step = "-" if found.step is None else found.step
-            row = (found.module, step, found.cycle, found.signal)
+            row = (found.module, str(step), str(found.cycle), found.signal)
         except LocaliseError as error:
             good, row = False, (f"none: {error}", "-", "-", "-")
         right += good

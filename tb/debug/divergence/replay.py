@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from xml.etree import ElementTree
 
 from tb.debug.divergence.deep import (
     DEEP_FILE,
@@ -29,9 +28,19 @@ from tb.debug.divergence.replay_options import DUMP
 from tb.debug.divergence.search import Search, search
 from tb.debug.taps import tap_path
 from tb.device.clock import CLOCK_NS
+from tb.failure import (
+    FAILURE_FILE,
+    RUN_FILE,
+    Failure,
+    Kind,
+    ReportedError,
+    first_line,
+    read_failure,
+    read_run,
+)
 from tb.handover import Handover, Replay, handover
 from tb.paths import REPO
-from tb.settings import Settings, child_env, running_test, settings
+from tb.settings import Settings, child_env, settings
 from tb.sim.build import first_error
 from tb.sim.window import WINDOW_MOST_NS
 
@@ -40,7 +49,16 @@ NEVER_NS = 10**12
 BEFORE_NS, AFTER_NS = 1000, 1000
 EXPECTED_FILE, REPORT_FILE = "expected.txt", "divergence.json"
 BUILD_LOG = "build.log"
-LOGS = ("trace.txt", "sim.log", BUILD_LOG)
+PLUGIN = "tb.debug.divergence.replay_plugin"
+LOGS = ("trace.txt", "sim.log", BUILD_LOG, RUN_FILE, FAILURE_FILE)
+WHY_AWAITED = {
+    Kind.HANG: "hang",
+    Kind.TIMED_OUT: "hang",
+    Kind.ENDED_EARLY: "hang",
+    Kind.NO_RESULTS: "hang",
+    Kind.CHECKER: "hang or protocol error",
+}
+"""What the end of a run without a wrong value is called; "hang or early end" for other kinds."""
 
 
 class LocaliseError(RuntimeError):
@@ -98,7 +116,7 @@ def localise(
     deadline = time.monotonic() + timeout_s
     rerun = f"python scripts/localise.py {shlex.quote(node)} --seed {seed}"
 
-    def run(wanted: Settings, replay: Replay) -> str | None:
+    def run(wanted: Settings, replay: Replay) -> Failure | None:
         return _run(node, wanted, replay, root, deadline)
 
     return _localise(node, seed, folder, run, rerun, waves)
@@ -117,9 +135,9 @@ def localise_command(
     deadline = time.monotonic() + timeout_s
     folder = folder.resolve()
 
-    def run(wanted: Settings, replay: Replay) -> str | None:
+    def run(wanted: Settings, replay: Replay) -> Failure | None:
         done = _replay(command, name, wanted, replay, Path.cwd(), deadline)
-        return None if done.returncode == 0 else (done.stderr.strip() or "failed").splitlines()[0]
+        return None if done.returncode == 0 else _failure(folder, done.stderr)
 
     return _localise(name, seed, folder, run, rerun, waves=True)
 
@@ -128,7 +146,7 @@ def _localise(
     node: str,
     seed: int,
     folder: Path,
-    run: Callable[[Settings, Replay], str | None],
+    run: Callable[[Settings, Replay], Failure | None],
     rerun: str,
     waves: bool,
 ) -> Localised:
@@ -140,14 +158,19 @@ def _localise(
         stale.unlink()
 
     wanted = settings().for_child(seed=seed, waves_from_ns=NEVER_NS)
-    message = run(wanted, Replay(folder))
-    _refuse_unbuilt(node, message or "", folder)
+    failure = run(wanted, Replay(folder))
+    if failure is not None:
+        _refuse_unbuilt(node, failure, folder)
     outcome = _search(folder)
-    if message is None and outcome.divergence is None:
+    if outcome.divergence is not None:
+        found = outcome.divergence
+    elif failure is not None:
+        found = awaited(outcome, WHY_AWAITED.get(failure.kind, "hang or early end"))
+    else:
         raise LocaliseError(f"{node}: passes with seed {seed}, and every value is right")
-    found = outcome.divergence or awaited(outcome, _why(message))
-    message = message or "the test passes, but a value inside is wrong"
-    top = _top(folder)
+    message = failure.message if failure else "the test passes, but a value inside is wrong"
+    run_record = read_run(folder)
+    top = run_record.design.top if run_record else "edgedrnn_tb"
     found.signal = f"{top}.{tap_path(found.signal)}"
     (folder / EXPECTED_FILE).write_text("".join(f"{line}\n" for line in outcome.golden))
     suffix = next((p.suffix for p in folder.glob(f"{DUMP}.*")), ".fst")
@@ -175,47 +198,52 @@ def _localise(
     return Localised(found, folder, report, message)
 
 
-def explain(message: str) -> str:
+def explain(error: ReportedError) -> str:
     """The message of a failed simulation, and how to localise it.
 
     With `LOCALISE=1` it is localised at once and the report added.
     """
-    node = running_test()
-    seed = re.search(r"REPRODUCE: SEED=(\d+)", message)
-    if not node or seed is None or handover().replay is not None:
-        return message
-    message += f"\nLOCALISE: python scripts/localise.py {shlex.quote(node)} --seed {seed[1]}"
+    text = str(error)
+    run = error.failure.run if error.failure else None
+    if run is None or run.node is None or handover().replay is not None:
+        return text
+    text += f"\nLOCALISE: python scripts/localise.py {shlex.quote(run.node)} --seed {run.seed}"
     if not settings().localise:
-        return message
+        return text
     try:
-        return f"{message}\n---\n{localise(node, int(seed[1])).text()}"
-    except LocaliseError as error:
-        return f"{message}\n---\nnot localised: {error}"
+        return f"{text}\n---\n{localise(run.node, run.seed).text()}"
+    except LocaliseError as why:
+        return f"{text}\n---\nnot localised: {why}"
 
 
 def _name(node: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "-", node).strip("-")
 
 
-def _run(node: str, wanted: Settings, replay: Replay, root: Path, deadline: float) -> str | None:
-    """Run the test; None when it passes, else the first line of what it says."""
-    junit = replay.folder / "junit.xml"
-    junit.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command += [f"--junitxml={junit}", node]
+def _run(
+    node: str, wanted: Settings, replay: Replay, root: Path, deadline: float
+) -> Failure | None:
+    """Run the test; None when it passes."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", PLUGIN, node]
     done = _replay(command, node, wanted, replay, root, deadline)
     if done.returncode not in (0, 1):
         said = [x for x in (done.stdout + done.stderr).splitlines() if x.startswith("ERROR")]
         raise UnknownTestError(
             f"{node}: {said[0] if said else 'pytest found no such test'}, expected a test node"
         )
-    return None if done.returncode == 0 else _message(junit)
+    return None if done.returncode == 0 else _failure(replay.folder, done.stdout)
+
+
+def _failure(folder: Path, said: str) -> Failure:
+    """What the replay left of its failure; `said`, what it printed, where it left nothing."""
+    return read_failure(folder) or Failure(Kind.TEST_FAILED, first_line(said))
 
 
 def _replay(
     command: Sequence[str], name: str, wanted: Settings, replay: Replay, root: Path, deadline: float
 ) -> subprocess.CompletedProcess:
-    env = child_env(wanted, Handover(replay=replay).text(), PYTHONDONTWRITEBYTECODE="1")
+    told = Handover(replay=replay).text()
+    env = child_env(wanted, told, python_path=[REPO], PYTHONDONTWRITEBYTECODE="1")
     left = max(1.0, deadline - time.monotonic())
     try:
         return subprocess.run(
@@ -225,22 +253,14 @@ def _replay(
         raise LocaliseError(f"{name}: no end after {left:.0f} s of replay") from None
 
 
-def _message(junit: Path) -> str:
-    for case in ElementTree.parse(junit).getroot().iter("testcase"):
-        for tag in ("failure", "error"):
-            for failure in case.iter(tag):
-                text = (failure.get("message") or "").strip()
-                return text.splitlines()[0] if text else "failed without a message"
-    return "failed without a message"
-
-
-def _refuse_unbuilt(node: str, message: str, folder: Path) -> None:
-    """Raise LocaliseError when the message says that a build failed; its log goes to `folder`."""
-    found = re.search(r"whole log: (\S+\.failed\.log)", message)
-    if found is None:
+def _refuse_unbuilt(node: str, failure: Failure, folder: Path) -> None:
+    """Raise LocaliseError for a build that failed; its log goes to `folder`."""
+    if failure.kind is not Kind.BUILD_FAILED:
         return
+    if failure.build_log is None:
+        raise LocaliseError(f"{node}: the build failed: {failure.message}")
     log = folder / BUILD_LOG
-    shutil.copy(found[1], log)
+    shutil.copy(failure.build_log, log)
     raise LocaliseError(f"{node}: the build failed: {first_error(log)}; whole log: {log}")
 
 
@@ -255,36 +275,6 @@ def _search(folder: Path) -> Search:
             return search(read_events(file), read_history(folder / HISTORY_FILE))
     except DeepTraceError as error:
         raise LocaliseError(str(error)) from None
-
-
-def _why(message: str) -> str:
-    """What an end without a wrong value is called."""
-    for words, name in (
-        (
-            (
-                "not in",
-                "no end after",
-                "HANG",
-                "shut down",
-                "no results file",
-                "hang",
-                "timed out",
-                "not answered",
-            ),
-            "hang",
-        ),
-        (("protocol checkers", "CHECKER"), "hang or protocol error"),
-    ):
-        if any(word in message for word in words):
-            return name
-    return "hang or early end"
-
-
-def _top(folder: Path) -> str:
-    """The bench, from the first lines of the simulation's log."""
-    log = folder / "sim.log"
-    head = log.read_text(errors="replace")[:4000] if log.is_file() else ""
-    return "run_top" if "run_top" in head else "edgedrnn_tb"
 
 
 def _window(found: Divergence, most_ns: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ import numpy as np
 from golden.timing import CLOCK_MHZ
 from tb.debug.timeline.account import by_cause, clipped
 from tb.debug.timeline.causes import BY_CODE, MOVES
-from tb.debug.timeline.reader import Step, Timeline
+from tb.debug.timeline.reader import Span, Step, Timeline
 
 PROCESS = 1
 FIRST_THREAD = PROCESS + 1  # Perfetto calls the thread of the process's number the main thread
@@ -105,7 +105,7 @@ def plain(text: str) -> str:
     return text.translate(LETTERS)
 
 
-def _within(spans: Iterable, start: int, end: int) -> list:
+def _within(spans: Iterable[Span], start: int, end: int) -> list[Span]:
     return [span for span in spans if span.end > start and span.start < end]
 
 
@@ -132,9 +132,10 @@ def _port_events(timeline: Timeline, start: int, end: int) -> list[Event]:
 def _held_events(timeline: Timeline, start: int, end: int) -> list[Event]:
     runs, _ = clipped(timeline, start, end)
     events: list[Event] = []
-    begins, until = None, None
+    begins: int | None = None
+    until = 0
     for run in runs[runs["held"]]:
-        if until != int(run["start"]):
+        if begins is None or until != int(run["start"]):
             if begins is not None:
                 events.append(_slice("held", begins, until))
             begins = int(run["start"])

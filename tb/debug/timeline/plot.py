@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from golden.timing import CLOCK_MHZ
 from tb.debug.timeline.account import Summary, clipped
 from tb.debug.timeline.causes import ALL, BY_CODE
-from tb.debug.timeline.reader import Step, Timeline
+from tb.debug.timeline.reader import Span, Step, Timeline
 
 GRID, INK = "#dddddd", "#333333"
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -45,7 +46,7 @@ def draw(
         plt.close(figure)
 
 
-def _steps(axes, summary: Summary, shown: Sequence[Step]) -> None:
+def _steps(axes: Any, summary: Summary, shown: Sequence[Step]) -> None:
     """Stacked cycles of each step, those with a beat first."""
     index = np.array([account.step.index for account in summary.accounts])
     bottom = np.zeros(len(index))
@@ -76,7 +77,7 @@ def _steps(axes, summary: Summary, shown: Sequence[Step]) -> None:
                 frameon=False, fontsize=8.5, handlelength=1.0)  # fmt: skip
 
 
-def _tracks(axes, timeline: Timeline, shown: Sequence[Step]) -> None:
+def _tracks(axes: Any, timeline: Timeline, shown: Sequence[Step]) -> None:
     """One row a track, time to the right, in cycles since the first step shown begins."""
     start, end = shown[0].begins, shown[-1].finished + 1
     runs, cycles = clipped(timeline, start, end)
@@ -90,7 +91,7 @@ def _tracks(axes, timeline: Timeline, shown: Sequence[Step]) -> None:
     def bars(at: float, spans: list[tuple[float, float]], colour: str, height: float = 0.7) -> None:
         axes.broken_barh(spans, (at - height / 2, height), facecolors=colour, linewidth=0)
 
-    def of(spans) -> list:
+    def of(spans: Sequence[Span]) -> list[Span]:
         return [span for span in spans if span.end > start and span.start < end]
 
     at = row("encoder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -128,8 +129,8 @@ class _Gather:
 
     def __init__(self) -> None:
         self.cycle = 0
-        self.runs: list[tuple] = []
-        self.columns: list[tuple] = []
+        self.runs: list[tuple[Any, ...]] = []
+        self.columns: list[tuple[Any, ...]] = []
         self.passes = 0
         self.offered: list[int] = []
         self.taken: list[int] = []
@@ -222,7 +223,8 @@ class _Gather:
 
     def _counting(self, end: int) -> list[tuple[int, int]]:
         """An event of cycle t is counted in cycle t + 1, unless FREEZE or CLEAR is 1 then."""
-        parts, since = [], 0
+        parts: list[tuple[int, int]] = []
+        since: int | None = 0
         for cycle, frozen in [*self.freezes, (end + 1, True)]:
             if frozen and since is not None:
                 parts.append((max(since, self.cleared), cycle - 1))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
+from msgspec import Meta, Struct
+
+from golden.toml_file import Text, TomlError, read_toml
 from tb.codegen.rtl import enum_variables
 from tb.debug.taps import DUT, is_tap, tap_path
 from tb.debug.wave_query import Wave, WaveError
@@ -99,25 +102,42 @@ def _pairs(table: dict[str, str]) -> dict[str, str]:
     }
 
 
+class _GroupTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """``[[group]]`` of the file; `signals`: a format by path."""
+
+    name: Text
+    signals: dict[str, str]
+    modules: tuple[str, ...] = ()
+    picture: tuple[str, ...] = ()
+    optional: bool = False
+
+
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    """`golden`: the path of the golden value by that of the core's."""
+
+    group: Annotated[tuple[_GroupTable, ...], Meta(min_length=1)]
+    golden: dict[str, str] = {}
+
+
 @cache
 def catalog(path: Path = CATALOG) -> tuple[Group, ...]:
     """The groups of ``tb/tables/waves.toml``; WaveError names what is wrong in it."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        golden = _pairs(data.get("golden", {}))
+        file = read_toml(path, _File)
+        golden = _pairs(file.golden)
         return tuple(
             Group(
-                group["name"],
-                tuple(row for item in group["signals"].items() for row in _rows(*item, golden)),
-                tuple(group.get("modules", ())),
-                tuple(map(_path, group.get("picture", ()))),
-                bool(group.get("optional", False)),
+                group.name,
+                tuple(row for at, text in group.signals.items() for row in _rows(at, text, golden)),
+                group.modules,
+                tuple(map(_path, group.picture)),
+                group.optional,
             )
-            for group in data["group"]
+            for group in file.group
         )
-    except KeyError as error:
-        raise WaveError(f"{path}: found no key {error}, expected one") from error
-    except (OSError, ValueError) as error:
+    except TomlError as error:
+        raise WaveError(str(error)) from None
+    except ValueError as error:
         raise WaveError(f"{path}: {error}") from error
 
 

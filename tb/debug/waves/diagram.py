@@ -75,10 +75,9 @@ def _chosen(
     wrong = view.divergence
     chosen = []
     for group in groups:
-        faulty = wrong is not None and wrong.module in group.modules
         if names:
             rows = list(group.rows) if group.name in names else []
-        elif faulty:
+        elif wrong is not None and wrong.module in group.modules:
             rows = [row for row in group.rows if same_lane(row, wrong.signal)]
         else:
             rows = [row for row in group.rows if row.path in group.picture]

@@ -6,7 +6,7 @@ import math
 import string
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from vcd.gtkw import GTKWColor, GTKWFlag, GTKWSave
 
@@ -62,7 +62,7 @@ def _trace(
     full = wave.top + row.path
     width = wave.width(full)
     name = full if width == 1 else f"{full}[{width - 1 + row.low}:{row.low}]"
-    colour = GTKWColor.normal
+    colour: Any = GTKWColor.normal  # pyvcd's annotations leave out its own colours
     if full == wrong:
         colour = GTKWColor.red
     elif row.is_golden:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tb.debug.waves.diagram import Diagram, Line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ROW, HIGH = 1.0, 0.62  # of a row: its pitch, and the height of what is drawn in it
 SLANT = 0.08  # of a cycle
@@ -23,7 +27,11 @@ def draw_picture(diagram: Diagram, path: Path) -> None:
     cycles = len(diagram.cycles)
     rows = sum(1 + len(lines) for _, lines in diagram.sections) + 3 + len(diagram.notes)
     size = (LABEL_INCHES + INCHES_A_CYCLE * cycles, INCHES_A_ROW * rows)
-    style = {"svg.fonttype": "none", "svg.hashsalt": "waves", "font.family": "DejaVu Sans"}
+    style: dict[Any, str] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "waves",
+        "font.family": "DejaVu Sans",
+    }
     with plt.rc_context(style):
         figure = plt.figure(figsize=size)
         axes = figure.add_axes((LABEL_INCHES / size[0], 0, 1 - LABEL_INCHES / size[0], 1))
@@ -63,7 +71,7 @@ def _metadata(path: Path) -> dict[str, str | None]:
     return {"Date": None} if path.suffix == ".svg" else {"Software": None}
 
 
-def _name_marks(axes, diagram: Diagram, y: float) -> None:
+def _name_marks(axes: Axes, diagram: Diagram, y: float) -> None:
     """Names of the marks, those that would overlap left out, the first, which matters, never."""
     taken: list[float] = []
     for column, name in diagram.marks:
@@ -73,7 +81,7 @@ def _name_marks(axes, diagram: Diagram, y: float) -> None:
             taken.append(column)
 
 
-def _line(axes, line: Line, y: float, left: float) -> None:
+def _line(axes: Axes, line: Line, y: float, left: float) -> None:
     top, bottom = y + (ROW - HIGH) / 2, y + (ROW + HIGH) / 2
     middle = (top + bottom) / 2
     faulty = line.wrong is not None
@@ -99,7 +107,7 @@ def _line(axes, line: Line, y: float, left: float) -> None:
                   weight="bold" if bad else "normal")  # fmt: skip
 
 
-def _bit(axes, line: Line, top: float, bottom: float) -> None:
+def _bit(axes: Axes, line: Line, top: float, bottom: float) -> None:
     height = {"0": bottom, "1": top}
     xs: list[float] = []
     ys: list[float] = []

@@ -115,7 +115,7 @@ class Bench(ModuleBench):
         column = dut.column_o.value == 1
         assert column == (work and item[0] == COLUMN)
         if column:
-            self.columns.append((*item[1:3], int(dut.undo_o.value)))
+            self.columns.append((item[1], item[2], int(dut.undo_o.value)))
         return entry is not None and dut.entry_ready_o.value == 1
 
 

@@ -211,7 +211,7 @@ async def ends_of_regions(dut: Any) -> None:
         for region in range(3):
             for units, inputs in ((None, None), (8, 1), (limit, limit), (24, limit)):
                 config = check.good(layer + 1)
-                if units:
+                if units and inputs:
                     config.units[layer] = units
                     config.inputs[layer] = inputs if layer == 0 else config.units[layer - 1]
                 for other in range(3):

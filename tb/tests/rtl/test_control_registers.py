@@ -14,7 +14,14 @@ from tb.agents.axil import OKAY, SLVERR, AxiLiteMaster
 from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
 from tb.device import registers as regs
-from tb.device.registers import LAYER_COUNT, LayerReg, Reg, State, columns_reg, layer_reg
+from tb.device.registers import (
+    LAYER_COUNT,
+    LayerReg,
+    Reg,
+    State,
+    columns_reg,
+    layer_reg,
+)
 from tb.paths import SIMULATORS
 
 WIDTH, OUTSTANDING, LAYERS, UNITS = 128, 32, 3, 512

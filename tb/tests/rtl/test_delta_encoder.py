@@ -96,15 +96,15 @@ class Bench(ModuleBench):
         self.cycles += 1
         if dut.entry_valid_o.value == 1 and ready:
             column = dut.entry_type_o.value == COLUMN  # others have neither index nor delta
-            names = ("type", "layer", "kind", "last", "undo")
+            names: tuple[str, ...] = ("type", "layer", "kind", "last", "undo")
             names += ("index", "delta") if column else ()
             self.entries.append(tuple(int(getattr(dut, f"entry_{n}_o").value) for n in names))
         if dut.x_ready_o.value == 1 and offer:
             self.x.pop(0)
         if dut.h_re_o.value == 1:
             # It reads more than it uses: what is not written yet, or is not h at all, is garbage.
-            place = (dut.h_layer_o.value, dut.h_vec_o.value)
-            layer, vec = (int(v) if v.is_resolvable else -1 for v in place)
+            at = (dut.h_layer_o.value, dut.h_vec_o.value)
+            layer, vec = (int(v) if v.is_resolvable else -1 for v in at)
             known = 0 <= layer < LAYERS and 0 <= vec < self.h.shape[1] // 8
             if known and (layer != self.chasing or vec < self.written):
                 dut.h_rdata_i.value = pack(self.h[layer, 8 * vec : 8 * vec + 8])[0]
@@ -195,7 +195,8 @@ class Bench(ModuleBench):
         steps = [0, 0, 1, theta - 1, theta, theta + 1, 3 * theta, 2 * HIGH]
         steps += [-step for step in steps]
         values = self.reference[kind, layer, :size] + self.rng.choice(steps, size)
-        return np.clip(values, LOW, HIGH).astype(np.int16)
+        clipped: np.ndarray = np.clip(values, LOW, HIGH).astype(np.int16)
+        return clipped
 
 
 @cocotb.test()

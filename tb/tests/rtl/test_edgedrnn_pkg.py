@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from golden import fixed
-from tb.codegen.rtl import compiled, package
+from golden import fixed, timing
+from tb.codegen.rtl import compiled, local_parameter, package
 from tb.paths import REPO
 
 TEXT = (REPO / "rtl" / "edgedrnn_pkg.sv").read_text(encoding="utf-8")
@@ -68,6 +68,11 @@ def test_clip_has_the_limits() -> None:
     body = TEXT[TEXT.index("sat16") :]
     assert f"a > 36'sd{fixed.X_MAX}" in body
     assert f"a < -36'sd{-fixed.X_MIN}" in body
+
+
+def test_timing_model_has_the_stages_of_the_gates() -> None:
+    """Could break: a stage more or less in the gate pipeline, and cycles predicted as before."""
+    assert local_parameter("edgedrnn.u_gate_pipeline", "Stages") == timing._GATES
 
 
 def test_banks_are_in_the_order_of_the_bias() -> None:

@@ -72,10 +72,10 @@ class Lanes:
         dut.half_i.value = 1 << (fixed.GATE_FRAC - lut_frac)
         await RisingEdge(dut.clk_i)
         edge, h = RisingEdge(dut.clk_i), dut.h_o
-        rows = -(-count // LANES)
+        beats = -(-count // LANES)
         out = []
-        for row in range(rows + LATENCY):
-            if row < rows:
+        for row in range(beats + LATENCY):
+            if row < beats:
                 for handle, column in columns.items():
                     handle.value = column[row]
             await edge
@@ -98,7 +98,7 @@ def arguments() -> np.ndarray:
     everything = np.arange(fixed.X_MIN, fixed.X_MAX + 1)
     if cocotb.SIM_NAME.lower().startswith("icarus"):
         near = (np.abs(everything) < 2200) | (np.abs(everything) > 32700)
-        return everything[near | (everything % 61 == 0)]
+        everything = everything[near | (everything % 61 == 0)]
     return everything
 
 

@@ -83,7 +83,8 @@ class Bench(ModuleBench):
         beat = None
         if dut.m_axis_h_tvalid.value == 1:
             names = ("tdata", "tlast", "tuser")
-            beat = tuple(int(getattr(dut, f"m_axis_h_{n}").value) for n in names)
+            data, last, user = (int(getattr(dut, f"m_axis_h_{n}").value) for n in names)
+            beat = (data, last, user)
         assert self.offered in (None, beat), "an offered beat changed or was taken back"
         self.offered = None if ready else beat
         done = beat is not None and ready == 1 and beat[1] == 1 and beat[2] == 0

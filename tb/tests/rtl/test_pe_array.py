@@ -81,7 +81,7 @@ class Network:
 
     def column(self, layer: int) -> Item:
         kind = int(self.rng.integers(2))
-        delta = int(self.rng.choice([-32768, 32767, self.rng.integers(-32768, 32768)]))
+        delta = int(self.rng.choice([-32768, 32767, int(self.rng.integers(-32768, 32768))]))
         weights = self.rng.integers(-128, 128, (self.groups[layer], 3, self.pes))
         weights[:, :, 0] = -128
         for gate in range(3):
@@ -157,8 +157,8 @@ class Array:
         dut.gate_layer_i.value = layer
         dut.gate_passed_i.value = self.group if reading else ALL_PASSED
         # r of a group is asked for, z and both of n follow in the next two cycles.
-        targets = [self.group if reading else int(rng.integers(max(1, groups))), *self.behind]
-        targets = [int(rng.integers(groups)) if t is None else t for t in (*targets, targets[2])]
+        asked = [self.group if reading else int(rng.integers(max(1, groups))), *self.behind]
+        targets = [int(rng.integers(groups)) if t is None else t for t in (*asked, asked[2])]
         dut.gate_group_i.value = sum(t << SIZE_BITS * b for b, t in enumerate(targets))
         follow = 2 * (self.behind[0] is not None) + 12 * (self.behind[1] is not None)
         dut.gate_re_i.value = follow
@@ -218,7 +218,7 @@ class Array:
         assert start == int(may_start)
         last_beat = fire and head is not None and self.beat + 1 == len(head.beats)
         ends = head is not None and head.type == END
-        leaves = ends and (not head.last or self.started or not busy)
+        leaves = ends and (self.started or not busy or (head is not None and not head.last))
         assert (pop == 1 and head is not None) == (last_beat or leaves)
 
         # What the next cycle starts with.

@@ -11,14 +11,15 @@ from cocotb.triggers import RisingEdge
 
 from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
-from tb.device.registers import Cause
+from tb.device.constants import PassType
+from tb.device.registers import Cause, State
 from tb.paths import SIMULATORS
 
 MAX_LAYERS = 4
 MAX_UNITS = 128
 PES = 8
-IDLE, CHECK, INIT, WAIT, STEP, ERROR, DRAIN = range(7)
-X, H, PASS_INIT, UNDO = range(4)
+IDLE, CHECK, INIT, WAIT, STEP, ERROR, DRAIN = State
+X, H, PASS_INIT, UNDO = PassType
 SLVERR, DECERR, CFG_SIZE, CFG_ALIGN, START_BUSY, X_SHORT, X_LONG, TIMEOUT, SEQ_IDLE = (
     *(1, 2, 4, 5, 7, 8, 9, 10, 11),
 )

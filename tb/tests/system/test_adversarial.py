@@ -15,9 +15,11 @@ from typing import Any
 
 import cocotb
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from golden import fixed
+from golden.arrays import Int64s
 from golden.edges import distances, edge_hits, hidden_edges
 from golden.model_file import Model, load_model, save_model
 from golden.stimulus import KINDS, random_inputs, random_model
@@ -56,9 +58,11 @@ class Firing:
     follows from the deltas fired before. theta: max(Θ, 1). columns: (T,), elements that fired.
     """
 
-    def __init__(self, values: np.ndarray, columns: list[list[tuple[int, int]]], theta: int):
-        self.values = np.array(values, np.int64)
-        self.deltas = np.zeros_like(self.values)
+    def __init__(
+        self, values: npt.ArrayLike, columns: list[list[tuple[int, int]]], theta: int
+    ) -> None:
+        self.values: Int64s = np.array(values, np.int64)
+        self.deltas: Int64s = np.zeros_like(self.values)
         for row, fired in zip(self.deltas, columns, strict=True):
             for index, delta in fired:
                 row[index] = delta
@@ -67,8 +71,8 @@ class Firing:
         self.fired = self.deltas != 0
         self.columns = np.array([len(fired) for fired in columns])
         self.moves = np.diff(self.values, axis=0, prepend=0)
-        delta = fixed.sat16(self.distance)
-        expected = np.where(np.abs(delta) >= self.theta, delta, 0)
+        due = fixed.sat16(self.distance)
+        expected = np.where(np.abs(due) >= self.theta, due, 0)
         assert np.array_equal(self.deltas, expected), "the core fired what it should not, or not"
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,13 +14,12 @@ import numpy as np
 import pytest
 
 from golden.stimulus import random_inputs, random_model
-from tb.agents.axil import AxiLiteTimeoutError
 from tb.bench import case as bench
 from tb.bench.testbench import TB
 from tb.debug.divergence import planted
 from tb.device.image import DramImage
+from tb.failure import Kind, SimulationError, read_failure
 from tb.settings import Settings, child_env
-from tb.sim.run import SimulationError
 
 
 @cocotb.test()
@@ -124,10 +124,7 @@ async def no_answer(dut: Any) -> None:
     tb = TB(dut)
     dut.rst_ni.value = 0
     await tb.cycles(3)
-    try:
-        await tb.axil.read(0)
-    except AxiLiteTimeoutError as error:
-        raise AssertionError(f"timed out: {error}") from error
+    await tb.axil.read(0)
 
 
 MESSAGES = {
@@ -141,16 +138,51 @@ MESSAGES = {
     "something_left": "1 steps never came out of the core",
     "wild_read": "wild reads: .*outside or not written",
     "broken_protocol": "protocol checkers: .*'x': 1",
-    "no_answer": "timed out: .*read of 0x000 not answered in 1000 cycles",
+    "no_answer": "read of 0x000 not answered in 1000 cycles",
 }
+
+
+KINDS = {
+    "nothing_compared": Kind.TEST_FAILED,
+    "something_left": Kind.TEST_FAILED,
+    "wild_read": Kind.CHECKER,
+    "broken_protocol": Kind.CHECKER,
+    "no_answer": Kind.HANG,
+}
+"""Kinds of failure, but for mismatches."""
+
+RULES = {"broken_protocol": {"VALID_DROPPED"}, "no_answer": {"VALID_IN_RESET"}}
+"""Rules of the protocol checkers that complain."""
+
+DIFFERENCES = {
+    "wrong_bias": (0, 1, 13, "nx"),
+    "wrong_weight": (0, 0, 5, "z"),
+    "wrong_threshold": (0, 0, 0, None),
+}
+"""Step, layer, element and gate of the first value that differs."""
 
 
 @pytest.mark.parametrize("config", ["w64", "i64"])
 @pytest.mark.parametrize("test", MESSAGES)
 def test_bench_fails(test: str, config: str) -> None:
-    """Each spoiled run must fail, and say why in its first line."""
-    with pytest.raises(SimulationError, match=MESSAGES[test]):
+    """Each spoiled run must fail, say why in its first line, and leave the same as data."""
+    with pytest.raises(SimulationError, match=MESSAGES[test]) as caught:
         bench.simulate(__file__, test, config)
+    failure = caught.value.failure
+    assert failure is not None and failure.run is not None
+    assert failure == read_failure(failure.run.log.parent)
+    assert failure.kind is KINDS.get(test, Kind.MISMATCH)
+    assert re.search(MESSAGES[test], failure.message)
+    chosen = bench.configs()[config]
+    design = failure.run.design
+    assert (design.sim, design.top) == (chosen["sim"], bench.TOP)
+    assert design.parameters == chosen["parameters"]
+    assert f"SEED={failure.run.seed} " in failure.run.reproduce and failure.run.node
+    if test in DIFFERENCES:
+        found = failure.difference
+        assert found is not None and found.expected != found.found
+        assert (found.step, found.layer, found.element, found.gate) == DIFFERENCES[test]
+    assert {complaint.rule for complaint in failure.complaints} == RULES.get(test, set())
 
 
 NETWORKS = "tb/tests/system/test_networks.py::test_networks[random_networks-i64]"

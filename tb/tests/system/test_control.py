@@ -154,6 +154,7 @@ async def _busy_moment(tb: TB, moment: str) -> None:
     if moment == "wait":
         return
     tb.sink.hold = moment == "held output"
+    assert tb.model is not None
     tb.source.queue(random_inputs(tb.rng, 1, tb.model.input_size)[0])
     if moment == "held output":
         await tb.until(lambda: tb.dut.m_axis_h_tvalid.value == 1, "h on offer")

@@ -77,7 +77,7 @@ async def time_is_accounted_for(dut: Any) -> None:
     model = random_model(tb.rng, 8, [64 if bench.parameters()["MaxUnits"] == 64 else 512])
     assert (await tb.driver.counters()).cycles == 0
     await tb.open(model)
-    slack = 60 + 2 * 6 * (14 + 4 * tb.driver.build.max_layers)  # reading all counters once
+    slack = 60 + 2 * 6 * (14 + 4 * tb.driver.parameters.max_layers)  # reading all counters once
     before, after = await measure(500)
     assert 500 <= after.idle - before.idle <= 500 + slack
     assert 500 <= after.cycles - before.cycles <= 500 + slack
@@ -133,7 +133,7 @@ async def freeze_and_clear(dut: Any) -> None:
     await tb.driver.write(Reg.PERF_CTRL, PerfCtrl.FREEZE | PerfCtrl.CLEAR)
     assert await tb.driver.read(Reg.PERF_CTRL) == PerfCtrl.FREEZE, "CLEAR reads 0"
     cleared = await tb.driver.counters()
-    zero = (0,) * tb.driver.build.max_layers
+    zero = (0,) * tb.driver.parameters.max_layers
     general, by_layer = [0] * len(regs.COUNTERS), [zero] * len(regs.LAYER_COUNTERS)
     assert cleared == Counters(*general, *by_layer)
     await tb.driver.freeze(False)

@@ -54,6 +54,7 @@ async def steered_networks(dut: Any) -> None:
     """
     tb = TB(dut)
     await tb.reset()
+    aimed: tuple[str, ...]
     if bench.on_icarus():
         layers, units, aimed = 2, 16, AIMED_SMALL
     elif tb.width == 64:
@@ -80,8 +81,8 @@ async def close(tb: TB, steering: Steering) -> None:
             "round %d, %d steps of %s units, %s pauses: open %s",
             *(rounds, len(scenario.x), scenario.model.hidden_sizes, kind, left),
         )
-    left = {name: sorted(found) for name, found in steering.left().items() if found}
-    assert not left, f"still open after {rounds} rounds: {left}"
+    missed = {name: sorted(found) for name, found in steering.left().items() if found}
+    assert not missed, f"still open after {rounds} rounds: {missed}"
     await tb.finish(at_least=rounds)
 
 

@@ -14,6 +14,7 @@ from tb.agents.memory import DECERR, SLVERR
 from tb.bench import case as bench
 from tb.bench.testbench import TB, between, pause_of, rng_for
 from tb.device import registers as regs
+from tb.device.config import DeviceConfig
 from tb.device.driver import DeviceError
 from tb.device.image import DramImage
 from tb.device.registers import Cause, Ctrl, IrqStatus, LayerReg, Reg, State, Status
@@ -40,6 +41,7 @@ async def recover(tb: TB, *, steps: int = 2) -> None:
     await tb.driver.soft_reset()
     assert await tb.driver.error() == DeviceError(Cause.NONE, 0, 0)
     model = tb.model
+    assert model is not None
     await tb.load(model)
     await tb.driver.start()
     await tb.send(random_inputs(tb.rng, steps, model.input_size))
@@ -174,7 +176,7 @@ async def configuration_faults(dut: Any) -> None:
     end = 1 << bench.parameters()["AxiAddrWidth"]
     names = config_faults(model, image, build.max_units, build.max_layers, end)
     for name, registers, expected in names:
-        await tb.driver.configure(model, image)
+        await tb.driver.configure(DeviceConfig.of(model, image))
         for address, value in registers.items():
             await tb.driver.write(address, value)
         tb.scoreboard.expect_fault()

@@ -53,7 +53,8 @@ def by_onnxruntime(path: Path, x: np.ndarray) -> np.ndarray:
     """h float32 (T, H) of the last layer."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (name,) = (value.name for value in session.get_inputs())
-    return session.run(None, {name: x[:, None]})[0][:, 0]
+    outputs: np.ndarray = session.run(None, {name: x[:, None]})[0]
+    return outputs[:, 0]
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)

@@ -21,7 +21,10 @@ def random_case(rng: np.random.Generator, *, largest: int, layers: int) -> tuple
     inputs = int(rng.integers(1, largest + 1))
     scale = None if rng.random() < 0.6 else float(rng.choice([0.05, 0.3, 1.0]))
     theta = [
-        [int(rng.choice([0, 1, rng.integers(2, 64), rng.integers(64, 2048)])) for _ in hidden]
+        [
+            int(rng.choice([0, 1, int(rng.integers(2, 64)), int(rng.integers(64, 2048))]))
+            for _ in hidden
+        ]
         for _ in range(2)
     ]
     model = random_model(
@@ -142,7 +145,7 @@ async def size_limits(dut: Any) -> None:
     await tb.reset()
     most = (await tb.driver.identify()).max_units
     shapes = [(1, [8]), (most, [8]), (1, [most]), (most, [most])]
-    if tb.driver.build.max_layers > 1 and not bench.on_icarus():
+    if tb.driver.parameters.max_layers > 1 and not bench.on_icarus():
         shapes.append((3, [8, most, 8]))
     for inputs, hidden in shapes:
         model = random_model(

@@ -84,7 +84,7 @@ async def writes_while_idle(dut: Any) -> None:
     words = every_register(layers)
     writable = [a for a, w in words.items() if w[0] in ("rw", "cfg")]
     shadow = {a: (await tb.axil.read(a))[0] for a in words}
-    special = {Reg.IRQ_ENABLE: 0xF, Reg.PERF_CTRL: 0x1}
+    special: dict[int, int] = {Reg.IRQ_ENABLE: 0xF, Reg.PERF_CTRL: 0x1}
     volatile = {int(Reg.CTRL), int(Reg.STATUS), int(Reg.ERROR), int(Reg.IRQ_STATUS)}
     count = 150 if bench.on_icarus() else 800
     for _ in range(count):
@@ -146,7 +146,7 @@ async def writes_while_busy(dut: Any) -> None:
     await tb.reset()
     model = random_model(tb.rng, 8, [16], weight_scale=0.5)
     await tb.open(model)
-    layers = tb.driver.build.max_layers
+    layers = tb.driver.parameters.max_layers
     words = every_register(layers)
     fixed = [a for a, w in words.items() if w[0] == "cfg"]
     before = {a: (await tb.axil.read(a))[0] for a in fixed}

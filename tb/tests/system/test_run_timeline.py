@@ -23,7 +23,7 @@ async def equal(tb: TB) -> Timeline:
     await tb.cycles(2)  # the file is flushed
     counted = dataclasses.asdict(await tb.driver.counters())
     timeline = read_timeline(FILE)
-    explained = counters(timeline, tb.driver.build.max_layers)
+    explained = counters(timeline, tb.driver.parameters.max_layers)
     assert explained == {name: counted[name] for name in explained}
     runs = timeline.runs
     assert (runs["end"] > runs["start"]).all() and (runs["end"][:-1] == runs["start"][1:]).all()

@@ -14,7 +14,7 @@ from golden.integer import IntegerGru
 from golden.stimulus import random_inputs, random_model
 from tb.bench import case as bench
 from tb.bench.testbench import TB
-from tb.sim.run import SimulationError
+from tb.failure import SimulationError
 from tb.tests.system import test_bench_fails
 
 

@@ -6,6 +6,7 @@ utterances of those. Here sound comes from the clips beside the models, and sens
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +14,16 @@ import pytest
 from golden.batch import run_batch
 from golden.datasets import fsdd
 from golden.datasets.features import Channels, features_from_model
-from golden.model_file import load_model
+from golden.model_file import Model, load_model
 from golden.train import training as train
+from tb.failure import Failure, SimulationError
 from tb.paths import REPO
+from tb.records import from_json
 
 MODELS = REPO / "golden" / "models"
 
 
-def stimulus(model, name):
+def stimulus(model: Model, name: str) -> np.ndarray:
     """Inputs int16 (T, I) of the kind that `model` was trained for."""
     extract = features_from_model(model)
     if isinstance(extract, Channels):
@@ -30,24 +33,27 @@ def stimulus(model, name):
         swing = np.sin(np.arange(steps)[:, None] / (2 + 3 * np.arange(channels)))
         active = np.repeat([0, 1, 0], steps // 3)[:, None]
         noise = 0.02 * rng.normal(size=(steps, channels))
-        return extract(rest + extract.std[:channels] * (swing * active + noise))
+        swung: np.ndarray = extract(rest + extract.std[:channels] * (swing * active + noise))
+        return swung
     clips = fsdd.load_folder(REPO / "golden" / "clips")
     words = clips[3:6] if name.startswith("connected") else clips[3:4]
     silence = np.zeros(1600)
     joined = [silence]
     for clip in words:
         joined += [clip.samples, silence]
-    return extract(np.concatenate(joined))
+    spoken: np.ndarray = extract(np.concatenate(joined))
+    return spoken
 
 
 @pytest.mark.parametrize("name", train.recipes())
-def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name, tmp_path):
+def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name: str, tmp_path: Path) -> None:
     path = MODELS / f"{name}.npz"
     assert path.stat().st_size < 2_000_000
     model = load_model(path)
     x = stimulus(model, name)
     np.save(tmp_path / "x.npy", x)
     words = ["--model", str(path), "--stimulus", "x.npy", "--output", "out.npz"]
+    words += ["--failure", "why.json"]
     done = subprocess.run(
         [sys.executable, str(REPO / "scripts" / "simulate.py"), *words, "--dram", "ddr3l"],
         cwd=tmp_path,
@@ -55,7 +61,10 @@ def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name, tmp_path)
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    if done.returncode != 0:
+        why = tmp_path / "why.json"
+        failure = from_json(why.read_text(), Failure) if why.exists() else None
+        raise SimulationError(done.stderr, failure)
     (trace,) = run_batch(model, [x])
     with np.load(tmp_path / "out.npz") as out:
         assert np.array_equal(out["h"], trace.h)
@@ -68,7 +77,7 @@ def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", train.recipes())
-def test_the_network_before_its_thresholds_is_kept_beside_it(name):
+def test_the_network_before_its_thresholds_is_kept_beside_it(name: str) -> None:
     model, dense = (load_model(MODELS / f"{name}{kind}.npz") for kind in ("", ".dense"))
     assert dense.theta_x.max() == dense.theta_h.max() == 0
     assert model.theta_x.min() > 0

@@ -36,10 +36,10 @@ async def three_steps(dut: Any) -> None:
 
 
 @pytest.fixture(scope="module", params=["w64", "i64"])
-def wave(request, tmp_path_factory) -> Wave:
+def wave(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Wave:
     """The dump of that run, by each simulator."""
     config = bench.configs()[request.param]
-    built = build(config["sim"], bench.TOP, config["parameters"], sources=bench.SOURCES, waves=True)
+    built = build(config.sim, bench.TOP, config.parameters, sources=bench.SOURCES, waves=True)
     folder = tmp_path_factory.mktemp(request.param)
     dump = folder / f"dump{built.wave_suffix}"
     run(

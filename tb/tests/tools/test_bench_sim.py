@@ -12,25 +12,28 @@ import importlib
 import io
 import json
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
 from golden.integer import IntegerGru
+from golden.model_file import Model
 from golden.stimulus import random_inputs, random_model
 from tb.device.dram import parse_dram
 from tb.device.image import DramImage
+from tb.failure import SimulationError
 from tb.flows import cpp_loop, speed
-from tb.flows.cpp_loop import run_cpp_loop
+from tb.flows.cpp_loop import LoopResult, run_cpp_loop
 from tb.flows.simulation import simulate
 from tb.paths import REPO
-from tb.sim.run import SimulationError
 
 STEPS = 6
 
 
 @pytest.fixture
-def network():
+def network() -> tuple[Model, np.ndarray]:
     rng = np.random.default_rng(8)
     model = random_model(rng, 11, (16, 24), weight_scale=0.5, theta_x=8, theta_h=8)
     return model, random_inputs(rng, STEPS, 11, "walk")
@@ -45,7 +48,7 @@ def test_loop_and_cocotb_agree_on_h_and_cycles(hidden: tuple[int, ...]) -> None:
     rng = np.random.default_rng(sum(hidden))
     model = random_model(rng, 11, hidden, weight_scale=0.5, theta_x=8, theta_h=8)
     x = random_inputs(rng, STEPS, 11, "walk")
-    steps = []
+    steps: list[int] = []
     loop = run_cpp_loop(model, x, progress=steps.append)
     golden = IntegerGru(model)
     assert np.array_equal(loop.h, [golden.step(row).h for row in x])
@@ -56,7 +59,7 @@ def test_loop_and_cocotb_agree_on_h_and_cycles(hidden: tuple[int, ...]) -> None:
     assert sum(steps) == STEPS
 
 
-def test_loop_on_a_slow_memory(network) -> None:
+def test_loop_on_a_slow_memory(network: tuple[Model, np.ndarray]) -> None:
     model, x = network
     golden = IntegerGru(model)
     loop = run_cpp_loop(model, x, dram="ddr3l")
@@ -64,14 +67,16 @@ def test_loop_on_a_slow_memory(network) -> None:
     assert (loop.latency > run_cpp_loop(model, x).latency).all()
 
 
-def test_loop_finds_that_nothing_moves(network) -> None:
+def test_loop_finds_that_nothing_moves(network: tuple[Model, np.ndarray]) -> None:
     memory = parse_dram({"mode": "ideal"})
     dead = dataclasses.replace(memory, values={**memory.values, "DRAM_STALL_R": 1000})
     with pytest.raises(SimulationError, match="a register never showed"):
         run_cpp_loop(*network, dram=dead)
 
 
-def test_loop_finds_wild_reads(network, monkeypatch) -> None:
+def test_loop_finds_wild_reads(
+    network: tuple[Model, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tell the core addresses that hold nothing: the DRAM answers DECERR, the core a fault."""
 
     class Moved(DramImage):
@@ -93,7 +98,7 @@ def test_loop_finds_wild_reads(network, monkeypatch) -> None:
 
 
 @functools.cache
-def command_line():
+def command_line() -> ModuleType:
     """scripts/bench_sim.py as a module."""
     return importlib.import_module("tb.cli.bench_sim")
 
@@ -113,7 +118,7 @@ SMALL = ("--units", "16", "--steps", "4", "--stock-steps", "2", "--rounds", "1")
 PAGE = "before\n<!-- measured: begin -->\nstale\n<!-- measured: end -->\nafter\n"
 
 
-def test_all_ways_of_a_small_network(tmp_path) -> None:
+def test_all_ways_of_a_small_network(tmp_path: Path) -> None:
     """Every way runs and has the golden model's h; table, JSON and page hold the same figures."""
     (tmp_path / "page.md").write_text(PAGE)
     status, out, err = type_there(tmp_path, *SMALL, "--json", "s.json", "--page", "page.md")
@@ -154,7 +159,7 @@ def test_all_ways_of_a_small_network(tmp_path) -> None:
         (["--no-such-option"], ["--no-such-option"]),
     ],
 )
-def test_bad_options_are_named(tmp_path, words: list[str], names: list[str]) -> None:
+def test_bad_options_are_named(tmp_path: Path, words: list[str], names: list[str]) -> None:
     (tmp_path / "plain.md").write_text("a page without a place for a table\n")
     status, out, err = type_there(tmp_path, *words)
     assert status == 2 and out == "" and err.count("\n") == 1, err
@@ -162,8 +167,10 @@ def test_bad_options_are_named(tmp_path, words: list[str], names: list[str]) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["plain.md"]
 
 
-def test_another_h_is_exit_status_1_and_writes_nothing(tmp_path, monkeypatch) -> None:
-    def spoiled(*args, **options):
+def test_another_h_is_exit_status_1_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoiled(*args: Any, **options: Any) -> LoopResult:
         result = run_cpp_loop(*args, **options)
         result.h[2, 5] += 1
         return result
@@ -179,7 +186,7 @@ def test_another_h_is_exit_status_1_and_writes_nothing(tmp_path, monkeypatch) ->
     assert (tmp_path / "page.md").read_text() == PAGE
 
 
-def test_help_teaches(tmp_path, monkeypatch) -> None:
+def test_help_teaches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     status, out, _ = type_there(tmp_path, "--help")
     assert status == 0

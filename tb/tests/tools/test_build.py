@@ -10,18 +10,19 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cocotb
 import pytest
 from cocotb.triggers import Timer
 
 from tb.debug.wave_query import Wave
+from tb.failure import BuildError, Kind, SimulationError, read_failure, read_run
 from tb.handover import simulation
 from tb.paths import REPO, SIMULATORS
 from tb.settings import child_env, settings
-from tb.sim.build import build, read_filelist
-from tb.sim.run import SimulationError, run
-from tb.sim.toolchain import BuildError
+from tb.sim.build import Build, build, read_filelist
+from tb.sim.run import run
 
 COUNTER = """
 module counter #(parameter int Width = 4) (output logic [Width-1:0] count_o);
@@ -39,19 +40,19 @@ endmodule
 
 
 @pytest.fixture
-def source(tmp_path) -> Path:
+def source(tmp_path: Path) -> Path:
     path = tmp_path / "counter.sv"
     path.write_text(COUNTER)
     return path
 
 
-def make(sim: str, source: Path, *, width: int = 4, **options):
+def make(sim: str, source: Path, *, width: int = 4, **options: Any) -> Build:
     parameters = {"Width": width}
     return build(sim, "counter", parameters, sources=[source], filelist=None, **options)
 
 
-def test_builds_once_and_again_when_anything_changes(source: Path, tmp_path) -> None:
-    own = {"build_root": tmp_path / "build"}
+def test_builds_once_and_again_when_anything_changes(source: Path, tmp_path: Path) -> None:
+    own: dict[str, Any] = {"build_root": tmp_path / "build"}
     first = make("icarus", source, **own)
     assert first.seconds > 0
     again = make("icarus", source, **own)
@@ -71,14 +72,14 @@ def test_only_what_runs_is_kept(sim: str, source: Path) -> None:
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_runs_and_reports(sim: str, source: Path, tmp_path) -> None:
+def test_runs_and_reports(sim: str, source: Path, tmp_path: Path) -> None:
     result = run(make(sim, source), __name__, "counts$", seed=77, work_dir=tmp_path / "w")
     assert result.seed == 77 and len(result.passed) == 1 and "counts" in result.passed[0]
     assert "seed 77" in result.log.read_text() and result.results_xml.exists()
 
 
-def test_several_at_once_compile_once(source: Path, tmp_path) -> None:
-    own = {"build_root": tmp_path / "build"}
+def test_several_at_once_compile_once(source: Path, tmp_path: Path) -> None:
+    own: dict[str, Any] = {"build_root": tmp_path / "build"}
     with ThreadPoolExecutor(4) as pool:
         builds = list(pool.map(lambda _: make("icarus", source, **own), range(4)))
     assert len({b.directory for b in builds}) == 1
@@ -86,21 +87,26 @@ def test_several_at_once_compile_once(source: Path, tmp_path) -> None:
 
 
 def test_a_later_build_takes_the_library_of_an_earlier_one(source: Path) -> None:
-    """Could break: Verilator's own library, most of a small build, compiled for each design."""
+    """Catches: Verilator's library or its header, most of a small build, compiled for each one."""
     make("verilator", source)
     later = make("verilator", source, width=6)
-    assert "verilated.o" not in (later.directory / "build.log").read_text()
+    log = (later.directory / "build.log").read_text()
+    assert "verilated.o" not in log and "header.gch" not in log
+    assert "-include" in log and "library.h" in log
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
 def test_compile_error_names_the_line(sim: str, source: Path) -> None:
     source.write_text(COUNTER.replace("count_o + 1", "nonsense + 1"))
-    with pytest.raises(BuildError, match="nonsense"):
+    with pytest.raises(BuildError, match="nonsense") as caught:
         make(sim, source, build_root=source.parent / "build")
+    failure = caught.value.failure
+    assert failure.kind is Kind.BUILD_FAILED and failure.run is None
+    assert "nonsense" in failure.build_log.read_text()
     assert not [p for p in (source.parent / "build" / "sim").iterdir() if p.is_dir()]
 
 
-def test_missing_source_is_named(tmp_path) -> None:
+def test_missing_source_is_named(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"none\.sv"):
         build("icarus", "counter", sources=[tmp_path / "none.sv"], filelist=None)
     with pytest.raises(BuildError, match=r"none\.f"):
@@ -109,7 +115,7 @@ def test_missing_source_is_named(tmp_path) -> None:
         build("questa", "counter")
 
 
-def test_filelist(tmp_path) -> None:
+def test_filelist(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "b.f").write_text("b.sv\n")
     (tmp_path / "a.f").write_text("// comment\n+incdir+inc\na.sv  # first\n-f sub/b.f\n")
@@ -129,18 +135,31 @@ REASONS = {
 }
 
 
+KINDS = {
+    "fails$": Kind.TEST_FAILED,
+    "no_such_test$": Kind.NOTHING_RAN,
+    "dies$": Kind.NO_RESULTS,
+    "counts|fails$": Kind.TEST_FAILED,
+}
+
+
 @pytest.mark.parametrize("sim", SIMULATORS)
 @pytest.mark.parametrize("test_filter", REASONS)
-def test_bad_runs_are_failures(sim: str, test_filter: str, source: Path, tmp_path) -> None:
+def test_bad_runs_are_failures(sim: str, test_filter: str, source: Path, tmp_path: Path) -> None:
     with pytest.raises(SimulationError, match=REASONS[test_filter]) as caught:
         run(make(sim, source), __name__, test_filter, seed=5, work_dir=tmp_path / "w")
     text = str(caught.value)
     assert "--- end of " in text and "REPRODUCE: SEED=5 python -m pytest" in text
+    failure = caught.value.failure
+    assert failure == read_failure(tmp_path / "w") and failure.kind is KINDS[test_filter]
+    assert failure.run == read_run(tmp_path / "w")
+    assert (failure.run.seed, failure.run.design.sim) == (5, sim)
+    assert failure.run.reproduce in text and failure.run.log == tmp_path / "w" / "sim.log"
 
 
 @pytest.mark.parametrize(("test_filter", "kept"), [("covers", 1), ("covers|fails", 0)])
 def test_a_failed_run_covers_nothing(
-    test_filter: str, kept: int, source: Path, tmp_path, monkeypatch
+    test_filter: str, kept: int, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Could break: bins counted as reached by a run that was wrong."""
     monkeypatch.setenv("COVER_DIR", str(tmp_path / "cover"))
@@ -150,12 +169,15 @@ def test_a_failed_run_covers_nothing(
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_early_finish_is_a_failure(sim: str, source: Path, tmp_path) -> None:
+def test_early_finish_is_a_failure(sim: str, source: Path, tmp_path: Path) -> None:
     with pytest.raises(SimulationError):
         run(make(sim, source), __name__, "counts$", plusargs=["STOP=1"], work_dir=tmp_path / "w")
+    with pytest.raises(SimulationError) as caught:
+        run(make(sim, source), __name__, "hangs$", plusargs=["STOP=1"], work_dir=tmp_path / "w")
+    assert caught.value.failure.kind is Kind.ENDED_EARLY
 
 
-def test_old_results_are_not_believed(source: Path, tmp_path) -> None:
+def test_old_results_are_not_believed(source: Path, tmp_path: Path) -> None:
     built = make("icarus", source)
     run(built, __name__, "counts$", work_dir=tmp_path / "w")
     with pytest.raises(SimulationError, match="no results file"):
@@ -163,14 +185,15 @@ def test_old_results_are_not_believed(source: Path, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_watchdog(sim: str, source: Path, tmp_path) -> None:
+def test_watchdog(sim: str, source: Path, tmp_path: Path) -> None:
     started = time.monotonic()
-    with pytest.raises(SimulationError, match="killed"):
+    with pytest.raises(SimulationError, match="killed") as caught:
         run(make(sim, source), __name__, "hangs$", timeout_s=4, work_dir=tmp_path / "w")
+    assert caught.value.failure.kind is Kind.TIMED_OUT
     assert time.monotonic() - started < 120
 
 
-def test_poll_can_end_a_run(source: Path, tmp_path) -> None:
+def test_poll_can_end_a_run(source: Path, tmp_path: Path) -> None:
     def give_up() -> None:
         raise KeyError("enough")
 
@@ -180,7 +203,7 @@ def test_poll_can_end_a_run(source: Path, tmp_path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child")
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_no_simulator_outlives_its_runner(sim: str, source: Path, tmp_path) -> None:
+def test_no_simulator_outlives_its_runner(sim: str, source: Path, tmp_path: Path) -> None:
     """Kill a runner so that it cannot clean up; the simulator says when it lived last."""
     make(sim, source)  # so that the runner below finds it compiled
     code = (
@@ -205,7 +228,7 @@ def test_no_simulator_outlives_its_runner(sim: str, source: Path, tmp_path) -> N
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_waves_are_written(sim: str, source: Path, tmp_path) -> None:
+def test_waves_are_written(sim: str, source: Path, tmp_path: Path) -> None:
     built = make(sim, source, waves=True)
     run(built, __name__, "counts$", work_dir=tmp_path / "w")
     assert (tmp_path / "w" / f"counter{built.wave_suffix}").stat().st_size > 0
@@ -235,7 +258,9 @@ endmodule
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
-def test_waves_of_a_step_are_bounded(sim: str, tmp_path, monkeypatch, capfd) -> None:
+def test_waves_of_a_step_are_bounded(
+    sim: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Could break: gigabytes from a window of one long step; a dump that is cut without a word; a
     step that is cut although it is short.
     """
@@ -250,8 +275,11 @@ def test_waves_of_a_step_are_bounded(sim: str, tmp_path, monkeypatch, capfd) -> 
             monkeypatch.setenv("WAVES_MOST_NS", most)
         folder = tmp_path / f"most{most}"
         dump = folder / f"stepping{built.wave_suffix}"
-        run(built, __name__, "waits$", work_dir=folder, waves_file=dump)
-        return len(Wave(dump).edges), "holds only the begin of its steps" in capfd.readouterr().err
+        record = run(built, __name__, "waits$", work_dir=folder, waves_file=dump).record
+        assert record == read_run(folder) and record.waves == dump
+        said = "holds only the begin of its steps" in capfd.readouterr().err
+        assert record.waves_truncated == said
+        return len(Wave(dump).edges), said
 
     whole = dumped("")
     assert whole[0] in range(64, 72) and not whole[1]
@@ -267,44 +295,44 @@ def test_waves_of_a_step_are_bounded(sim: str, tmp_path, monkeypatch, capfd) -> 
 
 
 @cocotb.test()
-async def waits(_dut) -> None:
+async def waits(_dut: Any) -> None:
     await Timer(2500, "ns")
 
 
 @cocotb.test()
-async def counts(dut) -> None:
+async def counts(dut: Any) -> None:
     await Timer(101, "ns")
     assert int(dut.count_o.value) == 10
     assert int(dut.inner.value) == 3
 
 
 @cocotb.test()
-async def covers(_dut) -> None:
+async def covers(_dut: Any) -> None:
     folder = simulation().cover_dir
     folder.mkdir(exist_ok=True)
     (folder / "functional-0.json").write_text("{}")
 
 
 @cocotb.test()
-async def fails(_dut) -> None:
+async def fails(_dut: Any) -> None:
     await Timer(1, "ns")
-    assert 1 == 2
+    assert int("1") == 2
 
 
 @cocotb.test()
-async def dies(_dut) -> None:
+async def dies(_dut: Any) -> None:
     await Timer(1, "ns")
     os._exit(0)
 
 
 @cocotb.test()
-async def hangs(_dut) -> None:
+async def hangs(_dut: Any) -> None:
     while True:
         await Timer(1, "us")
 
 
 @cocotb.test()
-async def beats(_dut) -> None:
+async def beats(_dut: Any) -> None:
     for beat in itertools.count():
         await Timer(1, "us")
         if beat % 1000 == 0:

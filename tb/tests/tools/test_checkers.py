@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import cocotb
 import pytest
@@ -19,6 +21,7 @@ from cocotb.types import LogicArray
 from tb.handover import simulation
 from tb.paths import CHECKERS, SIMULATORS
 from tb.sim.build import build
+from tb.sim.checker_log import complaints
 from tb.sim.run import run
 
 MESSAGES = 1000
@@ -32,23 +35,22 @@ FAMILIES = {
 
 @pytest.mark.parametrize("sim", SIMULATORS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_checker(family: str, sim: str, tmp_path) -> None:
+def test_checker(family: str, sim: str, tmp_path: Path) -> None:
     top = family.removesuffix("_any")
     sources = [CHECKERS / "channel_checker.sv", CHECKERS / f"{top}.sv"]
     built = build(sim, top, FAMILIES[family], sources=sources, filelist=None)
     result = run(built, __name__, "every_rule_fires", case={"family": family}, work_dir=tmp_path)
-    log = result.log.read_text()
-    expected = Counter(re.findall(r"EXPECT (\S+ \w+)", log))
+    expected = Counter(re.findall(r"EXPECT (\S+ \w+)", result.log.read_text()))
     found = Counter(
-        f"{path.removeprefix(top).lstrip('.') or 'self'} {rule}"
-        for path, rule in re.findall(r"^CHECKER (\S+): (\w+)", log, re.MULTILINE)
+        f"{one.path.removeprefix(top).lstrip('.') or 'self'} {one.rule}"
+        for one in complaints(result.log)
     )
     assert expected and found == expected
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
 @pytest.mark.parametrize("top", [f for f in FAMILIES if not f.endswith("_any")])
-def test_checker_that_saw_no_reset_complains(top: str, sim: str, tmp_path) -> None:
+def test_checker_that_saw_no_reset_complains(top: str, sim: str, tmp_path: Path) -> None:
     sources = [CHECKERS / "channel_checker.sv", CHECKERS / f"{top}.sv"]
     built = build(sim, top, FAMILIES[top], sources=sources, filelist=None)
     # zeros, for the random values that signals begin with might look like a reset
@@ -62,7 +64,7 @@ class Scenario:
     """Bus cycles to play, and the rules (``where RULE``) that must fire, each once."""
 
     name: str
-    cycles: list[dict]
+    cycles: list[dict[str, Any]]
     trips: list[str] = field(default_factory=list)
     four_state: bool = False  # needs X: nothing to see on a two-state simulator
 
@@ -80,7 +82,13 @@ ALSO_X = {
 }
 
 
-def channel(prefix: str, where: str, payload: dict, answer: list[dict], lead: list[dict]) -> list:
+def channel(
+    prefix: str,
+    where: str,
+    payload: dict[str, Any],
+    answer: list[dict[str, Any]],
+    lead: list[dict[str, Any]],
+) -> list[Any]:
     """Violations of the channel rules on one channel.
 
     ``payload``: two different legal payloads per signal. ``lead``: cycles that make the beat legal,
@@ -167,7 +175,7 @@ def axi_scenarios() -> list[Scenario]:
     ]  # fmt: skip
 
 
-def is_same_payload(scenario: Scenario, payload: dict) -> bool:
+def is_same_payload(scenario: Scenario, payload: dict[str, Any]) -> bool:
     """A "changes" scenario whose two payloads are equal: no other value is legal there."""
     words = scenario.name.split()
     return words[-1] == "changes" and payload[words[1]][0] == payload[words[1]][1]
@@ -249,7 +257,7 @@ SCENARIOS = {
 
 
 @cocotb.test()
-async def no_reset(dut) -> None:
+async def no_reset(dut: Any) -> None:
     for handle in dut:
         if handle._name.endswith("_i"):
             handle.value = 0
@@ -265,7 +273,7 @@ async def no_reset(dut) -> None:
 
 
 @cocotb.test()
-async def every_rule_fires(dut) -> None:
+async def every_rule_fires(dut: Any) -> None:
     two_state = cocotb.SIM_NAME.lower().startswith("verilator")
     family = simulation().case["family"]
     scenarios = [s for s in SCENARIOS[family]() if not (s.four_state and two_state)]

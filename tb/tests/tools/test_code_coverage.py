@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tb.coverage import code as code_coverage
 from tb.coverage.code import Exclusion, HolesFileError, load_exclusions, measure
+from tb.failure import BuildError
 from tb.paths import REPO
 from tb.sim import coverage_dat
 from tb.sim.build import build
 from tb.sim.coverage_dat import CoverageFileError, Point, keep, read, rtl_digest
-from tb.sim.toolchain import BuildError
 
 SOURCE = """module thing (input logic clk_i);
   always @(posedge clk_i) begin
@@ -58,7 +59,7 @@ def written(folder: Path, *records: str) -> Path:
 
 
 @pytest.fixture
-def repo(tmp_path) -> Path:
+def repo(tmp_path: Path) -> Path:
     """A repository of one module."""
     (tmp_path / "rtl").mkdir()
     (tmp_path / "rtl" / "thing.sv").write_text(SOURCE)
@@ -70,7 +71,7 @@ def counts(report: code_coverage.Report, metric: str) -> tuple[int, int, int]:
     return count.covered, count.total, count.excluded
 
 
-def test_each_metric_is_counted(repo: Path, tmp_path) -> None:
+def test_each_metric_is_counted(repo: Path, tmp_path: Path) -> None:
     """Could break: points counted twice, or in another metric; lines that no block lists."""
     report = measure(read([written(tmp_path / "c", *RECORDS)]), repo=repo)
     assert counts(report, "line") == (2, 3, 0)
@@ -82,7 +83,7 @@ def test_each_metric_is_counted(repo: Path, tmp_path) -> None:
     assert (4, "line", 'else if (never) $error("x");', 1) in holes and len(holes) == 4
 
 
-def test_merging_is_by_content(tmp_path) -> None:
+def test_merging_is_by_content(tmp_path: Path) -> None:
     """Could break: a run counted twice, which hides nothing but is wrong; a run that is lost."""
     folder = tmp_path / "c"
     same = {written(folder, *RECORDS), written(folder, *RECORDS)}
@@ -93,7 +94,7 @@ def test_merging_is_by_content(tmp_path) -> None:
     assert by_what == {"if": 9, "else": 1}
 
 
-def test_instances_and_builds_are_a_union(tmp_path) -> None:
+def test_instances_and_builds_are_a_union(tmp_path: Path) -> None:
     """Could break: a point that one instance reached counts as missed for another one, or for a
     build of another width, whose expressions Verilator spells with other numbers.
     """
@@ -103,7 +104,7 @@ def test_instances_and_builds_are_a_union(tmp_path) -> None:
     assert {p.what: n for p, n in points.items()} == {"(q == p[Bits+:1])==0 => 1": 4, "block": 0}
 
 
-def test_reasons_are_found_by_name(repo: Path, tmp_path) -> None:
+def test_reasons_are_found_by_name(repo: Path, tmp_path: Path) -> None:
     """Could break: an exclusion that takes more than it names, or one that survives its source."""
     points = read([written(tmp_path / "c", *RECORDS)])
     wide = Exclusion("rtl/thing.sv", "toggle", "narrow here", signal=r"wide\[[34]\]")
@@ -130,7 +131,7 @@ def test_reasons_are_found_by_name(repo: Path, tmp_path) -> None:
     assert measure(points, [reached], repo=repo).no_holes == [reached]
 
 
-def test_goals_and_reasons_are_demanded(repo: Path, tmp_path) -> None:
+def test_goals_and_reasons_are_demanded(repo: Path, tmp_path: Path) -> None:
     """Could break: green with a goal missed, with a hole unexplained, or with a module not run."""
     points = read([written(tmp_path / "c", *RECORDS)])
     said = measure(points, repo=repo).complaints()
@@ -145,7 +146,7 @@ def test_goals_and_reasons_are_demanded(repo: Path, tmp_path) -> None:
     assert not whole.complaints()
 
 
-def test_files_that_are_not_coverage(tmp_path) -> None:
+def test_files_that_are_not_coverage(tmp_path: Path) -> None:
     """Could break: damage or another RTL's counts taken for none."""
     good = written(tmp_path / "c", *RECORDS)
     assert read([good], rtl_digest())
@@ -178,7 +179,7 @@ ENTRY = '[[hole]]\nfile="rtl/a.sv"\nmetric="{metric}"\n{key}="x"\nreason="{reaso
         "[[hole]\n",
     ],
 )
-def test_holes_file_is_checked(text: str, tmp_path) -> None:
+def test_holes_file_is_checked(text: str, tmp_path: Path) -> None:
     """Could break: an entry without a reason, or one that says nothing and so excludes all."""
     path = tmp_path / "holes.toml"
     path.write_text(text)
@@ -195,7 +196,7 @@ def test_committed_holes_file_loads() -> None:
         assert one.text in source, one.title
 
 
-def test_lcov(repo: Path, tmp_path) -> None:
+def test_lcov(repo: Path, tmp_path: Path) -> None:
     """Could break: a tracefile that other tools refuse, or read as something else."""
     text = code_coverage.as_lcov(measure(read([written(tmp_path / "c", *RECORDS)]), repo=repo))
     lines = text.splitlines()
@@ -207,12 +208,12 @@ def test_lcov(repo: Path, tmp_path) -> None:
     assert {b.split(",")[3] for b in branches} == {"9", "-"}
 
 
-def typed(*words: object) -> subprocess.CompletedProcess:
+def typed(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "scripts/code_coverage.py", *map(str, words)]
     return subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
 
 
-def test_command_line(tmp_path) -> None:
+def test_command_line(tmp_path: Path) -> None:
     """Could break: a missed goal that is exit status 0; half-written output of bad input."""
     out = ["--json", tmp_path / "r" / "code.json", "--lcov", tmp_path / "r" / "code.info"]
     for folder, said in ((tmp_path / "none", "found no folder"), (tmp_path, "found no code-")):
@@ -241,7 +242,9 @@ def test_command_line(tmp_path) -> None:
     assert done.returncode == 2 and "code-x.dat.gz" in done.stderr
 
 
-def test_only_rtl_under_verilator_is_counted(monkeypatch, tmp_path) -> None:
+def test_only_rtl_under_verilator_is_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Could break: Icarus, a bench without RTL, or the tops for long runs built for coverage, which
     only costs; the build that should count does not.
     """
@@ -249,7 +252,7 @@ def test_only_rtl_under_verilator_is_counted(monkeypatch, tmp_path) -> None:
 
     asked = []
 
-    def refuse(_recipe, plan: dict, *_rest) -> None:
+    def refuse(_recipe: object, plan: dict[str, Any], *_rest: Any) -> None:
         asked.append((plan["sim"], plan["top"], plan["coverage"]))
         raise BuildError("not now")
 

@@ -89,7 +89,7 @@ def test_the_model_file_and_the_table(desk: Desk) -> None:
 def test_the_report_as_a_file(desk: Desk, name: str) -> None:
     """Could break: a file that others cannot read, such as JSON with Infinity in it."""
     with torch.no_grad():
-        desk.gru.weight_hh_l0.zero_()  # no noise: the ratio is infinite
+        desk.gru.get_parameter("weight_hh_l0").zero_()  # no noise: the ratio is infinite
     desk.save()
     assert desk.type("--report", name).returncode == 0
     text = (desk.folder / name).read_text()
@@ -111,8 +111,8 @@ def test_clipped_weights_are_counted_and_warned_of(desk: Desk, clipped: int, war
     weights = sum(p.numel() for name, p in desk.gru.named_parameters() if "weight" in name)
     assert weights == 2544
     with torch.no_grad():
-        desk.gru.weight_ih_l1.view(-1)[:clipped] = 1.5
-        desk.gru.bias_ih_l0[:] = 1e6
+        desk.gru.get_parameter("weight_ih_l1").view(-1)[:clipped] = 1.5
+        desk.gru.get_parameter("bias_ih_l0")[:] = 1e6
     desk.save()
     done = desk.type()
     assert done.returncode == 0

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_the_port_is_sampled_right() -> None:
     """Could break: places of an error response, stalls, splits at 4 KiB, states of a reset."""
     hits, addresses = Hits(), [(4096 - 64, 8), (4096, 4)]
     image = image_of(1024, 96)
-    port = PortSampler(hits, 64, 2, lambda: addresses.pop(0), lambda: image)
+    port = PortSampler(hits, 64, 2, lambda: addresses.pop(0), lambda: cast(Any, image))
     ar, ready, r = probe.ARVALID, probe.ARREADY, probe.RVALID
     take, last, slverr = probe.RREADY, probe.RLAST, 2 << probe.RRESP_LSB
     step = State.STEP << probe.STATE_LSB
@@ -172,7 +173,7 @@ def test_exclusions_are_kept_honest(tmp_path: Path) -> None:
     for at, reason, message in (
         (["1", "z"], "so", "matches no bin"),
         (["1"], "so", "matches no bin"),
-        (["1", "x"], " ", "a reason"),
+        (["1", "x"], " ", r"excluded\[0\].reason: found ' ', expected text that says something"),
     ):
         path.write_text(f"[[excluded]]\ngroup = 'g'\nat = {at}\nreason = '{reason}'\n")
         with pytest.raises(CoverageError, match=message):

@@ -48,8 +48,11 @@ async def short_run(dut: Any) -> None:
     await tb.finish(at_least=4)
 
 
+Good = tuple[list[Event], History, Path]
+
+
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Event], History, Path]:
+def good(tmp_path_factory: pytest.TempPathFactory) -> Good:
     """A deep trace without a fault, its history, and the folder they are in."""
     folder = tmp_path_factory.mktemp("deep")
     with pytest.MonkeyPatch.context() as patch:
@@ -58,7 +61,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Event], History
         patch.setenv("WAVES_FROM_NS", str(10**12))
         chosen = bench.configs()["i64"]
         options = replay_options.of_build(replay, bench.SOURCES)
-        built = build("icarus", bench.TOP, chosen["parameters"], **options)
+        built = build("icarus", bench.TOP, chosen.parameters, **options)
         run(
             built,
             "tb.tests.tools.test_divergence",
@@ -84,7 +87,7 @@ def spoiled(events: list[Event], code: str, word: int, number: int = 20) -> list
     return [*events[:at], events[at]._replace(words=words), *events[at + 1 :]]
 
 
-def test_a_good_run_has_no_divergence(good) -> None:
+def test_a_good_run_has_no_divergence(good: Good) -> None:
     """Could break: a check that is stricter than the core's contract. Golden values are made for
     columns, sums, memories, gates, h and beats of it.
     """
@@ -138,7 +141,9 @@ def test_a_good_run_has_no_divergence(good) -> None:
         ("h", 1, "h_egress"),
     ],
 )
-def test_spoiled_value_is_laid_at_the_right_door(good, code: str, word: int, module: str) -> None:
+def test_spoiled_value_is_laid_at_the_right_door(
+    good: Good, code: str, word: int, module: str
+) -> None:
     """Could break: a stage whose outputs are not looked at, or that is blamed for another's."""
     events, history, _ = good
     wrong = spoiled(events, code, word)
@@ -157,7 +162,9 @@ def test_spoiled_value_is_laid_at_the_right_door(good, code: str, word: int, mod
         ("g", 0, "pe_array", "start of the gates at the end of a pass"),
     ],
 )
-def test_a_handover_lost_or_made_twice(good, code: str, times: int, module: str, what: str) -> None:
+def test_a_handover_lost_or_made_twice(
+    good: Good, code: str, times: int, module: str, what: str
+) -> None:
     """Could break: a column that nobody fetches, found only where the wrong sums are read."""
     events, history, _ = good
     at = [i for i, event in enumerate(events) if event.code == code][-1]
@@ -166,7 +173,7 @@ def test_a_handover_lost_or_made_twice(good, code: str, times: int, module: str,
     assert found is not None and (found.module, found.what) == (module, what), found
 
 
-def test_gates_that_start_twice(good) -> None:
+def test_gates_that_start_twice(good: Good) -> None:
     """Could break: a start that nothing asked for walks past the steps that there are."""
     events, history, _ = good
     at = [i for i, event in enumerate(events) if event.code == "g"][-1]
@@ -175,7 +182,7 @@ def test_gates_that_start_twice(good) -> None:
     assert (found.signal, found.time_ns) == ("gate_start", events[at].time)
 
 
-def test_a_trace_that_makes_no_sense_is_named(good) -> None:
+def test_a_trace_that_makes_no_sense_is_named(good: Good) -> None:
     """Could break: a traceback, when a line lacks what the search needs."""
     events, history, _ = good
     at = next(i for i, event in enumerate(events) if event.code == "E")
@@ -183,7 +190,7 @@ def test_a_trace_that_makes_no_sense_is_named(good) -> None:
         first_divergence([*events[:at], events[at]._replace(words=[])], history)
 
 
-def test_the_monitor_writes_the_lines_of_the_table(good) -> None:
+def test_the_monitor_writes_the_lines_of_the_table(good: Good) -> None:
     """Could break: a field put into deep_monitor.sv that the search takes for its neighbour."""
     events, _, _ = good
     source = (MONITORS / "deep_monitor.sv").read_text(encoding="utf-8")
@@ -195,7 +202,7 @@ def test_the_monitor_writes_the_lines_of_the_table(good) -> None:
     assert {event.code for event in events} >= set(KINDS) - set("KZH")
 
 
-def test_every_kind_of_line_is_looked_at(good) -> None:
+def test_every_kind_of_line_is_looked_at(good: Good) -> None:
     """Could break: a kind that no method takes, or that two do."""
     flow = Flow(good[1])
     stages = Encoding(flow, {}), Fetching(flow), Gating(flow)
@@ -210,17 +217,17 @@ def test_a_line_of_another_form_is_refused(line: str) -> None:
         list(read_events([line]))
 
 
-def test_wrong_threshold_is_the_registers(good) -> None:
+def test_wrong_threshold_is_the_registers(good: Good) -> None:
     """Could break: a threshold that the registers hold wrongly blamed on the encoder."""
     events, history, _ = good
     steps = {t: (n, [x[0] + 1, *x[1:]], h) for t, (n, x, h) in history.steps.items()}
     found = first_divergence(events, replace(history, steps=steps))
-    assert found is not None and found.module == "control_registers"
+    assert found is not None and found.module == "settings_registers"
     assert (found.step, found.layer, found.kind) == (0, 0, "x")
 
 
 @pytest.mark.parametrize(("code", "module"), [("M", "pe_array"), ("h", "h_egress")])
-def test_hang_names_what_is_awaited(good, code: str, module: str) -> None:
+def test_hang_names_what_is_awaited(good: Good, code: str, module: str) -> None:
     """Could break: a hang without a wrong value that says nothing. The trace ends before an event
     of the last step, which the core then owes.
     """
@@ -233,7 +240,7 @@ def test_hang_names_what_is_awaited(good, code: str, module: str) -> None:
     assert found.module == module, found
 
 
-def test_unknown_bits_are_wrong(good) -> None:
+def test_unknown_bits_are_wrong(good: Good) -> None:
     """Could break: x in the trace of a four-state simulator ends the search without a verdict."""
     events, history, _ = good
     at = next(i for i, e in enumerate(events) if e.code == "M" and i > 300)

@@ -7,8 +7,10 @@ import io
 import json
 import re
 import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -101,7 +103,7 @@ def test_instances_of_the_real_top() -> None:
     assert len(named) > 5 and set().union(*users.values()) == named
 
 
-def cell(kind: str, src: str = "", **ports: int) -> dict:
+def cell(kind: str, src: str = "", **ports: int) -> dict[str, Any]:
     """A cell whose port Q or O is its output."""
     return {
         "type": kind,
@@ -310,7 +312,7 @@ def test_live_line() -> None:
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Tool]:
     """A tool whose body is Python: ``log`` writes to its log, ``argv`` are its arguments."""
     monkeypatch.syspath_prepend(tmp_path)
     number = iter(range(100))
@@ -328,12 +330,12 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return make
 
 
-def test_a_good_run_returns_its_log(fake, tmp_path: Path) -> None:
+def test_a_good_run_returns_its_log(fake: Callable[[str], Tool], tmp_path: Path) -> None:
     tool = fake("log.write('1. Executing it.\\n'); open(argv[2], 'w').write('x')")
     assert fpga.run_tool(tool, ["out.json"], tmp_path, ["out.json"]) == "1. Executing it.\n"
 
 
-def test_silent_death_is_seen(fake, tmp_path: Path) -> None:
+def test_silent_death_is_seen(fake: Callable[[str], Tool], tmp_path: Path) -> None:
     """Breaks if status 0 is believed, or a result of an earlier run."""
     (tmp_path / "out.json").write_text("of an earlier run")
     tool = fake("log.write('2.1. Executing ABC9 pass.\\n'); open('empty', 'w')")
@@ -359,7 +361,9 @@ def test_silent_death_is_seen(fake, tmp_path: Path) -> None:
         ("return 3", "ended with exit status 3 without writing out.json"),
     ],
 )  # fmt: skip
-def test_failure_is_one_line(fake, tmp_path: Path, body: str, why: str) -> None:
+def test_failure_is_one_line(
+    fake: Callable[[str], Tool], tmp_path: Path, body: str, why: str
+) -> None:
     with pytest.raises(ToolError) as caught:
         fpga.run_tool(fake(body), [], tmp_path, ["out.json"])
     assert str(caught.value).startswith(f"fake: {why}") and "\n" not in str(caught.value)
@@ -400,9 +404,11 @@ def test_revision_outside_git(tmp_path: Path) -> None:
 def run(script: ModuleType, *words: str) -> int:
     """The exit status of a command line, run in this process."""
     try:
-        return script.main(words)
+        status: int = script.main(words)
     except SystemExit as leaving:
+        assert isinstance(leaving.code, int)
         return leaving.code
+    return status
 
 
 @pytest.mark.parametrize("script", [synth, pnr])
@@ -419,7 +425,13 @@ def run(script: ModuleType, *words: str) -> int:
         (["--document", f"{__file__}/page.md"], "not a folder to write to"),
     ],
 )
-def test_bad_arguments_are_one_line(script, words, why, capsys, tmp_path) -> None:
+def test_bad_arguments_are_one_line(
+    script: ModuleType,
+    words: Sequence[str],
+    why: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
     status = run(script, *(words if "--work" in words else ["--work", str(tmp_path), *words]))
     printed = capsys.readouterr()
     assert status == 2 and printed.out == ""
@@ -438,14 +450,16 @@ def test_bad_arguments_are_one_line(script, words, why, capsys, tmp_path) -> Non
         (["--speed", "5"], "--speed: invalid choice: 5"),
     ],
 )
-def test_bad_arguments_of_pnr_are_one_line(words, why, capsys) -> None:
+def test_bad_arguments_of_pnr_are_one_line(
+    words: Sequence[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(pnr, *words) == 2
     printed = capsys.readouterr().err
     assert why in printed and printed.count("\n") == 1
 
 
 @pytest.mark.parametrize("script", [synth, pnr])
-def test_help_teaches(script, capsys) -> None:
+def test_help_teaches(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(script, "--help") == 0
     text = capsys.readouterr().out
     assert "exit status" in text and "examples" in text and "--outstanding N" in text
@@ -466,7 +480,14 @@ def test_a_small_build_never_overwrites_the_page_of_the_full_one(tmp_path: Path)
 @pytest.mark.parametrize(
     ("luts", "words", "status"), [(8000, [], 0), (8001, [], 1), (8001, ["--no-limits"], 0)]
 )
-def test_a_broken_limit_is_status_1(luts, words, status, monkeypatch, capsys, tmp_path) -> None:
+def test_a_broken_limit_is_status_1(
+    luts: int,
+    words: Sequence[str],
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
     total = Usage(logic=luts, flip_flops=10)
     monkeypatch.setattr(synth, "synthesise", lambda *_: (total, {"u_a": total}))
     files = {"--json": tmp_path / "a.json", "--document": tmp_path / "a.md", "--work": tmp_path}
@@ -483,7 +504,13 @@ def test_a_broken_limit_is_status_1(luts, words, status, monkeypatch, capsys, tm
 
 
 @pytest.mark.parametrize(("clock", "status"), [(100.0, 0), (99.9, 1)])
-def test_a_clock_that_is_not_met_is_status_1(clock, status, monkeypatch, capsys, tmp_path) -> None:
+def test_a_clock_that_is_not_met_is_status_1(
+    clock: float,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
     routed = pnr.Routed(clock, dict.fromkeys(pnr.CELLS, (50, 100)), [path_of(10.0)] * 3)
     monkeypatch.setattr(pnr, "place_and_route", lambda *_: routed)
     files = {"--json": tmp_path / "t.json", "--document": tmp_path / "t.md", "--work": tmp_path}
@@ -507,7 +534,14 @@ def test_a_clock_that_is_not_met_is_status_1(clock, status, monkeypatch, capsys,
     ],
 )
 def test_a_failed_run_writes_nothing(
-    script, function, error, status, line, monkeypatch, capsys, tmp_path
+    script: ModuleType,
+    function: str,
+    error: BaseException,
+    status: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     def fail(*_: object) -> None:
         raise error
@@ -524,7 +558,7 @@ def test_a_failed_run_writes_nothing(
 # ------------------------------------------------------------------------------- the real tools
 
 
-def test_smallest_build_is_synthesised(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_smallest_build_is_synthesised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The real Yosys on the real RTL: totals, and every instance with something in it."""
     words = ("--work", str(tmp_path), "--json", str(tmp_path / "results.json"))
     assert run(synth, *SMALLEST, *words) == 0, capsys.readouterr().err
@@ -558,7 +592,9 @@ def give(script: ModuleType, text: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(script, "copy_rtl", copy)
 
 
-def test_error_in_the_rtl_is_one_line(monkeypatch, capsys, tmp_path: Path) -> None:
+def test_error_in_the_rtl_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     give(synth, f"module edgedrnn #({PARAMETERS}) (input logic a);\n  missing u_m (a);\nendmodule",
          monkeypatch)  # fmt: skip
     assert run(synth, "--work", str(tmp_path), "--document", str(tmp_path / "page.md")) == 1
@@ -567,7 +603,9 @@ def test_error_in_the_rtl_is_one_line(monkeypatch, capsys, tmp_path: Path) -> No
     assert "yosys.log" in line and not (tmp_path / "page.md").exists()
 
 
-def test_analysis_agrees_with_nextpnr(monkeypatch, capsys, tmp_path: Path) -> None:
+def test_analysis_agrees_with_nextpnr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """The real tools on a small design with registers, a multiplier and memories of both kinds.
 
     Breaks if the SDF is read otherwise than nextpnr means it: the scripts compare both.
@@ -597,7 +635,9 @@ def test_analysis_agrees_with_nextpnr(monkeypatch, capsys, tmp_path: Path) -> No
     assert re.search(r"\| MULT18X18D .* 1 \|", page)
 
 
-def test_part_that_is_too_small_is_one_line(monkeypatch, capsys, tmp_path: Path) -> None:
+def test_part_that_is_too_small_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     text = f"""
         module edgedrnn #({PARAMETERS}) (
           input logic clk_i, we_i, input logic [15:0] address_i, input logic [35:0] data_i,

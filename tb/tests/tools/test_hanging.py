@@ -48,6 +48,7 @@ def flow_with(**held: Any) -> Flow:
     addresses = [(0x1000 * (i + 1), 0x1000 * (i + 4)) for i in range(3)]
     flow.begin(Sequence(Placed(0, model, *addresses), flow.width))
     thetas = model.theta_x.tolist(), model.theta_h.tolist()
+    assert flow.sequence is not None
     flow.all_steps.append(flow.sequence.begin_step(0, np.zeros(9, np.int16), *thetas, 100))
     for layer in flow.layers:
         layer.step_x = layer.step_h = layer.gates = 1
@@ -83,11 +84,11 @@ def pass_of(kind: int, layer: int) -> Pass:
     return Pass(kind, layer, 0, 9, 0, entries=deque([COLUMN_3, LAST_END]))
 
 
-def out_of(flow: Flow) -> deque:
+def out_of(flow: Flow) -> deque[Any]:
     return deque([(flow.all_steps[0], 0, np.zeros(8), 1, 1)])
 
 
-HOLDS = {
+HOLDS: dict[str, dict[str, Any]] = {
     "nothing": {},
     "gates on the way": {"gates": Gates(1, 0, 2, entered=1, left=0)},
     "gates to go": {"gates": Gates(1, 0, 2, entered=1, left=1)},

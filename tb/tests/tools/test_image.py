@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -64,7 +67,9 @@ def slow_bytes(model: Model, image: DramImage, lanes: int) -> dict[int, int]:
 @pytest.mark.parametrize("port_bits", [32, 64, 128, 256])
 @pytest.mark.parametrize("sizes", [[(1, 8)], [(13, 24), (24, 40)], [(3, 16), (16, 8), (8, 72)]])
 @pytest.mark.parametrize("options", [{}, {"base": 0x12345, "gap": 100}, {"edge": 64}])
-def test_image_is_the_documented_layout(port_bits: int, sizes: list, options: dict) -> None:
+def test_image_is_the_documented_layout(
+    port_bits: int, sizes: list[Any], options: dict[str, Any]
+) -> None:
     model = random_model(sizes)
     image = DramImage(model, port_bits, **options)
     expected = slow_bytes(model, image, port_bits // 8)
@@ -83,6 +88,7 @@ def test_columns_are_found_by_their_address() -> None:
     image = DramImage(model, 128)
     assert image.column_bytes(0) == 3 * 32 and image.bias_bytes(0) == 16 * 32
     column = image.read(image.column_address(0, WH, 7), image.column_bytes(0))
+    assert column is not None
     assert np.array_equal(np.frombuffer(column, np.int8)[:16], model.weight_hh[0][:16, 7])
 
 
@@ -109,7 +115,7 @@ def test_addresses_can_be_named() -> None:
         DramImage(model, 64, addresses={(0, WX): 0, (0, WH): 8})
 
 
-def test_file_for_the_simulator(tmp_path) -> None:
+def test_file_for_the_simulator(tmp_path: Path) -> None:
     image = DramImage(random_model([(5, 8)]), 64, base=0x100)
     path = tmp_path / "image.bin"
     image.write(path)

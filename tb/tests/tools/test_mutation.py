@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -244,7 +245,9 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def typed(folder: Path, *words: str, goal: float = 0.5, equivalents: str = ""):
+def typed(
+    folder: Path, *words: str, goal: float = 0.5, equivalents: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Type the command with the toy's plan."""
     names = {"file": folder / "toy.sv", "bench": folder / "test_toy.py"}
     text = PLAN.format(goal=goal, **names) + equivalents
@@ -257,7 +260,7 @@ def typed(folder: Path, *words: str, goal: float = 0.5, equivalents: str = ""):
     )
 
 
-def survivors(folder: Path) -> list[dict]:
+def survivors(folder: Path) -> list[dict[str, Any]]:
     found = json.loads((folder / "found.json").read_text())
     return [m for m in found["mutants"] if m["status"] == "survived"]
 
@@ -274,6 +277,7 @@ def test_a_survivor_is_red_until_it_is_explained(toy: Path) -> None:
     assert found["schema"] == 1 and found["counts"]["killed"] > 15
     assert all(m["by"] for m in found["mutants"] if m["status"] == "killed")
     assert found["score"] == found["counts"]["killed"] / len(found["mutants"])
+    assert found["quick"] == found["score"] and "make quick alone: " in first.stdout
     assert alive[0]["id"] in first.stderr
 
     words = [EQUIVALENT.format(**m) for m in alive]

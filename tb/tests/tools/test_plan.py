@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tb.coverage.functional.groups import GROUPS
 from tb.regress.intents import (
@@ -55,8 +55,8 @@ def test_stories_and_functions_are_collected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "found no intent"),
-        ("[[intent]]\nid = 'a'\n", "missing or unknown: breaks"),
+        ("", "plan.toml: intent: found nothing"),
+        ("[[intent]]\nid = 'a'\n", r"intent\[0\].title: found nothing, expected a value"),
         ("intent = ", "expected TOML"),
     ],
 )

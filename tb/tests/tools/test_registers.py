@@ -58,6 +58,8 @@ def test_addresses_do_not_overlap() -> None:
         ('access = "wo"', 'access = "xx"', "access 'xx' is unknown"),
         ("base = 0x100", "base = 0x0FE", "unaligned"),
         ("reset = 0x4544524E", "reset = 0x14544524E", "reset does not fit"),
+        ("reset = 1\n", "", "reset: found nothing, expected a value, or build = true instead"),
+        ("lsb = 16\n", "lbs = 16\n", r"field\[\d\].lsb: found nothing|lbs: found an unknown key"),
         ('code = 1\nname = "CHECK"', 'code = 0\nname = "CHECK"', "state code 0 appears twice"),
         ("offset = 0x338", "offset = 0x340", "COLUMNS_UNDONE: found a counter at 0x340, expected"),
         ("offset = 0x300\naccess = \"ro\"", "offset = 0x300\naccess = \"rw\"", "CYCLES: found"),

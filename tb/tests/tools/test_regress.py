@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import junitparser
 import pytest
@@ -21,7 +22,9 @@ import pytest
 from tb.debug.divergence import Divergence
 from tb.debug.divergence.deep import DEEP_FILE
 from tb.debug.divergence.replay import Localised, LocaliseError, UnknownTestError
+from tb.failure import Design, Failure, Kind, Run
 from tb.paths import REPO
+from tb.records import from_plain
 from tb.regress import diagnosis
 from tb.regress import workers as pools
 from tb.regress.cuts import CutError, load_cut, matches
@@ -60,6 +63,21 @@ def test_a(): _cover("a")
 def test_b(): _cover("b")
 """
 
+# A simulation that hangs, and waves that it leaves with WAVES=1.
+FAILING = """
+import pathlib
+from tb.failure import Design, Failure, Kind, Run, SimulationError
+from tb.settings import settings
+def test_bad():
+    dump = pathlib.Path("build/dump.fst").resolve()
+    if settings().waves:
+        dump.touch()
+    design = Design("icarus", "top", {"A": 1}, dump.with_name("top"))
+    run = Run(design, "m", None, 1, "n", dump.with_name("sim.log"), "again", waves=dump)
+    failure = Failure(Kind.HANG, "hung at step 3", run)
+    raise SimulationError("hung at step 3, in words that nothing reads", failure)
+"""
+
 # Stands for scripts/coverage.py: says what it was asked and given, and leaves a report.
 JUDGE = """
 import pathlib, sys
@@ -83,13 +101,13 @@ def test_after(): pass
 
 
 @pytest.fixture(autouse=True)
-def bare_pytest(monkeypatch) -> None:
+def bare_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
     """The small tests need no plugins, which take most of pytest's start."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
 @pytest.fixture
-def toy(tmp_path) -> Path:
+def toy(tmp_path: Path) -> Path:
     """A checkout with one cut and two tests that pass."""
     return make_toy(tmp_path / "toy", PASSING)
 
@@ -103,7 +121,7 @@ def make_toy(root: Path, tests: str, seeds: int = 1) -> Path:
     return root
 
 
-def go(root: Path, **asked) -> RunReport:
+def go(root: Path, **asked: Any) -> RunReport:
     return regress(Request(root, "toy", root / "reports", workers=2, **asked))
 
 
@@ -119,7 +137,9 @@ def ran_notes(root: Path) -> list[str]:
 # -------------------------------------------------------------------------------- outcomes
 
 
-def test_a_failure_is_red_and_says_how_to_run_it_again(tmp_path, capsys) -> None:
+def test_a_failure_is_red_and_says_how_to_run_it_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Could break: a failure that drowns, a rerun line that does not rerun it, JUnit without it."""
     root = make_toy(tmp_path / "toy", PASSING + "def test_bad():\n    assert 1 == 2, 'one'\n")
     ran = go(root)
@@ -137,7 +157,7 @@ def test_a_failure_is_red_and_says_how_to_run_it_again(tmp_path, capsys) -> None
     assert (xml.tests, xml.failures) == (3, 1)
 
 
-def test_a_test_that_kills_its_pytest_is_lost_and_takes_nothing_along(tmp_path) -> None:
+def test_a_test_that_kills_its_pytest_is_lost_and_takes_nothing_along(tmp_path: Path) -> None:
     """Could break: the jobs bundled with it vanish, or it is tried for ever."""
     dies = "def test_dies():\n    _note('dies')\n    os.kill(os.getpid(), 9)\n"
     tests = PASSING + dies + "def test_z(): _note('z')\n"
@@ -148,7 +168,7 @@ def test_a_test_that_kills_its_pytest_is_lost_and_takes_nothing_along(tmp_path) 
     assert ran_notes(root) == ["a1", "b1", *["dies1"] * ATTEMPTS, "z1"]
 
 
-def test_a_test_that_hangs_is_stopped(tmp_path) -> None:
+def test_a_test_that_hangs_is_stopped(tmp_path: Path) -> None:
     """Could break: one hang stops the run, or the jobs behind it are not run."""
     tests = "import time\ndef test_a(): time.sleep(600)\ndef test_b(): pass\n"
     root = make_toy(tmp_path / "toy", tests)
@@ -158,14 +178,14 @@ def test_a_test_that_hangs_is_stopped(tmp_path) -> None:
     assert not ran.green and by_test(ran) == {"test_a": "timeout", "test_b": "passed"}
 
 
-def test_files_that_change_during_the_run_are_noticed(tmp_path) -> None:
+def test_files_that_change_during_the_run_are_noticed(tmp_path: Path) -> None:
     """Could break: results of two versions, reported as one."""
     tests = "def test_a(): open('new.txt', 'w').close()\n"
     assert not go(make_toy(tmp_path / "toy", tests)).green
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_a_goal_that_is_missed_is_red(tmp_path, status: int) -> None:
+def test_a_goal_that_is_missed_is_red(tmp_path: Path, status: int) -> None:
     """Could break: green with an open bin; coverage of jobs that is not handed on."""
     root = make_toy(tmp_path / "toy", COVERING)
     cut = root / "tb" / "tables" / "regress.toml"
@@ -203,13 +223,14 @@ def test_nothing_of_an_earlier_run_is_left(toy: Path) -> None:
 # ------------------------------------------------------------- where failures went wrong
 
 
-def failed_in(folder: Path, node: str, seed: int = 1, log: str = "REPRODUCE: SEED=1") -> Done:
-    path = folder / f"{node}-{seed}.log"
-    path.write_text(log)
-    return Done(Job(node, seed), "failed", 1.0, "no", path)
+def failed_in(folder: Path, node: str, seed: int = 1, *, simulated: bool = True) -> Done:
+    design = Design("icarus", "top", {}, folder / "top")
+    run = Run(design, "m", None, seed, node, folder / "sim.log", "again") if simulated else None
+    failure = Failure(Kind.TEST_FAILED, "no", run)
+    return Done(Job(node, seed), "failed", 1.0, "no", folder / "log.txt", failure=failure)
 
 
-def test_the_first_failures_of_simulations_are_localised(tmp_path) -> None:
+def test_the_first_failures_of_simulations_are_localised(tmp_path: Path) -> None:
     """Could break: one test with five seeds keeps others out; a test without a simulation replayed;
     time without a bound."""
     asked = []
@@ -220,13 +241,13 @@ def test_the_first_failures_of_simulations_are_localised(tmp_path) -> None:
         found = Divergence("gate z", "gate_lane", "edgedrnn_tb.z8", 3545, 349)
         return Localised(found, folder, {"rerun": "again!", "dump": None}, "no")
 
-    failed = [failed_in(tmp_path, "a", log="no simulation"), failed_in(tmp_path, "b")]
+    failed = [failed_in(tmp_path, "a", simulated=False), failed_in(tmp_path, "b")]
     failed += [failed_in(tmp_path, "b", 2), *(failed_in(tmp_path, node) for node in "cde")]
     out = diagnosis.with_diagnoses(failed, tmp_path, tmp_path / "reports", 2, by=by)
     assert [replace(one, diagnosis=None) for one in out] == failed
     assert sorted(a[:2] for a in asked) == [("b", 1), ("c", 1), ("d", 1)]
     assert all(root == tmp_path and tmp_path / "reports" in f.parents for _, _, f, root in asked)
-    told = [one.diagnosis for one in out]
+    told: list[Any] = [one.diagnosis for one in out]
     assert [bool(one) for one in told] == [False, True, False, True, True, False]
     assert "module    gate_lane" in told[1].text and "again!" in told[1].text
     assert told[1].picture is None and "picture   none: " in told[1].text
@@ -243,7 +264,9 @@ def test_the_first_failures_of_simulations_are_localised(tmp_path) -> None:
         (ZeroDivisionError("oh"), "localise.py failed: ZeroDivisionError('oh')"),
     ],
 )
-def test_a_failure_that_cannot_be_localised_says_so(tmp_path, raised: Exception, said: str) -> None:
+def test_a_failure_that_cannot_be_localised_says_so(
+    tmp_path: Path, raised: Exception, said: str
+) -> None:
     """Could break: the page of a regression that is not made, or says nothing."""
 
     def by(*_: object, **__: object) -> Localised:
@@ -255,11 +278,13 @@ def test_a_failure_that_cannot_be_localised_says_so(tmp_path, raised: Exception,
     assert "no time" in diagnosis.diagnose(one, tmp_path, tmp_path, 0.0, by).text
 
 
-def test_a_diagnosis_is_in_the_report(tmp_path) -> None:
+def test_a_diagnosis_is_in_the_report(tmp_path: Path) -> None:
     """Could break: a regression that localises, and keeps it to itself."""
-    tests = "def test_bad():\n    print('REPRODUCE: SEED=1')\n    assert 0\n"
-    root = make_toy(tmp_path / "toy", tests)
+    root = make_toy(tmp_path / "toy", FAILING)
     (job,) = go(root).report["jobs"]
+    failure = from_plain(job["failure"], Failure)
+    assert (failure.kind, failure.message) == (Kind.HANG, "hung at step 3")
+    assert failure.run and failure.run.seed == 1
     assert job["diagnosis"] == {
         "text": f"not localised: {DEEP_FILE}: the test left no deep trace; only simulations of "
         "the whole core make one",
@@ -270,10 +295,18 @@ def test_a_diagnosis_is_in_the_report(tmp_path) -> None:
     assert job["diagnosis"] is None
 
 
+def test_waves_of_a_failure(tmp_path) -> None:
+    """Could break: a failed simulation whose waves nobody keeps, or another test run again."""
+    root = make_toy(tmp_path / "toy", FAILING + "def test_other():\n    assert 0\n")
+    jobs = go(root, localise=False).report["jobs"]
+    assert [job["waves"] for job in jobs] == ["build/dump-seed1.fst", None]
+    assert (root / "build" / "dump-seed1.fst").exists()
+
+
 # ------------------------------------------------------------------------- budget, resume
 
 
-def test_a_count_takes_mandatory_jobs_first(tmp_path) -> None:
+def test_a_count_takes_mandatory_jobs_first(tmp_path: Path) -> None:
     """Could break: a second seed before everybody's first; jobs left out without a word."""
     root = make_toy(tmp_path / "toy", PASSING, seeds=5)
     ran = go(root, count=3)
@@ -307,7 +340,7 @@ def test_what_passed_is_not_run_again_until_a_file_changes(toy: Path) -> None:
     assert ran_notes(toy) == ["a1"] * 4 + ["b1"] * 3
 
 
-def test_a_run_that_was_interrupted_goes_on(tmp_path) -> None:
+def test_a_run_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     """Could break: a killed run leaves tests behind that go on, or loses what had passed."""
     root = make_toy(tmp_path / "toy", HOLDING)
     (root / "build" / "hold").touch()
@@ -326,20 +359,23 @@ def test_a_run_that_was_interrupted_goes_on(tmp_path) -> None:
 
 # ---------------------------------------------------------------------------- Dask cluster
 
+Cluster = tuple[str, Callable[..., subprocess.Popen[bytes]]]
+"""Address of a scheduler, and what starts a worker."""
 
-def names(scheduler) -> set[str]:
+
+def names(scheduler: Any) -> set[str]:
     return {worker.name for worker in scheduler.workers.values()}
 
 
 @pytest.fixture(scope="module")
-def scheduler():
+def scheduler() -> Iterator[Cluster]:
     """A scheduler on this machine without workers, and a way to start some."""
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster:
-        workers: list[subprocess.Popen] = []
+        workers: list[subprocess.Popen[bytes]] = []
 
-        def start(path: Path = REPO) -> subprocess.Popen:
+        def start(path: Path = REPO) -> subprocess.Popen[bytes]:
             name = f"worker-{len(workers)}"
             worker = subprocess.Popen(
                 [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address,
@@ -369,7 +405,7 @@ def wait_for(path: Path) -> str:
     return path.read_text()
 
 
-def test_killing_a_worker_loses_nothing(tmp_path, scheduler) -> None:
+def test_killing_a_worker_loses_nothing(tmp_path: Path, scheduler: Cluster) -> None:
     """Could break: the job under way is lost, a finished one run twice, one reported twice."""
     address, start = scheduler
     root = make_toy(tmp_path / "toy", HOLDING)
@@ -393,13 +429,18 @@ def test_killing_a_worker_loses_nothing(tmp_path, scheduler) -> None:
         worker.wait()
 
 
-def test_workers_that_never_come_back_turn_it_red(tmp_path, scheduler) -> None:
+def test_workers_that_never_come_back_turn_it_red(tmp_path: Path, scheduler: Cluster) -> None:
     """Could break: a run that waits for ever, or that is green without its lost job."""
     address, start = scheduler
     root = make_toy(tmp_path / "toy", HOLDING)
     (root / "build" / "hold").touch()
     worker = start()
-    killer = Thread(target=lambda: (wait_for(root / "build" / "pid"), worker.kill()))
+
+    def kill_worker() -> None:
+        wait_for(root / "build" / "pid")
+        worker.kill()
+
+    killer = Thread(target=kill_worker)
     killer.start()
     ran = go(root, dask=address, patience_s=1.0)
     killer.join()
@@ -410,7 +451,9 @@ def test_workers_that_never_come_back_turn_it_red(tmp_path, scheduler) -> None:
     assert len(accounted) == 3
 
 
-def test_a_worker_with_other_files_refuses(tmp_path, scheduler, capsys) -> None:
+def test_a_worker_with_other_files_refuses(
+    tmp_path: Path, scheduler: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Could break: green on files that nobody asked about."""
     address, start = scheduler
     root = make_toy(tmp_path / "toy", PASSING)
@@ -423,7 +466,7 @@ def test_a_worker_with_other_files_refuses(tmp_path, scheduler, capsys) -> None:
     assert not ran_notes(root)
 
 
-def regress_with_tree(root: Path, tree: str, address: str) -> tuple[dict, int]:
+def regress_with_tree(root: Path, tree: str, address: str) -> tuple[dict[str, Any], int]:
     """Jobs for a tree that no worker has: (what was done, number of jobs left out)."""
     from tb.regress.session import Session
     from tb.regress.store import results_folder
@@ -437,7 +480,9 @@ def regress_with_tree(root: Path, tree: str, address: str) -> tuple[dict, int]:
     return session.done, len(session.left_out)
 
 
-def test_results_travel_from_a_disk_of_its_own(toy: Path, monkeypatch, tmp_path) -> None:
+def test_results_travel_from_a_disk_of_its_own(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Could break: a worker on another machine, whose results nobody fetches."""
     from tb.regress import worker
     from tb.regress.store import results_folder, unpack
@@ -471,7 +516,7 @@ def test_bad_arguments_are_one_line(toy: Path) -> None:
         assert len(done.stderr.splitlines()) == 1 and not (toy / "reports").exists()
 
 
-def test_a_scheduler_that_does_not_answer_is_named(monkeypatch) -> None:
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "CONNECT_S", 0.5)
     with pytest.raises(PoolError, match=r"^--dask: no scheduler answers at 'tcp://127\.0\.0\.1:9'"):
         DaskPool("tcp://127.0.0.1:9")
@@ -479,7 +524,7 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch) -> None:
         DaskPool("nonsense:x")
 
 
-def command(root: Path, *words: str) -> subprocess.CompletedProcess:
+def command(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     script = str(REPO / "scripts" / "regress.py")
     return subprocess.run(
         [sys.executable, script, "--root", str(root), *words], capture_output=True, text=True
@@ -491,7 +536,7 @@ def command(root: Path, *words: str) -> subprocess.CompletedProcess:
     [
         ("test_toy.py", "test_typo.py", "'test_typo.py' matches no test"),
         ("seeds = 1", "seeds = 0", "seeds: found 0"),
-        ("seeds = 1", "sedes = 1", "found key 'sedes'"),
+        ("seeds = 1", "sedes = 1", "sedes: found an unknown key, expected only code, guess_s"),
         ('"off"', '"some"', "functional: found 'some'"),
     ],
 )

@@ -21,6 +21,8 @@ from ucis.scope_type_t import ScopeTypeT
 from ucis.xml.xml_factory import XmlFactory
 
 from tb.cli import report
+from tb.failure import Failure, Kind
+from tb.records import to_plain
 from tb.report import sample, trends
 from tb.report.heatmap import heat_map, short
 from tb.report.load import PARTS
@@ -211,7 +213,7 @@ def test_quick_cut_promises_less(tmp_path: Path) -> None:
 
 # ----------------------------------------------------------------------------------- damaged files
 
-DAMAGED = {
+DAMAGED: dict[str, tuple[str, Callable[[str], str], str]] = {
     "cut short": ("jobs.json", lambda text: text[:-40], "damaged JSON"),
     "empty": ("plan.json", lambda text: "", "damaged JSON"),
     "not a number": ("mutants.json", lambda text: text.replace("0.95", "NaN"), "NaN"),
@@ -297,6 +299,18 @@ def test_text_is_escaped(tmp_path: Path) -> None:
     assert page.count("&lt;script&gt;alert(1)") >= 12
 
 
+def test_page_names_the_kind_of_a_failure(tmp_path: Path) -> None:
+    """Could break: a hang and a wrong value that look the same until one reads the message."""
+
+    def change(content: sample.Sample) -> None:
+        for job, kind in zip(content["jobs"]["jobs"], (Kind.HANG, Kind.MISMATCH), strict=False):
+            failure = to_plain(Failure(kind, "no"))
+            job.update(status="failed", message="no", simulator="icarus", failure=failure)
+
+    _, page, _ = run(made(tmp_path, change))
+    assert '<p class="facts">hang, icarus' in page and '<p class="facts">mismatch, icarus' in page
+
+
 def test_page_needs_nothing_else(tmp_path: Path) -> None:
     """Could break: a font, script or style from elsewhere; a page that needs the network."""
     _, page, _ = run(made(tmp_path, lambda content: content.update(sample.red())))
@@ -344,7 +358,7 @@ def test_a_failure_shows_where_it_went_wrong(tmp_path: Path) -> None:
     _, page, _ = run(made(tmp_path / "reports", change))
     images = [attributes for tag, attributes in Elements(page).found if tag == "img"]
     assert [image["alt"] for image in images] == ["Timing diagram: first divergence: gate z"]
-    kind, content = images[0]["src"].split(",")
+    kind, content = str(images[0]["src"]).split(",")
     assert (kind, base64.b64decode(content)) == ("data:image/svg+xml;base64", drawing)
     assert page.count(found["text"]) == 2 and "waves.py reports/x.fst" in page
     assert f"The timing diagram {tmp_path}/lost.svg is not there any more" in page

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from tb.cli import results
 from tb.paths import REPO
 
 
-def typed(*words):
+def typed(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "scripts/results.py", *map(str, words)],
         cwd=REPO,
@@ -21,7 +23,7 @@ def typed(*words):
     )
 
 
-def test_a_model_is_measured_on_both_splits_and_run_on_the_rtl(tmp_path):
+def test_a_model_is_measured_on_both_splits_and_run_on_the_rtl(tmp_path: Path) -> None:
     for index in (0, 1, 5):
         for digit in range(3):
             tone = 0.1 * np.sin((digit + 1) * np.arange(2000 + 400 * index) / 9)
@@ -50,12 +52,18 @@ def test_a_model_is_measured_on_both_splits_and_run_on_the_rtl(tmp_path):
         (("--har", "none"), "none: found no such folder"),
     ],
 )
-def test_a_mistake_is_one_line(tmp_path, words, message, monkeypatch, capsys):
+def test_a_mistake_is_one_line(
+    tmp_path: Path,
+    words: Sequence[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(REPO)
     try:
         status = results.main([*words, "--output", str(tmp_path / "page.md")])
     except SystemExit as end:  # argparse's own mistakes
-        status = end.code
+        status = int(str(end.code))
     assert status == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "page.md").exists()

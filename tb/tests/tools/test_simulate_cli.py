@@ -10,6 +10,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -20,10 +21,11 @@ from tb.checks.compare import MismatchError
 from tb.device import image
 from tb.device.dram import parse_dram
 from tb.device.image import WX, DramImage
+from tb.failure import Failure, Kind, SimulationError
 from tb.flows import simulation
 from tb.flows.simulation import simulate
 from tb.paths import REPO, SIMULATORS
-from tb.sim.run import SimulationError
+from tb.records import from_json
 
 
 def make_model(sizes: list[tuple[int, int]], theta: int = 0, seed: int = 5) -> Model:
@@ -50,7 +52,7 @@ def make_stimulus(steps: int, inputs: int, seed: int = 6) -> np.ndarray:
 
 
 @functools.cache
-def command_line():
+def command_line() -> ModuleType:
     """scripts/simulate.py as a module."""
     return importlib.import_module("tb.cli.simulate")
 
@@ -93,7 +95,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path) -> Desk:
+def desk(tmp_path: Path) -> Desk:
     model = make_model([(11, 16), (16, 24)], theta=8)
     stimulus = make_stimulus(6, 11)
     save_model(tmp_path / "m.npz", model)
@@ -244,7 +246,7 @@ def test_bad_model_is_named(desk: Desk, key: str) -> None:
     expect_bad_input(desk, desk.type(), "m.npz", key)
 
 
-BAD_STIMULI = {
+BAD_STIMULI: dict[str, np.ndarray] = {
     "float": np.zeros((4, 11)),
     "wide": np.zeros((4, 11), np.int32),
     "vector": np.zeros(11, np.int16),
@@ -331,7 +333,7 @@ def expect_bad_input(desk: Desk, done: Typed, *names: str) -> None:
     assert not strangers, strangers
 
 
-def test_help_teaches(desk: Desk, monkeypatch) -> None:
+def test_help_teaches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     done = desk.type("--help")
     assert done.returncode == 0
@@ -343,7 +345,9 @@ def test_help_teaches(desk: Desk, monkeypatch) -> None:
 # ------------------------------------------------------------------------------ real failures
 
 
-def test_mismatch_names_step_layer_element_and_gate(desk: Desk, monkeypatch) -> None:
+def test_mismatch_names_step_layer_element_and_gate(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Spoil one weight of the golden side only: the run must stop at the first difference."""
     layer = [np.array(w) for w in desk.model.weight_hh]
     layer[1][24 + 5, :] ^= 64  # the z row of unit 5
@@ -353,21 +357,30 @@ def test_mismatch_names_step_layer_element_and_gate(desk: Desk, monkeypatch) -> 
         simulate(desk.model, desk.stimulus)
     text = str(caught.value)
     assert "layer 1" in text and "element 5" in text and "gate z" in text and "M_z" in text
-    assert text.startswith(f"step {caught.value.step}, ") and caught.value.step > 0
+    assert text.startswith(f"step {caught.value.step}, ") and caught.value.step
 
 
-def test_a_wrong_result_is_exit_status_1_and_leaves_no_output(desk: Desk, monkeypatch) -> None:
+def test_a_wrong_result_is_exit_status_1_and_leaves_no_output(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pack = image.pack_bias
     monkeypatch.setattr(image, "pack_bias", lambda bias, lanes: pack(bias ^ (1 << 20), lanes))
-    done = desk.type()
+    done = desk.type("--failure", "why.json")
     assert done.returncode == 1, done.stderr
     assert "mismatch: step 0, layer 0, element 0, gate r, memory M_r" in done.stderr
+    why = desk.folder / "why.json"
+    failure = from_json(why.read_text(), Failure)
+    why.unlink()
+    found = failure.difference
+    assert failure.kind is Kind.MISMATCH and failure.run.design.top == "run_top"
+    assert (found.step, found.layer, found.element, found.gate) == (0, 0, 0, "r")
+    assert found.expected != found.found
     assert "REPRODUCE: python scripts/simulate.py" in done.stderr
     assert "--steps 1 --waves" in done.stderr
     assert desk.listing() == {"m.npz", "x.npy"}
 
 
-def test_wild_read_ends_the_run(desk: Desk, monkeypatch) -> None:
+def test_wild_read_ends_the_run(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tell the core an address that holds nothing."""
     moved = DramImage(desk.model, 64)
     moved.addr_wh = (moved.addr_wh[0], moved.end + 4096)

@@ -27,9 +27,11 @@ def typed(*words: str) -> int:
     """Type the command, here and now: its exit status."""
     module = importlib.import_module("tb.cli.stimulus")
     try:
-        return module.main(["--model", "m.npz", *words])
+        status: int = module.main(["--model", "m.npz", *words])
     except SystemExit as leaving:
+        assert isinstance(leaving.code, int)
         return leaving.code
+    return status
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -81,7 +83,7 @@ def test_the_list_and_the_help_name_every_kind(
     for option in ("--list", "--help"):
         assert typed(option) == 0
         shown = capsys.readouterr().out
-        assert all(kind in shown and text in shown for kind, text in DESCRIPTIONS.items())
+        assert all(kind in shown and str(text) in shown for kind, text in DESCRIPTIONS.items())
 
 
 def test_a_replay_that_differs_is_a_failure(

@@ -9,7 +9,9 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ PEOPLE = ("s01", "s02", "s03", "s04", "s05")  # s02 validates and s04 tests (spl
 
 
 @pytest.fixture(scope="module")
-def wrists(tmp_path_factory):
+def wrists(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made-up people who sit still or walk, in the layout of the real set."""
     folder = tmp_path_factory.mktemp("har")
     rng = np.random.default_rng(5)
@@ -47,7 +49,7 @@ def wrists(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(wrists, tmp_path_factory):
+def trained(wrists: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network that has learnt them."""
     out = tmp_path_factory.mktemp("model") / "m.npz"
     epochs = ("--epochs-float", "30", "--epochs-quantised", "3", "--epochs-delta", "5")
@@ -57,12 +59,13 @@ def trained(wrists, tmp_path_factory):
     return out
 
 
-def validation(folder):
+def validation(folder: Path) -> Sequence[Any]:
     """The examples that thresholds are judged on."""
-    return datasets.load("har", folder).of_split("validation")
+    examples: Sequence[Any] = datasets.load("har", folder).of_split("validation")
+    return examples
 
 
-def typed(*words):
+def typed(*words: object) -> subprocess.CompletedProcess[str]:
     """Run a command from the root of the repository; returns the finished process."""
     return subprocess.run(
         [sys.executable, *map(str, words)],
@@ -74,7 +77,7 @@ def typed(*words):
     )
 
 
-def called(script, *words):
+def called(script: str, *words: object) -> tuple[int, str]:
     """The same in this process, without a start of Python and torch: exit status and stderr."""
     main = importlib.import_module(f"tb.cli.{Path(script).stem}").main
     errors = io.StringIO()
@@ -86,11 +89,13 @@ def called(script, *words):
         try:
             status = main([str(word) for word in words])
         except SystemExit as end:  # argparse's own mistakes
-            status = end.code
+            status = int(str(end.code))
     return status, errors.getvalue()
 
 
-def test_a_sweep_measures_chooses_and_confirms_on_the_rtl(wrists, trained, tmp_path):
+def test_a_sweep_measures_chooses_and_confirms_on_the_rtl(
+    wrists: Path, trained: Path, tmp_path: Path
+) -> None:
     done = typed(
         *("scripts/sweep.py", "--model", trained, "--set", "har", "--data", wrists),
         *("--theta-x", "0,48,32767", "--theta-h", "0,48", "--max-loss", "3", "--confirm", "40"),
@@ -119,15 +124,22 @@ def test_a_sweep_measures_chooses_and_confirms_on_the_rtl(wrists, trained, tmp_p
     assert (tmp_path / "s.png").stat().st_size > 10_000
 
 
-def test_a_loss_is_over_the_network_before_it_was_retrained(wrists, trained, tmp_path):
+def test_a_loss_is_over_the_network_before_it_was_retrained(
+    wrists: Path, trained: Path, tmp_path: Path
+) -> None:
     """At Θ = 0 a retrained network can be worse than it is at its thresholds: no reference."""
     deaf = load_model(trained.with_suffix(".dense.npz"))
-    deaf = dataclasses.replace(deaf, weight_ih=[0 * w for w in deaf.weight_ih])
+    deaf = dataclasses.replace(deaf, weight_ih=tuple(0 * w for w in deaf.weight_ih))
     save_model(tmp_path / "deaf.npz", deaf)
-    found = {}
-    for name, more in (("dense", ()), ("deaf", ("--reference", tmp_path / "deaf.npz"))):
+    found: dict[str, list[str]] = {}
+    runs: dict[str, tuple[object, ...]] = {
+        "dense": (),
+        "deaf": ("--reference", tmp_path / "deaf.npz"),
+    }
+    for name, more in runs.items():
         done = called(
-            *("sweep.py", "--model", trained, "--set", "har", "--data", wrists, *more),
+            "sweep.py",
+            *("--model", trained, "--set", "har", "--data", wrists, *more),
             *("--theta-x", "48,32767", "--theta-h", "48", "--max-loss", "5", "--confirm", "0"),
             *("--output", tmp_path / name, "--jobs", "1"),
         )
@@ -144,7 +156,9 @@ def test_a_loss_is_over_the_network_before_it_was_retrained(wrists, trained, tmp
     assert found["deaf"]
 
 
-def test_a_reference_of_other_inputs_is_refused(wrists, trained, tmp_path):
+def test_a_reference_of_other_inputs_is_refused(
+    wrists: Path, trained: Path, tmp_path: Path
+) -> None:
     other = random_model(np.random.default_rng(1), 3, [8])
     save_model(tmp_path / "other.npz", other)
     status, errors = called(
@@ -156,7 +170,9 @@ def test_a_reference_of_other_inputs_is_refused(wrists, trained, tmp_path):
     assert not (tmp_path / "s.csv").exists()
 
 
-def test_a_tuned_model_file_keeps_the_budget_and_runs(wrists, trained, tmp_path):
+def test_a_tuned_model_file_keeps_the_budget_and_runs(
+    wrists: Path, trained: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "tuned.npz"
     done = typed(
         *("scripts/tune.py", "--model", trained, "--set", "har", "--data", wrists),
@@ -172,7 +188,7 @@ def test_a_tuned_model_file_keeps_the_budget_and_runs(wrists, trained, tmp_path)
     assert "on the RTL" in done.stdout
 
 
-def test_activity_shows_a_series_before_training(wrists, tmp_path):
+def test_activity_shows_a_series_before_training(wrists: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.png"
     done = typed(
         *("scripts/activity.py", "--set", "har", "--data", wrists, "--block", "1,4"),
@@ -204,8 +220,8 @@ def test_activity_shows_a_series_before_training(wrists, tmp_path):
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(
-    wrists, trained, tmp_path, script, words, message
-):
+    wrists: Path, trained: Path, tmp_path: Path, script: str, words: Sequence[str], message: str
+) -> None:
     options = {"--set": "har", "--data": str(wrists), "--output": str(tmp_path / "out")}
     if script != "activity.py":
         options["--model"] = str(trained)
@@ -217,7 +233,9 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_budget_that_nothing_keeps_is_status_1(wrists, trained, tmp_path):
+def test_a_budget_that_nothing_keeps_is_status_1(
+    wrists: Path, trained: Path, tmp_path: Path
+) -> None:
     status, said = called(
         *("tune.py", "--model", trained, "--set", "har", "--data", wrists),
         *("--latency-us", "0.01", "--largest", "32", "--trials", "3"),

@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -188,7 +189,8 @@ def test_the_bottleneck_is_what_takes_most(story: Timeline, tmp_path: Path) -> N
     path = tmp_path / "slow.txt"
     path.write_text(TEXT.replace(" s g ", " s m ").replace(" s o ", " s m "))
     slow = read_timeline(path)
-    assert summarise(slow, slow.steps).bottleneck.name == "memory"
+    bottleneck = summarise(slow, slow.steps).bottleneck
+    assert bottleneck is not None and bottleneck.name == "memory"
 
 
 def test_a_cut_file_shows_what_it_has(story: Timeline, tmp_path: Path) -> None:
@@ -254,15 +256,15 @@ def test_names_are_shown_as_they_are_written(story: Timeline) -> None:
     assert len(threads) == 10 and PROCESS not in threads
 
 
-def nested(trace: dict) -> bool:
+def nested(trace: dict[str, Any]) -> bool:
     """Whether slices of one thread lie beside or inside each other, in whole ns, as viewers ask."""
     threads: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for event in trace["traceEvents"]:
         if event["ph"] == "X":
-            begin, length = (Decimal(str(event[name])) * 1000 for name in ("ts", "dur"))
-            assert begin == int(begin) and length == int(length) > 0, event
+            start, length = (Decimal(str(event[name])) * 1000 for name in ("ts", "dur"))
+            assert start == int(start) and length == int(length) > 0, event
             spans = threads.setdefault((event["pid"], event["tid"]), [])
-            spans.append((int(begin), int(begin + length)))
+            spans.append((int(start), int(start + length)))
     for spans in threads.values():
         open_until: list[int] = []
         for begin, end in sorted(spans, key=lambda span: (span[0], -span[1])):

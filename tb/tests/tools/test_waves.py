@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ from tb.paths import REPO
 
 PERIOD, CYCLES = 10, 24
 N10 = tap_path("lane_n[2]")
-SIGNALS = {  # path below the bench: (width, {cycle: value that flip-flops take from this cycle on})
+# Path below the bench: (width, {cycle: value that flip-flops take from this cycle on}).
+SIGNALS: dict[str, tuple[int, dict[int, Any]]] = {
     tap_path("state"): (3, {0: 0, 4: 3, 6: 4, 16: 3}),
     tap_path("x_first"): (1, {0: 0, 5: 1, 6: 0, 17: 1, 18: 0}),
     tap_path("packet_done"): (1, {0: 0, 15: 1, 16: 0}),
@@ -317,7 +319,7 @@ SURFER = {  # what Surfer takes behind each command that is written
 MNEMONIC = r"0x[0-9a-f]+ [^\s/#\"\[\]]+"  # bare digits are binary in one Surfer, decimal in another
 
 
-def test_surfer_takes_every_line(dump: Path, monkeypatch) -> None:
+def test_surfer_takes_every_line(dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Could break: a line that Surfer drops, and so every place behind it is another's."""
     monkeypatch.setattr(outputs, "LAYOUT_BEFORE", 2)  # so that there is something to zoom into
     write_divergence(dump.parent)
@@ -340,7 +342,9 @@ def test_surfer_takes_every_line(dump: Path, monkeypatch) -> None:
             assert int(value.split()[0], 16) < 1 << int(bits.split()[1]), value
 
 
-def test_the_command_writes_what_it_is_asked_for(dump: Path, capsys) -> None:
+def test_the_command_writes_what_it_is_asked_for(
+    dump: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Could break: an option that writes nothing; text printed besides files."""
     write_divergence(dump.parent)
     names = {
@@ -357,7 +361,9 @@ def test_the_command_writes_what_it_is_asked_for(dump: Path, capsys) -> None:
     assert "✗-0.125" in capsys.readouterr().out
 
 
-def test_mistakes_are_one_line(dump: Path, tmp_path: Path, capfd) -> None:
+def test_mistakes_are_one_line(
+    dump: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Could break: a traceback, a panic of the library, an empty picture; half a file left."""
     empty, cut, other = (tmp_path / name for name in ("empty.fst", "cut.fst", "other.vcd"))
     empty.touch()
@@ -389,7 +395,9 @@ def test_mistakes_are_one_line(dump: Path, tmp_path: Path, capfd) -> None:
     assert not out.exists()
 
 
-def test_a_viewer_that_is_missing_is_named(dump: Path, monkeypatch, capsys) -> None:
+def test_a_viewer_that_is_missing_is_named(
+    dump: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Could break: a traceback where nobody has installed the viewer."""
     monkeypatch.setenv("PATH", str(dump.parent))
     assert command.main([str(dump), "--open", "surfer"]) == 2

@@ -1,0 +1,12 @@
+#!/usr/bin/env python
+"""Entry point of `edgedrnn quick`; the command is tb/cli/quick.py."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tb.cli.quick import main
+
+if __name__ == "__main__":
+    sys.exit(main())
