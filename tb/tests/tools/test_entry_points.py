@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_core_file_in_the_order_of_the_file_list() -> None:
     assert listed == [f"rtl/{word}" for word in words if word.endswith(".sv")]
 
 
-def test_lock_of_every_requirement() -> None:
+def test_pin_of_every_requirement() -> None:
     """Could break: a package that floats, or has two versions in two files."""
 
     def pins(name: str) -> set[str]:
@@ -71,4 +72,10 @@ def test_lock_of_every_requirement() -> None:
 
     assert len(pins("requirements.txt")) > 20
     assert pins("requirements.txt") - pins("requirements.lock") == set(), "run make lock"
+    project = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    lists = [project["dependencies"], *extras]
+    named = {name.partition("[")[0] for names in lists for name in names}
+    assert {pin.partition("==")[0] for pin in pins("requirements.txt")} <= named, "pyproject.toml"
+    assert named <= {pin.partition("==")[0] for pin in pins("requirements.lock")}, "run make lock"
     assert "+" not in (REPO / "requirements.lock").read_text(encoding="utf-8"), "a local version"
