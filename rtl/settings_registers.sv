@@ -122,28 +122,25 @@ module settings_registers
   assign read_layer_o = (read_addr_i[11:8] == LayerBase[11:8]);
 
   always_comb begin
-    read_ok_o   = 1'b1;
-    read_data_o = '0;
     if (read_layer_o) begin
-      read_ok_o = r_index_ok;
       case ({7'd0, read_addr_i[4:0]})
-        LayerInputSize: read_data_o = 32'(input_size_q[r_index*11 +: 11]);
-        LayerHiddenSize: read_data_o = 32'(hidden_size_q[r_index*11 +: 11]);
-        LayerThetaX: read_data_o = 32'(theta_x_q[r_index*15 +: 15]);
-        LayerThetaH: read_data_o = 32'(theta_h_q[r_index*15 +: 15]);
-        LayerAddrWx: read_data_o = 32'(addr_wx_q[r_index*32 +: 32]);
-        LayerAddrWh: read_data_o = 32'(addr_wh_q[r_index*32 +: 32]);
-        LayerAddrBias: read_data_o = 32'(addr_bias_q[r_index*32 +: 32]);
-        default: read_ok_o = 1'b0;
+        LayerInputSize: {read_ok_o, read_data_o} = {r_index_ok, 32'(input_size_q[r_index*11 +: 11])};
+        LayerHiddenSize: {read_ok_o, read_data_o} = {r_index_ok, 32'(hidden_size_q[r_index*11 +: 11])};
+        LayerThetaX: {read_ok_o, read_data_o} = {r_index_ok, 32'(theta_x_q[r_index*15 +: 15])};
+        LayerThetaH: {read_ok_o, read_data_o} = {r_index_ok, 32'(theta_h_q[r_index*15 +: 15])};
+        LayerAddrWx: {read_ok_o, read_data_o} = {r_index_ok, 32'(addr_wx_q[r_index*32 +: 32])};
+        LayerAddrWh: {read_ok_o, read_data_o} = {r_index_ok, 32'(addr_wh_q[r_index*32 +: 32])};
+        LayerAddrBias: {read_ok_o, read_data_o} = {r_index_ok, 32'(addr_bias_q[r_index*32 +: 32])};
+        default: {read_ok_o, read_data_o} = 33'd0;
       endcase
     end else begin
       case (read_addr_i)
-        RegIrqEnable: read_data_o = 32'(irq_enable_q);
-        RegNumLayers: read_data_o = 32'(num_layers_q);
-        RegLutFrac: read_data_o = 32'(lut_frac_q);
-        RegTimeout: read_data_o = 32'(timeout_q);
-        RegPerfCtrl: read_data_o = 32'(perf_ctrl_q);
-        default: read_ok_o = 1'b0;
+        RegIrqEnable: {read_ok_o, read_data_o} = {1'b1, 32'(irq_enable_q)};
+        RegNumLayers: {read_ok_o, read_data_o} = {1'b1, 32'(num_layers_q)};
+        RegLutFrac: {read_ok_o, read_data_o} = {1'b1, 32'(lut_frac_q)};
+        RegTimeout: {read_ok_o, read_data_o} = {1'b1, 32'(timeout_q)};
+        RegPerfCtrl: {read_ok_o, read_data_o} = {1'b1, 32'(perf_ctrl_q)};
+        default: {read_ok_o, read_data_o} = 33'd0;
       endcase
     end
   end

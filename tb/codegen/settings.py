@@ -99,20 +99,17 @@ def settings_module(regmap: Map) -> str:
         f"  assign read_{block.name.lower()}_o = (read_addr_i[11:{high}] == LayerBase[11:{high}]);",
         "",
         "  always_comb begin",
-        "    read_ok_o   = 1'b1;",
-        "    read_data_o = '0;",
         f"    if (read_{block.name.lower()}_o) begin",
-        "      read_ok_o = r_index_ok;",
         *_case(
             f"{{{12 - low}'d0, read_addr_i[{low - 1}:0]}}",
-            [(_of(block, r), f"read_data_o = 32'({_slice(r, 'r_index')});") for r in layer],
-            ["read_ok_o = 1'b0;"],
+            [(_of(block, r), _read("r_index_ok", _slice(r, "r_index"))) for r in layer],
+            [NOT_READ],
         ),
         "    end else begin",
         *_case(
             "read_addr_i",
-            [([f"Reg{camel(r.name)}"], f"read_data_o = 32'({_name(r)});") for r in core],
-            ["read_ok_o = 1'b0;"],
+            [([f"Reg{camel(r.name)}"], _read("1'b1", _name(r))) for r in core],
+            [NOT_READ],
         ),
         "    end",
         "  end",
@@ -122,6 +119,14 @@ def settings_module(regmap: Map) -> str:
         "",
     ]
     return "\n".join(out)
+
+
+NOT_READ = "{read_ok_o, read_data_o} = 33'd0;"
+"""Both at once: Icarus 11 never comes to rest where such an output is set twice in a process."""
+
+
+def _read(ok: str, value: str) -> str:
+    return f"{{read_ok_o, read_data_o}} = {{{ok}, 32'({value})}};"
 
 
 def _name(register: Register) -> str:
