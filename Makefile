@@ -84,7 +84,7 @@ lint: setup  ## Verilator -Wall, generated files fresh, ruff
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-registers: setup  ## Regenerate what comes from rtl/registers.toml
+registers: setup  ## Regenerate what comes from rtl/registers.toml and the RTL packages
 	$(PY) scripts/gen_registers.py
 
 synth: setup  ## LUTs, flip-flops, DSPs and block RAM on a Zynq, by module; docs/area.md (a minute)

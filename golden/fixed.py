@@ -34,6 +34,10 @@ W_MAX = (1 << (W_BITS - 1)) - 1
 ACC_MIN = -(1 << (ACC_BITS - 1))
 ACC_MAX = (1 << (ACC_BITS - 1)) - 1
 
+# Elements that move together: a beat of the streams and a step of the delta encoder; the gates.
+VEC_LANES = 8
+QUAD_LANES = 4
+
 # Sizes of a network.
 MIN_HIDDEN = 8
 HIDDEN_STEP = 8

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from golden import fixed
+from golden.layout import column_bytes
 from golden.model_file import resolve_theta
 
 
@@ -54,7 +55,7 @@ class LayerTrace:
     @property
     def dram_bytes(self):
         """Weight bytes read: 3H for each column."""
-        return (self.columns_x + self.columns_h) * 3 * len(self.h)
+        return (self.columns_x + self.columns_h) * column_bytes(len(self.h))
 
 
 @dataclass(frozen=True, eq=False)

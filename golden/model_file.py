@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from golden import fixed
-from golden.npz_file import NpzFileError, expect, read_arrays, whole_file
+from golden.files import whole_file
+from golden.npz_file import NpzFileError, expect, read_arrays
 
 FORMAT = 1
 _LAYER_KEY = re.compile(r"l(\d+)\.(weight_ih|weight_hh|bias)")

@@ -1,11 +1,9 @@
-"""Archives of plain arrays, ``.npz``: read whole or refused in one line, written whole or not.
+"""Archives of plain arrays, ``.npz``: read whole or refused in one line.
 
 Model files and golden traces are such archives. Each has an error class of its own, which the
 functions are handed.
 """
 
-import os
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -54,16 +52,3 @@ def expect(error, source, key, array, dtype, shape):
         raise error.of(source, key, f"dtype {found}", f"dtype {np.dtype(dtype)}")
     if shape is not None and array.shape != shape:
         raise error.of(source, key, f"shape {array.shape}", f"shape {shape}")
-
-
-@contextmanager
-def whole_file(path):
-    """A binary file to write, which becomes `path` when the block ends and vanishes if it fails."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

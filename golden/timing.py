@@ -15,6 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from golden.fixed import QUAD_LANES, VEC_LANES
+from golden.layout import ROWS, column_beats, groups_of
+
+CLOCK_MHZ = 125.0
+"""The clock of the published core, at which times are given."""
+
 # Cycles between the stages of the RTL (docs/architecture.md).
 _WALK = 5  # pass handed out -> first element of its first vector emitted
 _WALK_H = 1  # more when the source is h
@@ -28,7 +34,7 @@ _GATES = 12  # r of a quad read -> its h_t written
 _OUT = 1  # h_t written -> taken from the output
 _NEXT = 2  # h_t of the last layer written -> the door is open for the next x
 _BEHIND = 40  # columns that fit between encoder and port
-_QUAD, _VECTOR, _SHORT = 4, 8, 4
+_SHORT = 4  # groups of a column up to which the queue of the PEs asks early
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,9 @@ class _Core:
     def __init__(self, fired, inputs, hidden, lanes, memory, interval):
         self.fired, self.hidden, self.memory, self.interval = fired, hidden, memory, interval
         self.widths = (inputs, *hidden[:-1])
-        self.groups = [-(-units // lanes) for units in hidden]
-        self.quads_per_group = max(1, lanes // _QUAD)
+        self.groups = [groups_of(units, lanes) for units in hidden]
+        self.beats = [column_beats(units, lanes) for units in hidden]
+        self.quads_per_group = max(1, lanes // QUAD_LANES)
         self.encoder = 0.0  # takes the next pass from then on
         self.port = 0.0  # has served all columns by then
         self.heads = []  # cycles in which columns reached the head of the queue
@@ -147,11 +154,11 @@ class _Core:
 
     def _pass(self, at, elements, size, layer, source, late):
         """Walk a vector from cycle `at` on; returns the cycle in which its EntryEnd is emitted."""
-        vectors = -(-size // _VECTOR)
+        vectors = -(-size // VEC_LANES)
         elements = np.asarray(elements)
-        counts = np.bincount(elements // _VECTOR, minlength=vectors)[:vectors]
+        counts = np.bincount(elements // VEC_LANES, minlength=vectors)[:vectors]
         emitted = walked = at + _WALK + late - 1  # the cycle before the first possible emission
-        length = 3 * self.groups[layer] / self.memory.beats_per_cycle
+        length = self.beats[layer] / self.memory.beats_per_cycle
         for vector in range(vectors):
             walked += 1
             if source is not None:
@@ -180,10 +187,10 @@ class _Core:
         """Gates of a layer whose last pass ended: cycle of their start, of each vector of h_t."""
         groups, rate = self.groups[layer], self.memory.beats_per_cycle
         queued = end + _QUEUE
-        begun = self.tail - 3 * groups / rate  # service of the last column
+        begun = self.tail - self.beats[layer] / rate  # service of the last column
         start = max(self.gates_free, queued, self.heads[-1] if self.heads else 0.0)
-        final = begun + 3 * (np.arange(groups) + 1) / rate - 1 + _SUM
-        quads = -(-self.hidden[layer] // _QUAD)
+        final = begun + ROWS * (np.arange(groups) + 1) / rate - 1 + _SUM
+        quads = -(-self.hidden[layer] // QUAD_LANES)
         ready = np.maximum(
             final[np.minimum(np.arange(quads) // self.quads_per_group, groups - 1)], start + 1
         )

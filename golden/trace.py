@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from golden import fixed, integer
-from golden.npz_file import NpzFileError, expect, read_arrays, whole_file
+from golden.files import whole_file
+from golden.npz_file import NpzFileError, expect, read_arrays
 
 FORMAT = 1
 # Key: dtype, and shape after T. In the order of the data flow, in which differences are looked for.

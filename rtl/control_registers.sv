@@ -1,4 +1,5 @@
-// AXI4-Lite slave and the register file. Addresses, fields and reset values come from edgedrnn_reg_pkg.
+// AXI4-Lite slave, status and interrupts. Addresses and fields come from edgedrnn_reg_pkg; the registers that hold what
+// is written are in settings_registers, which is generated too.
 // One write and one read are served at a time; AW and W may come in either order. A write takes two cycles: it is
 // judged, then carried out and answered.
 // A refused access (see docs/interfaces.md) answers SLVERR and changes nothing.
@@ -10,7 +11,7 @@ module control_registers
   parameter int Outstanding  = 16,
   parameter int MaxLayers    = 4,
   parameter int MaxUnits     = 1024,
-  parameter int Counters     = 8 + 2 * MaxLayers
+  parameter int Counters     = GeneralCounters + LayerCounters * MaxLayers
 ) (
   input  logic        clk_i,
   input  logic        rst_ni,
@@ -40,17 +41,8 @@ module control_registers
   output logic        start_o,
   output logic        soft_reset_o,
   output logic        new_sequence_o,
-  output logic [3:0]  num_layers_o,
-  output logic [3:0]  lut_frac_o,
-  output logic [31:0] timeout_o,
-  output logic [MaxLayers*SizeBits-1:0]  input_size_o,
-  output logic [MaxLayers*SizeBits-1:0]  hidden_size_o,
-  output logic [MaxLayers*ThetaBits-1:0] theta_x_o,
-  output logic [MaxLayers*ThetaBits-1:0] theta_h_o,
-  output logic [MaxLayers*32-1:0]        addr_wx_o,
-  output logic [MaxLayers*32-1:0]        addr_wh_o,
-  output logic [MaxLayers*32-1:0]        addr_bias_o,
-  output logic        perf_freeze_o,
+  output logic [CoreSettingsBits-1:0]            settings_o,        // core_settings_t
+  output logic [MaxLayers*LayerSettingsBits-1:0] layer_settings_o,  // layer_settings_t of each layer
   output logic        perf_clear_o,
 
   input  seq_state_e           state_i,
@@ -67,7 +59,6 @@ module control_registers
 );
   localparam logic [1:0] RespOkay   = 2'b00;
   localparam logic [1:0] RespSlverr = 2'b10;
-  localparam int GeneralCounters = 8;
 
   // ---- Write channel ------------------------------------------------------------------------------------------------
   logic        aw_held_q, w_held_q, b_valid_q;
@@ -84,35 +75,8 @@ module control_registers
   wire judge = aw_held_q && w_held_q && !b_valid_q && !judged_q;
 
   wire        idle      = (state_i == SeqIdle);
-  wire        w_layer   = (awaddr_q[11:8] == LayerBase[11:8]);
-  wire [2:0]  w_index   = awaddr_q[7:5];
-  wire [11:0] w_offset  = {7'd0, awaddr_q[4:0]};
-  wire        w_index_ok = ({1'b0, w_index} < 4'(MaxLayers));
-  wire        fits_size  = (wdata_q[31:SizeBits] == '0);
-  wire        fits_theta = (wdata_q[31:ThetaBits] == '0);
-  wire        fits_nibble = (wdata_q[31:4] == '0);
-
-  logic write_ok;
-  always_comb begin
-    write_ok = 1'b0;
-    if (wstrb_q == 4'hF) begin
-      if (w_layer && w_index_ok) begin
-        case (w_offset)
-          LayerInputSize, LayerHiddenSize:         write_ok = idle && fits_size;
-          LayerThetaX, LayerThetaH:                write_ok = fits_theta;
-          LayerAddrWx, LayerAddrWh, LayerAddrBias: write_ok = idle;
-          default:                                 write_ok = 1'b0;
-        endcase
-      end else begin
-        case (awaddr_q)
-          RegCtrl, RegIrqEnable, RegIrqStatus, RegPerfCtrl: write_ok = 1'b1;
-          RegNumLayers, RegLutFrac:                         write_ok = idle && fits_nibble;
-          RegTimeout:                                       write_ok = idle;
-          default:                                          write_ok = 1'b0;
-        endcase
-      end
-    end
-  end
+  wire        accepted;
+  wire        write_ok  = (wstrb_q == 4'hF) && accepted;
   wire commit = judged_q && write_ok_q;
 
   always_ff @(posedge clk_i) begin
@@ -147,10 +111,34 @@ module control_registers
   end
 
   // ---- Registers ------------------------------------------------------------------------------------------------------
-  logic [3:0] irq_enable_q, irq_status_q;
+  wire [11:0]  ra = s_axil_araddr;
+  logic        setting_ok, r_layer;
+  logic [31:0] setting;
+
+  settings_registers #(.MaxLayers(MaxLayers)) u_settings (
+    .clk_i, .rst_ni,
+    .idle_i      (idle),
+    .write_addr_i(awaddr_q),
+    .write_data_i(wdata_q),
+    .accept_o    (accepted),
+    .write_i     (commit),
+    .read_addr_i (ra),
+    .read_layer_o(r_layer),
+    .read_ok_o   (setting_ok),
+    .read_data_o (setting),
+    .settings_o,
+    .layer_settings_o
+  );
+
+  core_settings_t settings;
+  assign settings = settings_o;
+  wire [3:0] irq_enable = settings.irq_enable;
+  wire unused_settings = ^settings;
+
+  logic [3:0] irq_status_q;
   wire  [3:0] irq_set = {irq_reset_done_i, irq_ready_i, irq_error_i, irq_step_i};
-  wire  w_ctrl = commit && !w_layer && (awaddr_q == RegCtrl);
-  wire  w_perf = commit && !w_layer && (awaddr_q == RegPerfCtrl);
+  wire  w_ctrl = commit && (awaddr_q == RegCtrl);
+  wire  w_perf = commit && (awaddr_q == RegPerfCtrl);
 
   // Commands leave from registers, while the write is being answered.
   always_ff @(posedge clk_i) begin
@@ -159,52 +147,14 @@ module control_registers
     new_sequence_o <= rst_ni && w_ctrl && wdata_q[CtrlNewSequenceBit];
   end
   assign perf_clear_o   = w_perf && wdata_q[PerfCtrlClearBit];
-  assign irq_o          = |(irq_status_q & irq_enable_q);
+  assign irq_o          = |(irq_status_q & irq_enable);
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      irq_enable_q  <= ResetIrqEnable[3:0];
-      irq_status_q  <= ResetIrqStatus[3:0];
-      num_layers_o  <= ResetNumLayers[3:0];
-      lut_frac_o    <= ResetLutFrac[3:0];
-      timeout_o     <= ResetTimeout;
-      perf_freeze_o <= ResetPerfCtrl[PerfCtrlFreezeBit];
-      input_size_o  <= {MaxLayers{ResetInputSize[SizeBits-1:0]}};
-      hidden_size_o <= {MaxLayers{ResetHiddenSize[SizeBits-1:0]}};
-      theta_x_o     <= {MaxLayers{ResetThetaX[ThetaBits-1:0]}};
-      theta_h_o     <= {MaxLayers{ResetThetaH[ThetaBits-1:0]}};
-      addr_wx_o     <= {MaxLayers{ResetAddrWx}};
-      addr_wh_o     <= {MaxLayers{ResetAddrWh}};
-      addr_bias_o   <= {MaxLayers{ResetAddrBias}};
+      irq_status_q <= ResetIrqStatus[3:0];
     end else begin
       // An event that comes together with the write that clears it is kept.
-      irq_status_q <= irq_set | (irq_status_q & ~((commit && !w_layer && awaddr_q == RegIrqStatus) ? wdata_q[3:0] : 4'd0));
-      if (commit && !w_layer) begin
-        case (awaddr_q)
-          RegIrqEnable: irq_enable_q  <= wdata_q[3:0];
-          RegNumLayers: num_layers_o  <= wdata_q[3:0];
-          RegLutFrac:   lut_frac_o    <= wdata_q[3:0];
-          RegTimeout:   timeout_o     <= wdata_q;
-          RegPerfCtrl:  perf_freeze_o <= wdata_q[PerfCtrlFreezeBit];
-          default: ;
-        endcase
-      end
-      if (commit && w_layer) begin
-        for (int l = 0; l < MaxLayers; l++) begin
-          if (w_index == 3'(l)) begin
-            case (w_offset)
-              LayerInputSize:  input_size_o [l*SizeBits +: SizeBits]   <= wdata_q[SizeBits-1:0];
-              LayerHiddenSize: hidden_size_o[l*SizeBits +: SizeBits]   <= wdata_q[SizeBits-1:0];
-              LayerThetaX:     theta_x_o    [l*ThetaBits +: ThetaBits] <= wdata_q[ThetaBits-1:0];
-              LayerThetaH:     theta_h_o    [l*ThetaBits +: ThetaBits] <= wdata_q[ThetaBits-1:0];
-              LayerAddrWx:     addr_wx_o    [l*32 +: 32]               <= wdata_q;
-              LayerAddrWh:     addr_wh_o    [l*32 +: 32]               <= wdata_q;
-              LayerAddrBias:   addr_bias_o  [l*32 +: 32]               <= wdata_q;
-              default: ;
-            endcase
-          end
-        end
-      end
+      irq_status_q <= irq_set | (irq_status_q & ~((commit && awaddr_q == RegIrqStatus) ? wdata_q[3:0] : 4'd0));
     end
   end
 
@@ -221,9 +171,6 @@ module control_registers
     status[StatusStateLsb +: StatusStateWidth] = {5'd0, state_i};
   end
 
-  wire [11:0] ra        = s_axil_araddr;
-  wire        r_index_ok = ({1'b0, ra[7:5]} < 4'(MaxLayers));
-  wire [2:0]  r_layer   = r_index_ok ? ra[7:5] : 3'd0;
   wire        c_general = (ra[11:8] == RegCycles[11:8]) && ({1'b0, ra[7:3]} < 6'(GeneralCounters));
   wire        c_columns = (ra[11:8] == ColumnsBase[11:8]) && ({1'b0, ra[7:4]} < 5'(MaxLayers));
   wire [5:0]  c_index   = c_columns ? 6'(GeneralCounters) + {1'b0, ra[7:3]} : c_general ? {1'b0, ra[7:3]} : 6'd0;
@@ -236,18 +183,9 @@ module control_registers
     read_data = '0;
     if (ra[1:0] != 2'b00) begin
       read_ok = 1'b0;
-    end else if (ra[11:8] == LayerBase[11:8]) begin
-      read_ok = r_index_ok;
-      case ({7'd0, ra[4:0]})
-        LayerInputSize:  read_data = 32'(input_size_o [r_layer*SizeBits +: SizeBits]);
-        LayerHiddenSize: read_data = 32'(hidden_size_o[r_layer*SizeBits +: SizeBits]);
-        LayerThetaX:     read_data = 32'(theta_x_o    [r_layer*ThetaBits +: ThetaBits]);
-        LayerThetaH:     read_data = 32'(theta_h_o    [r_layer*ThetaBits +: ThetaBits]);
-        LayerAddrWx:     read_data = addr_wx_o  [r_layer*32 +: 32];
-        LayerAddrWh:     read_data = addr_wh_o  [r_layer*32 +: 32];
-        LayerAddrBias:   read_data = addr_bias_o[r_layer*32 +: 32];
-        default:         read_ok = 1'b0;
-      endcase
+    end else if (r_layer || setting_ok) begin
+      read_ok   = setting_ok;
+      read_data = setting;
     end else if (c_general || c_columns) begin
       read_data = ra[2] ? count[63:32] : count[31:0];
     end else begin
@@ -259,12 +197,7 @@ module control_registers
         RegCtrl:      read_data = '0;
         RegStatus:    read_data = status;
         RegError:     read_data = {error_info_i, {(8-LayerBits){1'b0}}, error_layer_i, error_cause_i};
-        RegIrqEnable: read_data = {28'd0, irq_enable_q};
         RegIrqStatus: read_data = {28'd0, irq_status_q};
-        RegNumLayers: read_data = {28'd0, num_layers_o};
-        RegLutFrac:   read_data = {28'd0, lut_frac_o};
-        RegTimeout:   read_data = timeout_o;
-        RegPerfCtrl:  read_data = 32'(perf_freeze_o) << PerfCtrlFreezeBit;
         default:      read_ok = 1'b0;
       endcase
     end

@@ -17,5 +17,6 @@ h_egress.sv
 config_check.sv
 sequencer.sv
 perf_counters.sv
+settings_registers.sv
 control_registers.sv
 edgedrnn.sv

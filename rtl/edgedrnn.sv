@@ -14,6 +14,7 @@
 // docs/interfaces.md the contract with the world outside.
 module edgedrnn
   import edgedrnn_pkg::*;
+  import edgedrnn_reg_pkg::*;
 #(
   parameter int AxiDataWidth = 64,     // 32, 64, 128 or 256; one PE for each 8 bits
   parameter int AxiAddrWidth = 32,     // 12 ... 32
@@ -77,7 +78,7 @@ module edgedrnn
   localparam int Pes       = AxiDataWidth / WeightBits;
   localparam int PeShift   = $clog2(Pes);
   localparam int WordWidth = Pes * AccBits;
-  localparam int Counters  = 8 + 2 * MaxLayers;
+  localparam int Counters  = GeneralCounters + LayerCounters * MaxLayers;
 
   // Build parameters out of range stop the simulation before it starts (Icarus 11 knows no elaboration tasks).
   if (!(AxiDataWidth == 32 || AxiDataWidth == 64 || AxiDataWidth == 128 || AxiDataWidth == 256)) begin : gen_bad_width
@@ -98,15 +99,29 @@ module edgedrnn
   end
 
   // ---- Configuration ------------------------------------------------------------------------------------------------
-  logic        start, soft_reset, new_sequence, perf_freeze, perf_clear;
-  logic [3:0]  num_layers, lut_frac;
-  logic [31:0] timeout;
+  logic        start, soft_reset, new_sequence, perf_clear;
+  core_settings_t settings;
+  logic [MaxLayers*LayerSettingsBits-1:0] layer_settings;
+  wire [3:0]   num_layers  = settings.num_layers;
+  wire [3:0]   lut_frac    = settings.lut_frac;
+  wire [31:0]  timeout     = settings.timeout;
+  wire         perf_freeze = settings.perf_ctrl[PerfCtrlFreezeBit];
   logic [MaxLayers*SizeBits-1:0]     input_size, hidden_size, groups;
   logic [MaxLayers*ThetaBits-1:0]    theta_x, theta_h;
   logic [MaxLayers*32-1:0]           addr_wx, addr_wh, addr_bias;
   logic [MaxLayers*AxiAddrWidth-1:0] bus_wx, bus_wh, bus_bias;
 
   for (genvar l = 0; l < MaxLayers; l++) begin : gen_layer
+    layer_settings_t layer;
+    assign layer = layer_settings[l*LayerSettingsBits +: LayerSettingsBits];
+    assign input_size [l*SizeBits  +: SizeBits]  = layer.input_size;
+    assign hidden_size[l*SizeBits  +: SizeBits]  = layer.hidden_size;
+    assign theta_x    [l*ThetaBits +: ThetaBits] = layer.theta_x;
+    assign theta_h    [l*ThetaBits +: ThetaBits] = layer.theta_h;
+    assign addr_wx    [l*32 +: 32]               = layer.addr_wx;
+    assign addr_wh    [l*32 +: 32]               = layer.addr_wh;
+    assign addr_bias  [l*32 +: 32]               = layer.addr_bias;
+
     wire [SizeBits-1:0] units    = hidden_size[l*SizeBits +: SizeBits];
     wire [SizeBits:0]   units_up = {1'b0, units} + (SizeBits+1)'(Pes - 1);
     always_ff @(posedge clk_i) groups[l*SizeBits +: SizeBits] <= SizeBits'(units_up >> PeShift);
@@ -475,17 +490,19 @@ module edgedrnn
 
   always_comb begin
     events    = '0;
-    events[0] = (state != SeqIdle);
-    events[1] = packet_done;
-    events[2] = beat_taken;
-    events[3] = wanting && bus_waiting;
-    events[4] = out_stalled;
-    events[5] = (state == SeqWaitX);
-    events[6] = bias_beat;
-    events[7] = column && undo;
+    events[EventCycles]        = (state != SeqIdle);
+    events[EventSteps]         = packet_done;
+    events[EventBeats]         = beat_taken;
+    events[EventStallMem]      = wanting && bus_waiting;
+    events[EventStallOut]      = out_stalled;
+    events[EventIdle]          = (state == SeqWaitX);
+    events[EventBiasBeats]     = bias_beat;
+    events[EventColumnsUndone] = column && undo;
     for (int l = 0; l < MaxLayers; l++) begin
-      events[8+2*l]   = column && !undo && (push_kind == KindX) && (push_layer == LayerBits'(l));
-      events[8+2*l+1] = column && !undo && (push_kind == KindH) && (push_layer == LayerBits'(l));
+      events[GeneralCounters + LayerCounters*l + LayerEventColumnsX] =
+          column && !undo && (push_kind == KindX) && (push_layer == LayerBits'(l));
+      events[GeneralCounters + LayerCounters*l + LayerEventColumnsH] =
+          column && !undo && (push_kind == KindH) && (push_layer == LayerBits'(l));
     end
   end
 
@@ -513,17 +530,8 @@ module edgedrnn
     .start_o         (start),
     .soft_reset_o    (soft_reset),
     .new_sequence_o  (new_sequence),
-    .num_layers_o    (num_layers),
-    .lut_frac_o      (lut_frac),
-    .timeout_o       (timeout),
-    .input_size_o    (input_size),
-    .hidden_size_o   (hidden_size),
-    .theta_x_o       (theta_x),
-    .theta_h_o       (theta_h),
-    .addr_wx_o       (addr_wx),
-    .addr_wh_o       (addr_wh),
-    .addr_bias_o     (addr_bias),
-    .perf_freeze_o   (perf_freeze),
+    .settings_o      (settings),
+    .layer_settings_o(layer_settings),
     .perf_clear_o    (perf_clear),
     .state_i         (state),
     .busy_init_i     (busy_init),
@@ -538,5 +546,5 @@ module edgedrnn
     .count_i         (counts)
   );
 
-  wire unused = ^{addr_wx, addr_wh, addr_bias, work_empty};
+  wire unused = ^{addr_wx, addr_wh, addr_bias, work_empty, settings.irq_enable};
 endmodule

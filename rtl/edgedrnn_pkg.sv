@@ -1,5 +1,6 @@
 // Formats and limits of the accelerator: the one place where a width is a number.
-// golden/fixed.py states the same facts for Python; tb/tests/rtl holds the two against each other.
+// golden/fixed.py states what the golden model needs of it, and tb/tests/rtl/test_edgedrnn_pkg.py compares the two;
+// tb/device/constants.py is generated from it.
 package edgedrnn_pkg;
 
   // Q8.8: inputs, hidden states, references, deltas, thresholds.
@@ -59,16 +60,6 @@ package edgedrnn_pkg;
   localparam int BankNx = 2;
   localparam int BankNh = 3;
   localparam int Banks  = 4;
-
-  typedef enum logic [2:0] {
-    SeqIdle  = 3'd0,
-    SeqCheck = 3'd1,
-    SeqInit  = 3'd2,
-    SeqWaitX = 3'd3,
-    SeqStep  = 3'd4,
-    SeqError = 3'd5,
-    SeqDrain = 3'd6
-  } seq_state_e;
 
   // Plain numbers: Icarus 11 does not resolve a package's parameters in a typedef used by a port.
   typedef logic signed [15:0] act_t;

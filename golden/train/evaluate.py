@@ -6,6 +6,7 @@ import numpy as np
 
 from golden.batch import run_batch
 from golden.datasets.features import Channels, features_from_model
+from golden.layout import column_bytes
 from golden.train.network import Item
 from golden.train.readout import METRICS, Score, answer, task_of
 
@@ -95,7 +96,7 @@ def evaluate_items(model, items, theta_x=None, theta_h=None, progress=None, keep
         steps=steps,
         firing_x=columns_x / (steps * np.array(model.input_sizes)),
         firing_h=columns_h / (steps * hidden),
-        bytes_per_step=float(((columns_x + columns_h) * 3 * hidden).sum() / steps),
+        bytes_per_step=float(((columns_x + columns_h) * column_bytes(hidden)).sum() / steps),
         dense_bytes=model.weight_bytes,
     )
 

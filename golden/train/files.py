@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 
+from golden.files import whole_path
+
 
 class TrainingLog:
     """Metrics of every epoch: ``OUT.log.csv``, and ``OUT.log.png`` at the end.
@@ -60,9 +62,8 @@ class TrainingLog:
 
 def save_checkpoint(path, **state):
     """Write everything a training needs to go on as if it had not stopped, all or nothing."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    with whole_path(path) as scratch:
+        torch.save(state, scratch)
 
 
 def load_checkpoint(path, settings, device):

@@ -12,6 +12,7 @@ import torch
 from golden import fixed
 from golden.batch import hold, run_batch
 from golden.importers.convert import convert_gru
+from golden.layout import column_bytes
 from golden.train.network import orthogonal_gru
 
 
@@ -58,7 +59,7 @@ def activities(signals, thetas, hidden=(128, 128), progress=lambda items: items)
         traces = run_batch(model, signals, theta, theta)
         columns_x = np.concatenate([trace.columns_x for trace in traces]).mean(axis=0)
         columns_h = np.concatenate([trace.columns_h for trace in traces]).mean(axis=0)
-        read = ((columns_x + columns_h) * 3 * units).sum()
+        read = ((columns_x + columns_h) * column_bytes(units)).sum()
         found.append(
             Activity(
                 theta=theta,

@@ -28,7 +28,7 @@ class Platform:
 
     port_bits: int = 64
     memory: timing.MemoryTiming = timing.IDEAL
-    clock_mhz: float = 125.0
+    clock_mhz: float = timing.CLOCK_MHZ
 
 
 @dataclass(frozen=True, eq=False)

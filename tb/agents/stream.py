@@ -18,21 +18,7 @@ from cocotb.utils import get_sim_time
 from cocotb_bus.drivers import BusDriver
 from cocotb_bus.monitors import BusMonitor
 
-LANES = 8
-"""Elements in a beat."""
-
-
-def pack(elements: np.ndarray) -> list[int]:
-    """int16 elements as beats of 128 bits; the last beat's spare lanes are 0."""
-    padded = np.zeros(-(-len(elements) // LANES) * LANES, np.int16)
-    padded[: len(elements)] = elements
-    raw = padded.astype("<i2").tobytes()
-    return [int.from_bytes(raw[i : i + 16], "little") for i in range(0, len(raw), 16)]
-
-
-def unpack(beats: list[int]) -> np.ndarray:
-    """Beats of 128 bits as int16 elements."""
-    return np.frombuffer(b"".join(b.to_bytes(16, "little") for b in beats), "<i2").copy()
+from tb.device.beats import BEAT_BYTES, LANES, pack, unpack
 
 
 @dataclass
@@ -137,7 +123,7 @@ class AxisSource(BusDriver):
                     break
             bus.tvalid.value = 0
             if self.noise is not None:
-                bus.tdata.value = int.from_bytes(self.noise.bytes(16), "little")
+                bus.tdata.value = int.from_bytes(self.noise.bytes(BEAT_BYTES), "little")
                 bus.tlast.value = int(self.noise.integers(2))
             if self._reset_n.value != 1:
                 break

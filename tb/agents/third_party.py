@@ -23,9 +23,8 @@ from cocotbext.axi import (
 )
 
 from tb.agents.memory import Image
-from tb.agents.stream import LANES, pack, unpack
+from tb.device.beats import BEAT_BYTES, LANES, pack, unpack
 
-BEAT_BYTES = 2 * LANES
 QUIET = "WARNING"  # they log each transfer
 
 

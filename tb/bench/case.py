@@ -29,6 +29,7 @@ SOURCES = [
     *PROTOCOL_CHECKERS,
     MONITORS / "trace_monitor.sv",
     MONITORS / "timeline_monitor.sv",
+    TOPS / "probe_pkg.sv",
     TOPS / "edgedrnn_tb.sv",
 ]
 

@@ -23,15 +23,16 @@ from golden.model_file import Model
 from tb.agents.axil import AxiLiteMonitor
 from tb.agents.factory import make_agents
 from tb.agents.memory import AxiReadMonitor
-from tb.agents.stream import LANES, AxisMonitor
+from tb.agents.stream import AxisMonitor
 from tb.bench.replay_recorder import recorder_of
 from tb.checks.scoreboard import DeltaGruScoreboard
 from tb.coverage.functional.collector import Collector
 from tb.coverage.functional.collector import wanted as coverage_wanted
+from tb.device.beats import beats_of
+from tb.device.clock import BENCH_CLOCK_NS
 from tb.device.driver import EdgeDrnnDriver
 from tb.device.image import DramImage
 
-CLOCK_NS = 10
 RESET_CYCLES = 5
 
 
@@ -139,7 +140,9 @@ class TB:
             self.h_monitor.add_callback(lambda packet: self._h_out.set())
             cocotb.start_soon(self._settle_after_h())
         self.coverage = Collector(self) if coverage_wanted() else None
-        cocotb.start_soon(Clock(clock, CLOCK_NS, unit="ns", impl="gpi").start(start_high=False))
+        cocotb.start_soon(
+            Clock(clock, BENCH_CLOCK_NS, unit="ns", impl="gpi").start(start_high=False)
+        )
 
     async def _settle_after_h(self) -> None:
         edge = RisingEdge(self.clock)
@@ -203,8 +206,8 @@ class TB:
             for region in self.image.regions
         ]
         self.memory.image = self.image
-        self.dut.x_beats_i.value = -(-model.input_size // LANES)
-        self.dut.h_beats_i.value = model.hidden_size // LANES
+        self.dut.x_beats_i.value = beats_of(model.input_size)
+        self.dut.h_beats_i.value = beats_of(model.hidden_size)
         return self.image
 
     async def load(self, model: Model, *, timeout: int = 0, **layout: Any) -> DramImage:

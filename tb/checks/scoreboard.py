@@ -16,12 +16,14 @@ import numpy as np
 from cocotb_bus.scoreboard import Scoreboard
 
 from golden.integer import IntegerGru, StepTrace, encode_delta
+from golden.layout import column_bytes
 from golden.model_file import Model
 from tb.agents.axil import OKAY, Access, AxiLiteMonitor
-from tb.agents.stream import LANES, AxisMonitor, Packet
+from tb.agents.stream import AxisMonitor, Packet
 from tb.checks.compare import ACTIVATION, MismatchError, step_difference, vector_difference
 from tb.checks.trace import StepRecord, TraceReader
 from tb.device import registers as regs
+from tb.device.beats import LANES, beats_of
 from tb.device.registers import Ctrl, LayerReg, Reg
 
 
@@ -151,7 +153,7 @@ class DeltaGruScoreboard(Scoreboard):
         if self.gru is None or not self.running:
             return
         size = self.gru.model.input_size
-        if len(packet.beats) != -(-size // LANES):
+        if len(packet.beats) != beats_of(size):
             assert self.lenient, f"x packet of {len(packet.beats)} beats for {size} inputs"
             return
         step = self.gru.step(packet.elements[:size], *self.taken_theta)
@@ -252,8 +254,7 @@ class DeltaGruScoreboard(Scoreboard):
     def column_bytes(self, layer: int) -> int:
         """Bytes that a weight column of a layer takes on the port, padding included."""
         assert self.gru is not None
-        lanes = self.data_width // 8
-        return 3 * -(-self.gru.model.hidden_sizes[layer] // lanes) * lanes
+        return column_bytes(self.gru.model.hidden_sizes[layer], self.data_width // 8)
 
     def weight_bytes(self, step: StepTrace) -> int:
         """Bytes that the weight columns of a step take on the port, padding included."""

@@ -15,6 +15,9 @@ from typing import TextIO
 
 import numpy as np
 
+from tb.device.beats import fields_of, signed_value, unpack_hex
+from tb.device.constants import ACT_BITS, QUAD_LANES
+
 KINDS = ("x", "h")
 FIELDS = {"M": (32, True), "R": (9, False), "N": (10, True), "H": (16, True)}  # bits, signed
 
@@ -121,7 +124,7 @@ class _Gather:
 
     def take(self) -> LayerRecord:
         """The oldest step of this layer, all of whose events are here."""
-        quads = self.units // 4
+        quads = self.units // QUAD_LANES
         for name, rows in self.rows.items():
             if len(rows) < quads:
                 raise TraceError(
@@ -148,20 +151,6 @@ class _Gather:
             taken["H"][0].astype(np.int16),
             undone,
         )
-
-
-def _signed(text: str, bits: int) -> int:
-    value = int(text, 16)
-    return value - (1 << bits) if value >> (bits - 1) else value
-
-
-def _split(text: str, bits: int, *, signed: bool, count: int = 4) -> list[int]:
-    """Fields of `bits` bits out of a hex word, lowest first."""
-    word, mask = int(text, 16), (1 << bits) - 1
-    values = [(word >> (bits * i)) & mask for i in range(count)]
-    if signed:
-        values = [v - (1 << bits) if v >> (bits - 1) else v for v in values]
-    return values
 
 
 class TraceReader:
@@ -234,21 +223,22 @@ class TraceReader:
         if code in "MRNH":
             layer, quad = self._layers[int(words[1], 16)], int(words[2], 16)
             rows = layer.rows[code]
-            if quad != len(rows) % (layer.units // 4):
-                raise TraceError(
-                    f"{code} of quad {quad}, expected {len(rows) % (layer.units // 4)}"
-                )
+            expected = len(rows) % (layer.units // QUAD_LANES)
+            if quad != expected:
+                raise TraceError(f"{code} of quad {quad}, expected {expected}")
             bits, signed = FIELDS[code]
-            rows.append(np.array([_split(w, bits, signed=signed) for w in words[3:]], np.int64))
-            if code == "H" and layer is self._layers[-1] and 4 * (quad + 1) == layer.units:
+            values = [fields_of(int(w, 16), bits, QUAD_LANES, signed=signed) for w in words[3:]]
+            rows.append(np.array(values, np.int64))
+            if code == "H" and layer is self._layers[-1] and QUAD_LANES * (quad + 1) == layer.units:
                 self._computed += 1
         elif code == "C":
             layer, kind, index, beats = (int(words[i], 16) for i in (1, 2, 3, 5))
-            self._layers[layer].column(KINDS[kind], index, _signed(words[4], 16), beats)
+            delta = signed_value(int(words[4], 16), ACT_BITS)
+            self._layers[layer].column(KINDS[kind], index, delta, beats)
         elif code == "E":
             self._layers[int(words[1], 16)].end(KINDS[int(words[2], 16)])
         elif code == "B":
-            self._beats[-1].extend(_split(words[1], 16, signed=True, count=8))
+            self._beats[-1].extend(unpack_hex(words[1:2]).tolist())
         elif code == "X":
             self._offered.append(int(words[2]))
             self._beats.append([])

@@ -22,10 +22,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from golden.files import whole_path, write_text
+from golden.timing import CLOCK_MHZ
 from tb.checks.compare import MismatchError
 from tb.cli.command_line import FAILED, OK, Parser
-from tb.flows.benchmark import CLOCK_MHZ, LONG_GAP, MODEL_LIMIT, Case, Row, measure_all
-from tb.fpga.tools import revision, table, write_whole
+from tb.flows.benchmark import LONG_GAP, MODEL_LIMIT, Case, Row, measure_all
+from tb.fpga.tools import revision, table
 from tb.paths import REPO
 from tb.sim.run import SimulationError
 from tb.sim.toolchain import BuildError
@@ -160,10 +162,9 @@ def picture(rows: list[Row], path: Path) -> None:
     axes[1].legend(
         handles, [*labels, "beats on the way: the port's bound"], loc="upper left", fontsize=8
     )
-    scratch = path.with_name(f".{path.name}")
-    figure.savefig(scratch, dpi=110, format="png")
+    with whole_path(path) as scratch:
+        figure.savefig(scratch, dpi=110, format="png")
     pyplot.close(figure)
-    scratch.replace(path)
 
 
 def main() -> int:
@@ -186,13 +187,13 @@ def main() -> int:
     page = PAGE.format(revision=revision(), table=text, clock=CLOCK_MHZ, published=PUBLISHED_US,
                        limit=100 * MODEL_LIMIT)  # fmt: skip
     picture(rows, args.plot)
-    write_whole(args.document, page)
+    write_text(args.document, page)
     if args.json:
         figures = [
             {**{k: v for k, v in vars(row).items() if k != "case"}, **vars(row.case)}
             for row in rows
         ]
-        args.json.write_text(json.dumps(figures, indent=1))
+        write_text(args.json, json.dumps(figures, indent=1))
     failed = [row for row in rows if not row.holds]
     for row in failed:
         print(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from golden.npz_file import whole_file
+from golden.files import whole_file
 from tb.checks.compare import MismatchError
 from tb.cli.command_line import (
     BAD_INPUT,

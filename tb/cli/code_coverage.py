@@ -20,6 +20,7 @@ import json
 import sys
 from pathlib import Path
 
+from golden.files import write_text
 from tb.cli.command_line import BadInputError, Parser, status_of
 from tb.coverage import code as code_coverage
 from tb.paths import REPO
@@ -70,9 +71,7 @@ def work(args: argparse.Namespace) -> None:
         (args.lcov, code_coverage.as_lcov(report)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(text, encoding="utf-8")
-        part.rename(path)
+        write_text(path, text)
     if args.holes:
         for file in report.files:
             for hole in file.holes:

@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 from golden import fixed
+from golden.files import whole_file
 from golden.importers.convert import ConversionError, QuantReport, convert_layers
 from golden.importers.importing import FORMATS, read_network
 from golden.model_file import Model, ModelFileError, save_model
-from golden.npz_file import whole_file
 from tb.cli.command_line import (
     BAD_INPUT,
     FAILED,

@@ -19,6 +19,7 @@ import argparse
 import json
 from pathlib import Path
 
+from golden.files import write_text
 from tb.cli.command_line import BadInputError, Parser, check_output, status_of
 from tb.coverage.functional.merge import Merged, merge, read_exclusions
 from tb.regress import intents as plan
@@ -122,10 +123,8 @@ def work(options: argparse.Namespace) -> None:
         (options.plan, plan.report(intents, lost, jobs, still_open)),
     ):
         if path is not None:
-            scratch = path.with_name(f".{path.name}.part")
             content["tree"] = tree_hash(plan.REPO)
-            scratch.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-            scratch.replace(path)
+            write_text(path, json.dumps(content, ensure_ascii=False))
     judge(merged, lost, still_open, options.require)
 
 

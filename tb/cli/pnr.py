@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from golden.files import write_text
 from tb.cli.command_line import FAILED, OK, Parser
 from tb.fpga.sdf_timing import TimingError, TimingPath, read_sdf, worst_paths
 from tb.fpga.tools import (
@@ -36,7 +37,6 @@ from tb.fpga.tools import (
     table,
     work_folder,
     write_json,
-    write_whole,
 )
 
 DOCUMENT = "docs/timing.md"
@@ -228,7 +228,7 @@ def measure(args: argparse.Namespace, page: Path) -> int:
     measured_on = revision()
     with work_folder(args.work) as folder:
         routed = place_and_route(parameters, part, folder)
-    write_whole(page, document(parameters, part, measured_on, routed, args.paths))
+    write_text(page, document(parameters, part, measured_on, routed, args.paths))
     write_json(
         args.json,
         {

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from golden.files import whole_file
 from golden.model_file import ModelFileError, load_model
-from golden.npz_file import whole_file
+from golden.timing import CLOCK_MHZ
 from tb.checks.compare import MismatchError
 from tb.checks.trace import TraceError
 from tb.cli.command_line import (
@@ -36,7 +37,6 @@ from tb.settings import switched_on
 from tb.sim.run import SimulationError
 from tb.sim.toolchain import BuildError
 
-CLOCK_MHZ = 125
 MAX_INTERVAL = 10**9
 
 EPILOG = """\
@@ -122,7 +122,7 @@ def summary(result: Result, checked: bool) -> str:
     return (
         f"{steps} steps, {verdict}\n"
         f"latency {result.latency.mean():.1f} cycles a step "
-        f"({result.latency.mean() / CLOCK_MHZ:.1f} us at {CLOCK_MHZ} MHz), "
+        f"({result.latency.mean() / CLOCK_MHZ:.1f} us at {CLOCK_MHZ:g} MHz), "
         f"period {result.period.mean():.1f}\n"
         f"{columns:.1f} weight columns and {result.dram_bytes.mean():.0f} bytes a step\n"
         f"{result.cycles} cycles in {result.wall_seconds:.2f} s: {speed:.0f} cycles/s"

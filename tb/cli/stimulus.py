@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from golden.edges import hidden_edges
+from golden.files import whole_file
 from golden.model_file import Model, ModelFileError, load_model
-from golden.npz_file import whole_file
 from golden.stimulus import DESCRIPTIONS, KINDS, random_inputs
 from golden.trace import GoldenTrace, TraceFileError, read_trace, record, replay, write_trace
 from tb.cli.command_line import (

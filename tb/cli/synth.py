@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from golden.files import write_text
 from tb.cli.command_line import FAILED, OK, Parser
 from tb.fpga.tools import (
     EXIT_STATUS,
@@ -36,7 +37,6 @@ from tb.fpga.tools import (
     table,
     work_folder,
     write_json,
-    write_whole,
 )
 
 DOCUMENT = "docs/area.md"
@@ -385,7 +385,7 @@ def measure(args: argparse.Namespace, page: Path) -> int:
     measured_on = revision()
     with work_folder(args.work) as folder:
         total, modules = synthesise(parameters, folder)
-    write_whole(page, document(parameters, measured_on, total, modules))
+    write_text(page, document(parameters, measured_on, total, modules))
     write_json(
         args.json,
         {

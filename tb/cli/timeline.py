@@ -5,7 +5,6 @@ picture, and a trace for ui.perfetto.dev. Without arguments: a spoken digit thro
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import shlex
 import sys
@@ -17,8 +16,8 @@ from tqdm import tqdm
 
 from golden.datasets.features import features_from_model
 from golden.datasets.fsdd import DatasetError, load_folder
+from golden.files import whole_file
 from golden.model_file import Model, ModelFileError, load_model
-from golden.npz_file import whole_file
 from tb.checks.compare import MismatchError
 from tb.checks.trace import TraceError
 from tb.cli.command_line import (
@@ -41,7 +40,7 @@ from tb.debug.timeline.plot import SUFFIXES, draw, neighbours
 from tb.debug.timeline.reader import Step, Timeline, TimelineError, read_timeline
 from tb.debug.timeline.table import cause_table, verdict
 from tb.device.dram import DramError, load_dram
-from tb.device.driver import Counters
+from tb.device.registers import Counters
 from tb.flows.simulation import simulate
 from tb.paths import REPO, SIMULATORS
 from tb.sim.run import SimulationError
@@ -186,9 +185,10 @@ def recorded(job: Job, record: Path, words: list[str]) -> tuple[Timeline, Counte
 def compared(timeline: Timeline, core: Counters) -> str:
     """One line: sums equal counters. Raises SimulationError at the first that does not."""
     sums = counters(timeline, len(core.columns_x), freezes=1)
-    for name, value in dataclasses.asdict(core).items():
-        if sums[name] != value:
-            raise SimulationError(f"counter {name}: {value} in the core, {sums[name]} in the file")
+    for name, value in sums.items():
+        found = getattr(core, name)
+        if found != value:
+            raise SimulationError(f"counter {name}: {found} in the core, {value} in the file")
     text = ", ".join(
         f"{name.upper()} {sums[name]}"
         for name in ("cycles", "beats", "stall_mem", "stall_out", "idle")

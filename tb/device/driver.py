@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tb.device import registers as regs
-from tb.device.registers import Cause, Ctrl, LayerReg, PerfCtrl, Reg, State, Status
+from tb.device.registers import Cause, Counters, Ctrl, LayerReg, PerfCtrl, Reg, State, Status
 
 OKAY = 0
 
@@ -81,22 +81,6 @@ class DeviceStatus:
         return flag in self.flags
 
 
-@dataclass(frozen=True)
-class Counters:
-    """Performance counters: cycles, steps, beats; columns by layer."""
-
-    cycles: int
-    steps: int
-    beats: int
-    stall_mem: int
-    stall_out: int
-    idle: int
-    bias_beats: int
-    columns_undone: int
-    columns_x: tuple[int, ...]
-    columns_h: tuple[int, ...]
-
-
 class EdgeDrnnDriver:
     """Drives one core. Call `identify` first; every method raises a DriverError when it fails.
 
@@ -143,11 +127,13 @@ class EdgeDrnnDriver:
     async def identify(self) -> BuildParameters:
         """Check ID and version, read the build parameters."""
         word = await self.read(Reg.ID)
-        if word != 0x4544524E:
-            raise NotThisDeviceError(f"ID is {word:#010x}, expected 0x4544524e")
+        if word != regs.ID:
+            raise NotThisDeviceError(f"ID is {word:#010x}, expected {regs.ID:#010x}")
         version = regs.VersionField.unpack(await self.read(Reg.VERSION))
-        if version.major != 0:
-            raise NotThisDeviceError(f"major version is {version.major}, expected 0")
+        if version.major != regs.VERSION[0]:
+            raise NotThisDeviceError(
+                f"major version is {version.major}, expected {regs.VERSION[0]}"
+            )
         port = regs.BuildPortField.unpack(await self.read(Reg.BUILD_PORT))
         size = regs.BuildSizeField.unpack(await self.read(Reg.BUILD_SIZE))
         self.build = BuildParameters(
@@ -261,13 +247,7 @@ class EdgeDrnnDriver:
         build = self.build or await self.identify()
         frozen = bool(await self.read(Reg.PERF_CTRL) & PerfCtrl.FREEZE)
         await self.freeze()
-        values = [
-            await self.read64(register)
-            for register in (
-                *(Reg.CYCLES, Reg.STEPS, Reg.BEATS, Reg.STALL_MEM),
-                *(Reg.STALL_OUT, Reg.IDLE, Reg.BIAS_BEATS, Reg.COLUMNS_UNDONE),
-            )
-        ]
+        values = [await self.read64(register) for register in regs.COUNTERS]
         columns = [
             tuple(
                 [
@@ -275,7 +255,7 @@ class EdgeDrnnDriver:
                     for layer in range(build.max_layers)
                 ]
             )
-            for register in (regs.ColumnsReg.COLUMNS_X, regs.ColumnsReg.COLUMNS_H)
+            for register in regs.LAYER_COUNTERS
         ]
         await self.freeze(frozen)
         return Counters(*values, *columns)

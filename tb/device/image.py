@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.layout import column_bytes, padded_units
+
 WX, WH, BIAS = "wx", "wh", "bias"
 KINDS = (WX, WH, BIAS)  # the order of the fault register's region codes 0, 1, 2
 PAGE_BYTES = 4096  # no AXI burst crosses a multiple of this
@@ -31,11 +33,6 @@ class Region:
     def end(self) -> int:
         """First byte address after the region."""
         return self.address + len(self.data)
-
-
-def padded_units(hidden: int, lanes: int) -> int:
-    """Hp: ``hidden`` units rounded up to whole groups of ``lanes`` (the number of PEs)."""
-    return -(-hidden // lanes) * lanes
 
 
 def pack_columns(weight: np.ndarray, lanes: int) -> np.ndarray:
@@ -136,7 +133,7 @@ class DramImage:
 
     def column_bytes(self, layer: int) -> int:
         """Bytes that the core reads for one weight column of ``layer``."""
-        return 3 * padded_units(self.hidden_sizes[layer], self.lanes)
+        return column_bytes(self.hidden_sizes[layer], self.lanes)
 
     def bias_bytes(self, layer: int) -> int:
         """Bytes that the core reads for the biases of ``layer``."""

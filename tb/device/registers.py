@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
 
 class RegisterInfo(NamedTuple):
-    """What a test needs to know of a register (`reset` is None for a build parameter)."""
+    """What a test needs to know of a register.
+
+    `reset`: None for a build parameter. `bits`: those that a value may have; a wider one
+    is refused. `held`: mask of the bits that a write leaves in the register.
+    """
 
     name: str
     address: int
@@ -15,6 +20,12 @@ class RegisterInfo(NamedTuple):
     reset: int | None
     width: int
     bits: int
+    held: int
+
+
+ID = 0x4544524E
+VERSION = (0, 1, 0)
+"""Major, minor and patch of the core."""
 
 
 class Reg(IntEnum):
@@ -232,44 +243,96 @@ class Cause(IntEnum):
     SEQ_IDLE = 11
 
 
+@dataclass(frozen=True)
+class Counters:
+    """What the event counters read; those of COLUMNS by layer."""
+
+    cycles: int
+    steps: int
+    beats: int
+    stall_mem: int
+    stall_out: int
+    idle: int
+    bias_beats: int
+    columns_undone: int
+    columns_x: tuple[int, ...]
+    columns_h: tuple[int, ...]
+
+
+COUNTERS = (
+    Reg.CYCLES,
+    Reg.STEPS,
+    Reg.BEATS,
+    Reg.STALL_MEM,
+    Reg.STALL_OUT,
+    Reg.IDLE,
+    Reg.BIAS_BEATS,
+    Reg.COLUMNS_UNDONE,
+)
+"""Event counters of the core, in the order of `Counters` and of the RTL."""
+
+LAYER_COUNTERS = tuple(ColumnsReg)
+"""Event counters of each layer, in the order of `Counters` and of the RTL."""
+
+
 REGISTERS: tuple[RegisterInfo, ...] = (
-    RegisterInfo("ID", 0x000, "ro", 0x4544524E, 32, 32),
-    RegisterInfo("VERSION", 0x004, "ro", 0x100, 32, 32),
-    RegisterInfo("BUILD_PORT", 0x008, "ro", None, 32, 32),
-    RegisterInfo("BUILD_SIZE", 0x00C, "ro", None, 32, 32),
-    RegisterInfo("CTRL", 0x010, "wo", 0x0, 32, 32),
-    RegisterInfo("STATUS", 0x014, "ro", 0x0, 32, 32),
-    RegisterInfo("ERROR", 0x018, "ro", 0x0, 32, 32),
-    RegisterInfo("IRQ_ENABLE", 0x01C, "rw", 0x0, 32, 32),
-    RegisterInfo("IRQ_STATUS", 0x020, "w1c", 0x0, 32, 32),
-    RegisterInfo("NUM_LAYERS", 0x024, "cfg", 0x1, 32, 4),
-    RegisterInfo("LUT_FRAC", 0x028, "cfg", 0x8, 32, 4),
-    RegisterInfo("TIMEOUT", 0x02C, "cfg", 0x0, 32, 32),
-    RegisterInfo("PERF_CTRL", 0x030, "rw", 0x0, 32, 32),
-    RegisterInfo("CYCLES", 0x300, "ro", 0x0, 64, 64),
-    RegisterInfo("STEPS", 0x308, "ro", 0x0, 64, 64),
-    RegisterInfo("BEATS", 0x310, "ro", 0x0, 64, 64),
-    RegisterInfo("STALL_MEM", 0x318, "ro", 0x0, 64, 64),
-    RegisterInfo("STALL_OUT", 0x320, "ro", 0x0, 64, 64),
-    RegisterInfo("IDLE", 0x328, "ro", 0x0, 64, 64),
-    RegisterInfo("BIAS_BEATS", 0x330, "ro", 0x0, 64, 64),
-    RegisterInfo("COLUMNS_UNDONE", 0x338, "ro", 0x0, 64, 64),
+    RegisterInfo("ID", 0x000, "ro", 0x4544524E, 32, 32, 0x0),
+    RegisterInfo("VERSION", 0x004, "ro", 0x100, 32, 32, 0x0),
+    RegisterInfo("BUILD_PORT", 0x008, "ro", None, 32, 32, 0x0),
+    RegisterInfo("BUILD_SIZE", 0x00C, "ro", None, 32, 32, 0x0),
+    RegisterInfo("CTRL", 0x010, "wo", 0x0, 32, 32, 0x0),
+    RegisterInfo("STATUS", 0x014, "ro", 0x0, 32, 32, 0x0),
+    RegisterInfo("ERROR", 0x018, "ro", 0x0, 32, 32, 0x0),
+    RegisterInfo("IRQ_ENABLE", 0x01C, "rw", 0x0, 32, 32, 0xF),
+    RegisterInfo("IRQ_STATUS", 0x020, "w1c", 0x0, 32, 32, 0x0),
+    RegisterInfo("NUM_LAYERS", 0x024, "cfg", 0x1, 32, 4, 0xF),
+    RegisterInfo("LUT_FRAC", 0x028, "cfg", 0x8, 32, 4, 0xF),
+    RegisterInfo("TIMEOUT", 0x02C, "cfg", 0x0, 32, 32, 0xFFFFFFFF),
+    RegisterInfo("PERF_CTRL", 0x030, "rw", 0x0, 32, 32, 0x1),
+    RegisterInfo("CYCLES", 0x300, "ro", 0x0, 64, 64, 0x0),
+    RegisterInfo("STEPS", 0x308, "ro", 0x0, 64, 64, 0x0),
+    RegisterInfo("BEATS", 0x310, "ro", 0x0, 64, 64, 0x0),
+    RegisterInfo("STALL_MEM", 0x318, "ro", 0x0, 64, 64, 0x0),
+    RegisterInfo("STALL_OUT", 0x320, "ro", 0x0, 64, 64, 0x0),
+    RegisterInfo("IDLE", 0x328, "ro", 0x0, 64, 64, 0x0),
+    RegisterInfo("BIAS_BEATS", 0x330, "ro", 0x0, 64, 64, 0x0),
+    RegisterInfo("COLUMNS_UNDONE", 0x338, "ro", 0x0, 64, 64, 0x0),
 )
 """Every register outside the arrays."""
 
 LAYER_REGISTERS: tuple[RegisterInfo, ...] = (
-    RegisterInfo("INPUT_SIZE", 0x000, "cfg", 0x0, 32, 11),
-    RegisterInfo("HIDDEN_SIZE", 0x004, "cfg", 0x0, 32, 11),
-    RegisterInfo("THETA_X", 0x008, "rw", 0x0, 32, 15),
-    RegisterInfo("THETA_H", 0x00C, "rw", 0x0, 32, 15),
-    RegisterInfo("ADDR_WX", 0x010, "cfg", 0x0, 32, 32),
-    RegisterInfo("ADDR_WH", 0x014, "cfg", 0x0, 32, 32),
-    RegisterInfo("ADDR_BIAS", 0x018, "cfg", 0x0, 32, 32),
+    RegisterInfo("INPUT_SIZE", 0x000, "cfg", 0x0, 32, 11, 0x7FF),
+    RegisterInfo("HIDDEN_SIZE", 0x004, "cfg", 0x0, 32, 11, 0x7FF),
+    RegisterInfo("THETA_X", 0x008, "rw", 0x0, 32, 15, 0x7FFF),
+    RegisterInfo("THETA_H", 0x00C, "rw", 0x0, 32, 15, 0x7FFF),
+    RegisterInfo("ADDR_WX", 0x010, "cfg", 0x0, 32, 32, 0xFFFFFFFF),
+    RegisterInfo("ADDR_WH", 0x014, "cfg", 0x0, 32, 32, 0xFFFFFFFF),
+    RegisterInfo("ADDR_BIAS", 0x018, "cfg", 0x0, 32, 32, 0xFFFFFFFF),
 )
 """Registers of a LAYER block; `address` is the offset in it."""
 
 COLUMNS_REGISTERS: tuple[RegisterInfo, ...] = (
-    RegisterInfo("COLUMNS_X", 0x000, "ro", 0x0, 64, 64),
-    RegisterInfo("COLUMNS_H", 0x008, "ro", 0x0, 64, 64),
+    RegisterInfo("COLUMNS_X", 0x000, "ro", 0x0, 64, 64, 0x0),
+    RegisterInfo("COLUMNS_H", 0x008, "ro", 0x0, 64, 64, 0x0),
 )
 """Registers of a COLUMNS block; `address` is the offset in it."""
+
+CORE_SETTINGS: dict[Reg, tuple[int, int]] = {
+    Reg.IRQ_ENABLE: (0, 4),
+    Reg.NUM_LAYERS: (4, 4),
+    Reg.LUT_FRAC: (8, 4),
+    Reg.TIMEOUT: (12, 32),
+    Reg.PERF_CTRL: (44, 1),
+}
+"""Lowest bit and width of each register in core_settings_t of the RTL."""
+
+LAYER_SETTINGS: dict[LayerReg, tuple[int, int]] = {
+    LayerReg.INPUT_SIZE: (0, 11),
+    LayerReg.HIDDEN_SIZE: (11, 11),
+    LayerReg.THETA_X: (22, 15),
+    LayerReg.THETA_H: (37, 15),
+    LayerReg.ADDR_WX: (52, 32),
+    LayerReg.ADDR_WH: (84, 32),
+    LayerReg.ADDR_BIAS: (116, 32),
+}
+"""Lowest bit and width of each register in layer_settings_t of the RTL."""

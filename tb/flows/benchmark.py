@@ -15,11 +15,12 @@ import numpy as np
 
 from golden import timing
 from golden.integer import IntegerGru
+from golden.layout import column_beats
+from golden.timing import CLOCK_MHZ
 from golden.workloads import SETTLED, WORKLOADS, reference_cycles
 from tb.device.dram import load_dram
 from tb.flows.simulation import simulate
 
-CLOCK_MHZ = 125.0  # the clock of the published core
 BACK_TO_BACK, LONG_GAP = "back to back", "long gap"
 GAP_CYCLES = 120_000  # longer than all recurrent columns take
 SMALL_GAP_CYCLES = 2_000  # for 2L-16H
@@ -75,7 +76,7 @@ class Row:
 
     @property
     def gops(self) -> float:
-        """Multiplications and additions done, 1e9 a second at 125 MHz."""
+        """Multiplications and additions done, 1e9 a second at `CLOCK_MHZ`."""
         return 2 * self.lanes * self.total / self.cycles * CLOCK_MHZ / 1e3
 
     @property
@@ -123,8 +124,7 @@ def measure(case: Case, steps: int | None = None, ideal: Row | None = None) -> R
     golden = IntegerGru(model)
     fired = timing.fired_of([golden.step(row) for row in x])
     says = timing.predict(fired, work.inputs, work.hidden, case.port_bits, memory.timing(), gap)
-    lanes = case.port_bits // 8
-    column = np.array([3 * -(-units // lanes) for units in work.hidden])
+    column = column_beats(np.array(work.hidden), case.port_bits // 8)
     columns = result.columns_x + result.columns_h
     beats = _mean(result.columns_x @ column if gap else columns @ column)
     reference = None
@@ -145,7 +145,7 @@ def measure(case: Case, steps: int | None = None, ideal: Row | None = None) -> R
         reference=reference,
         predicted=_mean(says.latency if gap else says.period),
         parameters=model.parameters,
-        lanes=lanes,
+        lanes=case.port_bits // 8,
     )
 
 

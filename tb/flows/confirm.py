@@ -10,6 +10,7 @@ import numpy as np
 
 from golden import timing
 from golden.batch import run_batch
+from golden.layout import column_bytes
 from golden.model_file import Model
 from golden.tuning.operating_point import pause
 from tb.checks.compare import MismatchError
@@ -72,6 +73,6 @@ def confirm(
         compared=result.compared,
         predicted_cycles=float(predicted.latency[1:].mean()),
         cycles=float(result.latency[1:].mean()),
-        predicted_bytes=float((columns * 3 * np.array(model.hidden_sizes)).sum(axis=1).mean()),
+        predicted_bytes=float((columns @ column_bytes(np.array(model.hidden_sizes))).mean()),
         bytes=float(result.dram_bytes.mean()),
     )

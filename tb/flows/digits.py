@@ -18,12 +18,12 @@ from golden.datasets.features import features_from_model
 from golden.datasets.fsdd import Recording
 from golden.integer import IntegerGru
 from golden.model_file import Model
+from golden.timing import CLOCK_MHZ
 from golden.train.readout import readout
 from tb.device.dram import load_dram
 from tb.flows.simulation import Result, simulate
 
 PORT_BYTES = 8
-CLOCK_MHZ = 125.0
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,12 @@ from cocotbext.axi import (
 )
 
 from golden.model_file import Model
-from tb.agents.stream import pack
 from tb.agents.third_party import StrangersPort
+from tb.device.beats import BEAT_BYTES, pack
+from tb.device.clock import RUN_CLOCK_NS
 from tb.device.driver import EdgeDrnnDriver
 from tb.device.image import DramImage
-from tb.flows.simulation import BEAT_BYTES, BenchLog, job_of
+from tb.flows.simulation import BenchLog, job_of
 from tb.paths import REPO, RTL_FILELIST
 from tb.sim.build import read_filelist
 from tb.sim.folders import log_tail, run_folder
@@ -49,7 +50,6 @@ from tb.sim.toolchain import VERILATED_MK_FIXES, BuildError, verilator_env
 
 TOP = "edgedrnn"
 PORT_BITS = 64  # the RTL's default
-CLOCK_NS = 8
 RESET_CYCLES = 8
 TIMEOUT_S = 3600.0
 BUILT = "built"  # file that says that the build went well
@@ -206,7 +206,7 @@ async def run_model(dut) -> None:
     dut._log.setLevel(logging.WARNING)  # a line for each burst would cost more than the burst
     logging.getLogger(f"cocotb.{TOP}").setLevel(logging.WARNING)
     dut.rst_ni.value = 0
-    Clock(dut.clk_i, CLOCK_NS, unit="ns").start()
+    Clock(dut.clk_i, RUN_CLOCK_NS, unit="ns").start()
     await ClockCycles(dut.clk_i, RESET_CYCLES)
     dut.rst_ni.value = 1
     driver = EdgeDrnnDriver(port, polls=10**9, idle_wait=lambda: ClockCycles(dut.clk_i, 20))
@@ -214,7 +214,7 @@ async def run_model(dut) -> None:
     await driver.start()
 
     def cycle() -> int:
-        return round(get_sim_time("ns") / CLOCK_NS)
+        return round(get_sim_time("ns") / RUN_CLOCK_NS)
 
     packets = [
         AxiStreamFrame(b"".join(beat.to_bytes(BEAT_BYTES, "little") for beat in pack(x)))

@@ -21,15 +21,14 @@ from tb.bench.replay_recorder import Recorder
 from tb.checks.compare import MismatchError, step_difference
 from tb.checks.trace import StepRecord, TraceReader
 from tb.debug.divergence import replay_settings as environment
+from tb.device.beats import LANES, beats_of, pack_bytes, unpack_hex
 from tb.device.dram import Dram, load_dram
-from tb.device.driver import Counters
 from tb.device.image import DramImage
+from tb.device.registers import Counters
 from tb.sim.build import build, run_top_sources
 from tb.sim.folders import run_folder
 from tb.sim.run import SimulationError, run
 
-LANES = 8  # elements of a stream beat
-BEAT_BYTES = 2 * LANES
 MEMORY_BYTES = (8 << 20, 32 << 20, 128 << 20)  # DRAM sizes built for; the smallest that fits
 QUIET_LIMIT_S = 3600.0  # wall clock without a finished step
 
@@ -91,9 +90,7 @@ class BenchLog:
 
     def hidden(self, steps: int, units: int) -> np.ndarray:
         """h of every step as it went over the bus, int16 (steps, units)."""
-        data = bytes.fromhex("".join(self.words[: steps * units // LANES]))
-        beats = np.frombuffer(data, ">i2").reshape(-1, LANES)[:, ::-1]
-        return beats.reshape(steps, units).astype(np.int16)
+        return unpack_hex(self.words[: steps * beats_of(units)]).reshape(steps, units)
 
 
 def simulate(
@@ -147,7 +144,7 @@ def simulate(
     plusargs = write_inputs(folder, model, stimulus, image, seed)
     plusargs += [
         f"TRACE={folder / 'trace.txt'}",
-        f"H_BEATS={model.hidden_size // LANES}",
+        f"H_BEATS={beats_of(model.hidden_size)}",
         f"INTERVAL={interval}",
         f"H_STALL={round(1000 * h_stall)}",
         f"H_STALL_SEED={seed % 2**31}",
@@ -217,14 +214,13 @@ def write_inputs(
     """Write what ``run_top`` and ``loop_top`` read; the plusargs that name it, and their log."""
     image.write(folder / "dram.bin")
     steps, inputs = stimulus.shape
-    x_beats = -(-inputs // LANES)
+    x_beats = beats_of(inputs)
     # Lanes past I mean nothing to the core; noise there finds a core that looks.
     padded = np.random.default_rng(seed).integers(
         -(2**15), 2**15, (steps, x_beats * LANES), np.int16
     )
     padded[:, :inputs] = stimulus
-    # most significant byte of a beat first: lanes reversed, big-endian
-    padded.reshape(-1, LANES)[:, ::-1].astype(">i2").tofile(folder / "x.bin")
+    (folder / "x.bin").write_bytes(pack_bytes(padded))
     return [
         f"DRAM_IMAGE={folder / 'dram.bin'}",
         f"X_FILE={folder / 'x.bin'}",

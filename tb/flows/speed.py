@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import os
 import platform
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 from golden.integer import IntegerGru
 from golden.model_file import Model
 from golden.stimulus import random_model
+from tb import checkout
 from tb.checks.compare import ACTIVATION, MismatchError, vector_difference
 from tb.flows.cpp_loop import LoopResult, run_cpp_loop
 from tb.flows.run_stock import StockResult, run_stock
@@ -264,9 +264,10 @@ def conditions() -> str:
 
 
 def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"]
-    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    found = checkout.revision(REPO)
+    if found is None:
+        return "unknown"
+    return found.commit + ("-dirty" if found.changed else "")
 
 
 def _processor() -> str:

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from golden import datasets
 from golden.model_file import Model, load_model
+from golden.timing import CLOCK_MHZ
 from golden.train.evaluate import prepare
 from golden.train.network import Item
 from golden.tuning.operating_point import OperatingPoint, Platform
@@ -34,7 +35,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--limit", metavar="N", help="use only N sequences of a split, spread over it")
     add("--dram", default="ddr3l", metavar="NAME", help="ideal, ddr3l, far or FILE.toml, as in "
         "simulate.py (default: ddr3l)")  # fmt: skip
-    add("--clock", type=float, default=125.0, metavar="MHZ", help="clock (default: 125)")
+    add(
+        "--clock",
+        type=float,
+        default=CLOCK_MHZ,
+        metavar="MHZ",
+        help=f"clock (default: {CLOCK_MHZ:g})",
+    )
     add("--sim", choices=("verilator", "icarus"), default="verilator",
         help="simulator of the confirmation (default: verilator)")  # fmt: skip
     add("--confirm", default="200", metavar="N",

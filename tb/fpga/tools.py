@@ -26,6 +26,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, TextIO
 
+from golden.files import write_text
+from tb import checkout
 from tb.cli.command_line import FAILED, INTERRUPTED
 from tb.paths import REPO, RTL_FILELIST
 from tb.sim.build import read_filelist
@@ -352,20 +354,10 @@ def _reason(log: str, printed: Path, status: int, missing: Sequence[str]) -> str
 
 def revision(root: Path = REPO) -> str:
     """The commit whose RTL is measured, for a document."""
-
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(root), *words], capture_output=True, text=True, check=False
-            )
-        except OSError:
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit, changed = git("rev-parse", "--short=12", "HEAD"), git("status", "--porcelain", "rtl")
-    if commit is None or changed is None:
+    found = checkout.revision(root, "rtl")
+    if found is None:
         return "unknown (not a git checkout)"
-    return f"{commit} with uncommitted changes in rtl/" if changed else commit
+    return f"{found.commit} with uncommitted changes in rtl/" if found.changed else found.commit
 
 
 def shown(path: Path) -> str:
@@ -390,14 +382,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1
     return "\n".join([line(cells[0]), f"| {' | '.join(rule)} |", *map(line, cells[1:])])
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever sees half of it."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-
-
 def write_json(path: Path | None, results: Mapping[str, Any]) -> None:
     """Write the results as JSON where asked to."""
     if path is not None:
-        write_whole(path, json.dumps(results, indent=2) + "\n")
+        write_text(path, json.dumps(results, indent=2) + "\n")

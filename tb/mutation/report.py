@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from golden.files import write_text
 from tb.mutation.campaign import Verdict
 
 KILLED, SURVIVED, EQUIVALENT = "killed", "survived", "equivalent"
@@ -130,6 +131,4 @@ def page(found: Mapping[str, Any]) -> str:
 def write(found: Mapping[str, Any], path: Path) -> None:
     """The JSON file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".new")
-    scratch.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    scratch.replace(path)
+    write_text(path, json.dumps(found, indent=1, ensure_ascii=False) + "\n")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tb.regress.store import write_whole
+from golden.files import write_text as write_whole
 
 MESSAGE_LENGTH = 300
 

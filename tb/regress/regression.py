@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from golden.files import write_text as write_whole
 from tb.regress.cuts import Cut, CutError, load_cut, matches
 from tb.regress.diagnosis import with_diagnoses
 from tb.regress.jobs import Job, collect, jobs_of
@@ -30,7 +31,6 @@ from tb.regress.store import (
     read_durations,
     read_json,
     results_folder,
-    write_whole,
 )
 from tb.regress.tree import commit, tree_hash
 from tb.regress.waves import with_waves

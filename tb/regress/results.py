@@ -10,9 +10,10 @@ from typing import Any
 
 import junitparser
 
+from golden.files import write_text as write_whole
 from tb.regress.jobs import Job
 from tb.regress.session import Done
-from tb.regress.store import read_json, write_whole
+from tb.regress.store import read_json
 
 SCHEMA = 1
 OWN = (

@@ -6,23 +6,16 @@ import io
 import json
 import os
 import shutil
-import tempfile
 import time
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from golden.files import write_text as write_whole
+
 KEPT_S = 7 * 24 * 3600  # results of trees that nobody has run since
 DURATIONS = "durations.json"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or all of the new one."""
-    handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(scratch).replace(path)
 
 
 def read_json(path: Path) -> Any:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 from pathlib import Path
+
+from tb import checkout
 
 NOT_CONTENT = {"build", "reports", "__pycache__", ".git", ".venv", ".pytest_cache", ".ruff_cache"}
 
@@ -29,15 +30,15 @@ def tree_hash(root: Path) -> str:
 
 def commit(root: Path) -> str:
     """Abbreviated commit of the checkout, with a + when files differ from it; or 'unknown'."""
-    name = _git(root, "rev-parse", "--short=12", "HEAD")
-    if not name:
+    found = checkout.revision(root)
+    if found is None:
         return "unknown"
-    return name.strip() + ("+" if _git(root, "status", "--porcelain") else "")
+    return found.commit + ("+" if found.changed else "")
 
 
 def _names(root: Path) -> list[str]:
     if (root / ".git").exists():
-        listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        listed = checkout.git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
         if listed:
             return sorted(set(filter(None, listed.split("\0"))))
     names = []
@@ -45,13 +46,3 @@ def _names(root: Path) -> list[str]:
         folders[:] = [f for f in folders if f not in NOT_CONTENT]
         names += [(Path(folder) / f).relative_to(root).as_posix() for f in files]
     return sorted(n for n in names if not n.endswith(".pyc"))
-
-
-def _git(root: Path, *words: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        return ""
-    return done.stdout if done.returncode == 0 else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from golden.npz_file import whole_file
+from golden.files import write_text
 from tb.report.load import PARTS, ReportError, load
 from tb.report.page import render
 from tb.report.ucis import to_ucis
@@ -43,8 +43,7 @@ def _write(path: Path, text: str) -> None:
         raise ReportError(f"{path}: found a folder, expected a file name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
-            file.write(text.encode("utf-8"))
+        write_text(path, text)
     except OSError as error:
         raise ReportError(
             f"{path}: {error.strerror}, expected a file that can be written"

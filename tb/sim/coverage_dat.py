@@ -15,8 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[2]
-RTL_DIR = REPO / "rtl"
+from tb.paths import RTL_DIR
 
 METRICS = {"line": "line", "branch": "branch", "toggle": "toggle", "expr": "expression"}
 """Verilator's type of a point, and what we call it. Other types (asserts, FSMs) are not counted."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from golden.fixed import THETA_MAX
+from golden.fixed import LUT_FRAC_MAX, LUT_FRAC_MIN, MAX_HIDDEN, MAX_LAYERS, THETA_MAX
+from tb.device.constants import VEC_LANES
+from tb.device.registers import State
 
 
 def labels(edges: Sequence[int], last: int | None) -> tuple[str, ...]:
@@ -35,23 +37,23 @@ class Ranges:
 
 
 THETA = Ranges((0, 1, 2, 16, 64, 128, 256, 1024, THETA_MAX), THETA_MAX)
-SIZE = Ranges((1, 9, 65, 257), 1024)
+SIZE = Ranges((1, 9, 65, 257), MAX_HIDDEN)
 SILENCE = Ranges((0, 1, 2, 4, 8), None)
 BURST = Ranges((1, 2, 16, 17, 64, 128, 256), 256)
 STALL = Ranges((0, 1, 2, 4, 16, 64), None)
 
-LAYERS = ("0", "1", "2", "3")
+LAYERS = tuple(str(layer) for layer in range(MAX_LAYERS))
 KINDS = ("x", "h")
 SIGNS = ("-", "+")
 EDGES = ("Θ-1", "Θ", "Θ+1")
 DELTAS = ("0", "1", *EDGES, "saturated")
-LANES = tuple(str(lane) for lane in range(8))
+LANES = tuple(str(lane) for lane in range(VEC_LANES))
 RATES = ("none", "single", "sparse", "half", "all but", "all")
 CHANGES = ("up", "down", "to 0", "to max")
-LUT_FRACS = ("4", "5", "6", "7", "8")
+LUT_FRACS = tuple(str(bits) for bits in range(LUT_FRAC_MIN, LUT_FRAC_MAX + 1))
 GATES = ("r", "z", "n")
 WIDTHS = ("32", "64", "128", "256")
-STATES = ("Idle", "Check", "Init", "WaitX", "Step", "Error", "Drain")
+STATES = tuple(state.name.title().replace("_", "") for state in State)
 DEPTHS = ("1", "2", "3–4", "5–8", "9 to below the limit", "the limit")
 
 

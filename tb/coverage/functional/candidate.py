@@ -15,6 +15,7 @@ import numpy as np
 
 from golden import fixed
 from golden.integer import IntegerGru, StepTrace
+from golden.layout import column_beats
 from golden.model_file import Model
 from tb.coverage.functional import bins
 from tb.coverage.functional.groups import Bin, Hits
@@ -134,7 +135,7 @@ class Draft:
         self._closed.append(sum(len(found & counts[n].keys()) for n, found in self._wanted.items()))
         lanes = self._width // 8
         beats = sum(
-            sum(fired) * 3 * -(-len(layer.h) // lanes)
+            sum(fired) * column_beats(len(layer.h), lanes)
             for fired, layer in zip(columns, trace.layers, strict=True)
         )
         self._cycles.append(STEP_CYCLES + beats)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cocotb
 from cocotb.triggers import RisingEdge
 
+from golden.files import write_text
 from golden.integer import StepTrace
 from tb.agents.axil import OKAY, Access
 from tb.agents.stream import Packet
@@ -165,7 +166,5 @@ def write_hits(where: Path, hits: Hits, run: dict[str, Any]) -> Path:
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     where.mkdir(parents=True, exist_ok=True)
     path = where / f"functional-{digest}.json"
-    scratch = where / f".functional-{digest}-{os.getpid()}"
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
+    write_text(path, text)
     return path

@@ -15,6 +15,7 @@ from functools import cached_property
 from cocotb_coverage.coverage import CoverCross, CoverPoint, coverage_db
 
 from tb.coverage.functional import bins
+from tb.device.constants import SIGMA_ENTRIES, TANH_ENTRIES
 from tb.device.registers import Cause
 
 Bin = tuple[str, ...]
@@ -131,9 +132,9 @@ GROUPS: dict[str, Group] = {
                 "memory": ("ideal", "stalls", "latency", "outstanding"),
             },
         ),
-        Group("sigma_r", "Entries of the sigma table, for r", _rom(2048), key=True),
-        Group("sigma_z", "Entries of the sigma table, for z", _rom(2048), key=True),
-        Group("tanh_n", "Entries of the tanh table, for n", _rom(1024), key=True),
+        Group("sigma_r", "Entries of the sigma table, for r", _rom(SIGMA_ENTRIES), key=True),
+        Group("sigma_z", "Entries of the sigma table, for z", _rom(SIGMA_ENTRIES), key=True),
+        Group("tanh_n", "Entries of the tanh table, for n", _rom(TANH_ENTRIES), key=True),
         Group(
             "accumulator",
             "Delta memories within 2^24 of the ends of int32, and beyond",

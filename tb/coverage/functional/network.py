@@ -11,6 +11,7 @@ from golden import fixed
 from golden.integer import IntegerGru, LayerTrace, StepTrace
 from tb.coverage.functional import bins
 from tb.coverage.functional.groups import ROM_ROW, Hits
+from tb.device.constants import SIGMA_ENTRIES, TANH_ENTRIES
 
 NEAR_END = 1 << 24
 """Distance from an end of int32 that counts as near."""
@@ -135,9 +136,9 @@ class NetworkSampler:
 
     def _tables(self, layer: LayerTrace) -> None:
         for group, argument, entries in (
-            ("sigma_r", layer.q_r, 2048),
-            ("sigma_z", layer.q_z, 2048),
-            ("tanh_n", layer.pre_n, 1024),
+            ("sigma_r", layer.q_r, SIGMA_ENTRIES),
+            ("sigma_z", layer.q_z, SIGMA_ENTRIES),
+            ("tanh_n", layer.pre_n, TANH_ENTRIES),
         ):
             place = np.minimum(np.abs(argument.astype(np.int32)), entries - 1)
             for entry, count in zip(*np.unique(place, return_counts=True), strict=True):

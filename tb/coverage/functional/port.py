@@ -9,40 +9,15 @@ from typing import Any
 
 from cocotb.triggers import RisingEdge
 
-from tb.coverage.functional import bins
+from tb.coverage.functional import bins, probe
 from tb.coverage.functional.groups import Hits
+from tb.coverage.functional.probe import Probe
 from tb.device.image import BIAS, PAGE_BYTES, DramImage
 
+MOVING = probe.ARVALID | probe.RVALID | probe.RREADY | probe.RLAST
+"""None of these: a port at rest."""
 LATE_CYCLES = 16
 """From an address to its first beat: from here on, with no other burst before it, it is latency."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """The word `probe_o` of edgedrnn_tb taken apart; its layout is written there."""
-
-    arvalid: bool
-    arready: bool
-    rvalid: bool
-    rready: bool
-    rlast: bool
-    rresp: int
-    state: int
-    soft_reset: bool
-
-    @classmethod
-    def of(cls, word: int) -> Probe:
-        """Fields of the word."""
-        return cls(
-            bool(word & 1),
-            bool(word & 2),
-            bool(word & 4),
-            bool(word & 8),
-            bool(word & 16),
-            word >> 5 & 3,
-            word >> 7 & 7,
-            bool(word >> 10 & 1),
-        )
 
 
 @dataclass
@@ -97,20 +72,20 @@ class PortSampler:
     def cycle(self, word: int) -> None:
         """One clock edge out of reset, with the word of `probe_o` before it."""
         self._time += 1
-        self._state = word >> 7 & 7
-        soft = bool(word >> 10 & 1)
+        self._state = word >> probe.STATE_LSB & probe.STATE_MASK
+        soft = bool(word & probe.SOFT_RESET)
         if soft and not self._soft:
             self._count_reset("soft", self._state)
         self._soft = soft
-        if word & 0x1D == 0 and not self._under_way:
+        if word & MOVING == 0 and not self._under_way:
             return  # a port at rest: most cycles
-        probe = Probe.of(word)
-        if probe.rvalid and self._under_way:
-            self._beat(probe)
+        now = Probe.of(word)
+        if now.rvalid and self._under_way:
+            self._beat(now)
         elif self._under_way and self._under_way[0].beats:
             self._stood["gap"] += 1
-        if probe.arvalid:
-            if probe.arready:
+        if now.arvalid:
+            if now.arready:
                 self._stand_ends("ar", "AR held by memory")
                 self._taken(*self._address())
             else:
@@ -125,9 +100,9 @@ class PortSampler:
         if cycles and which != "held":
             self._tempers.add("stalls")
 
-    def _beat(self, probe: Probe) -> None:
+    def _beat(self, now: Probe) -> None:
         burst = self._under_way[0]
-        if not probe.rready:
+        if not now.rready:
             self._stood["held"] += 1
             return
         if burst.beats:
@@ -135,15 +110,15 @@ class PortSampler:
         elif self._time - burst.since >= LATE_CYCLES:
             self._tempers.add("latency")
         self._stand_ends("held", "R held by the core")
-        if probe.rresp >= 2 and burst.length >= 3:
-            place = "first" if burst.beats == 0 else "last" if probe.rlast else "middle"
-            response = "SLVERR" if probe.rresp == 2 else "DECERR"
+        if now.rresp >= 2 and burst.length >= 3:
+            place = "first" if burst.beats == 0 else "last" if now.rlast else "middle"
+            response = "SLVERR" if now.rresp == 2 else "DECERR"
             region = self._region(burst.address)
             if region is not None:
                 kind = "bias" if region.kind == BIAS else "columns"
                 self.hits.add("read_error", response, place, kind)
         burst.beats += 1
-        if probe.rlast:
+        if now.rlast:
             self._under_way.popleft()
             if self._under_way:
                 self._under_way[0].since = self._time
@@ -176,11 +151,11 @@ class PortSampler:
 async def watch(dut: Any, sampler: PortSampler) -> None:
     """Feed `sampler` from the bench top, for ever."""
     edge = RisingEdge(dut.clk_i)
-    probe, reset_n = dut.probe_o, dut.rst_ni
+    signals, reset_n = dut.probe_o, dut.rst_ni
     while True:
         await edge
         if reset_n.value == 1:
-            word = probe.value
+            word = signals.value
             if word.is_resolvable:  # not so on Icarus, while nothing drives the memory's side
                 sampler.cycle(word.to_unsigned())
         else:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from golden.model_file import Model, load_model
+from tb.device.beats import fields_of, lanes_of, signed_value
 
 UNKNOWN = 1 << 40
 """Stands for a value with unknown bits; no signal can hold it."""
@@ -39,14 +40,14 @@ class Event(NamedTuple):
     def signed(self, index: int, bits: int) -> int:
         """A field, two's complement."""
         value = self.number(index)
-        return value - (1 << bits) if value != UNKNOWN and value >> (bits - 1) else value
+        return value if value == UNKNOWN else signed_value(value, bits)
 
     def lanes(self, index: int, bits: int, *, signed: bool = True) -> np.ndarray:
         """A field of several values of `bits` (8, 16 or 32) bits, lowest first, int64."""
         text = self.words[index]
-        kind = f"<{'i' if signed else 'u'}{bits // 8}"
         try:
-            return np.frombuffer(bytes.fromhex(text)[::-1], kind).astype(np.int64)
+            data = bytes.fromhex(text)
+            return lanes_of(data, len(data), bits, signed=signed).astype(np.int64)
         except ValueError:  # unknown bits: lane by lane
             digits = bits // 4
             words = [text[at : at + digits] for at in range(0, len(text), digits)][::-1]
@@ -55,8 +56,7 @@ class Event(NamedTuple):
 
     def fields(self, index: int, bits: int, count: int) -> list[int]:
         """`count` unsigned values of any width, lowest first."""
-        word = self.number(index)
-        return [(word >> (bits * i)) & ((1 << bits) - 1) for i in range(count)]
+        return fields_of(self.number(index), bits, count)
 
 
 @dataclass(frozen=True, eq=False)

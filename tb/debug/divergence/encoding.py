@@ -24,9 +24,9 @@ from tb.debug.divergence.flow import (
     pack,
 )
 from tb.debug.divergence.sequence import KIND_NAMES, H, Sequence, X
+from tb.device.beats import LANES
+from tb.device.constants import SIZE_BITS, THETA_BITS
 
-LANES = 8
-THETA_BITS, SIZE_BITS = 15, 11
 SETTLING = 6  # cycles from a threshold register to a pass that uses it
 SEQ = "sequencer"
 ENC = "delta_encoder"
@@ -66,18 +66,18 @@ class Encoding:
         if event is None:
             return
         wanted = [
-            ("num_layers_o", 0, 4, [model.num_layers]),
-            ("lut_frac_o", 1, 4, [model.lut_frac]),
-            ("input_size_o", 2, SIZE_BITS, model.input_sizes),
-            ("hidden_size_o", 3, SIZE_BITS, model.hidden_sizes),
-            ("addr_wx_o", 4, 32, sequence.placed.addr_wx),
-            ("addr_wh_o", 5, 32, sequence.placed.addr_wh),
-            ("addr_bias_o", 6, 32, sequence.placed.addr_bias),
+            ("num_layers", 0, 4, [model.num_layers]),
+            ("lut_frac", 1, 4, [model.lut_frac]),
+            ("input_size", 2, SIZE_BITS, model.input_sizes),
+            ("hidden_size", 3, SIZE_BITS, model.hidden_sizes),
+            ("addr_wx", 4, 32, sequence.placed.addr_wx),
+            ("addr_wh", 5, 32, sequence.placed.addr_wh),
+            ("addr_bias", 6, 32, sequence.placed.addr_bias),
         ]
         for name, word, bits, values in wanted:
             found = event.fields(word, bits, len(values))
             for layer, (want, got) in enumerate(zip(values, found, strict=True)):
-                at = "control_registers", f"u_control_registers.{name}"
+                at = "settings_registers", f"u_control_registers.u_settings.{name}_q"
                 flow.same(f"configuration {name}", at, want, got, layer=layer)
 
     # ------------------------------------------------------------ x
@@ -113,10 +113,10 @@ class Encoding:
         flow.all_steps.append(sequence.begin_step(number, x, theta_x, theta_h, event.time))
         at = len(sequence.steps) - 1
         for layer in range(model.num_layers):
-            for kind, name, thetas in ((X, "theta_x_o", theta_x), (H, "theta_h_o", theta_h)):
+            for kind, name, thetas in ((X, "theta_x", theta_x), (H, "theta_h", theta_h)):
                 held = self._register(kind, layer, event.cycle)
                 if held is not None:
-                    where = "control_registers", f"u_control_registers.{name}"
+                    where = "settings_registers", f"u_control_registers.u_settings.{name}_q"
                     flow.same(
                         f"threshold of {KIND_NAMES[kind]}",
                         where,

@@ -16,11 +16,12 @@ import numpy as np
 from tb.debug.divergence.deep import Event, History
 from tb.debug.divergence.finding import INTEGER, Divergence, Format, Input, Value
 from tb.debug.divergence.sequence import KIND_NAMES, Sequence, Step
+from tb.device.constants import EntryType, PassType
 
-COLUMN, BIAS_ENTRY, END = 0, 1, 2
-PASS_X, PASS_H, PASS_INIT, PASS_UNDO = 0, 1, 2, 3
-ENTRY_NAMES = ("column", "biases", "end")
-PASS_NAMES = ("PassX", "PassH", "PassInit", "PassUndo")
+COLUMN, BIAS_ENTRY, END = EntryType.COLUMN, EntryType.BIAS, EntryType.END
+PASS_X, PASS_H, PASS_INIT, PASS_UNDO = PassType.X, PassType.H, PassType.INIT, PassType.UNDO
+ENTRY_NAMES = {COLUMN: "column", BIAS_ENTRY: "biases", END: "end"}
+PASS_NAMES = {code: f"Pass{code.name.capitalize()}" for code in PassType}
 
 
 @dataclass(frozen=True)

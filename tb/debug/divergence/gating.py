@@ -12,17 +12,18 @@ from tb.debug.divergence.deep import Event
 from tb.debug.divergence.fetching import GATE_NAMES, PES, QUEUE
 from tb.debug.divergence.finding import ACTIVATION, GATE, INTEGER, Format, Value
 from tb.debug.divergence.flow import COLUMN, END, Flow, Gates, pack
+from tb.device.constants import QUAD_LANES, SIGMA_ENTRIES, TANH_ENTRIES
 
 PIPE, LANE, ROM, EGRESS = "gate_pipeline", "gate_lane", "activation_rom", "h_egress"
 IN_LANE = "u_gate_pipeline.gen_lane[{lane}].u_lane."
-QUAD = 4
+QUAD = QUAD_LANES
 ENTRY = Format(9, 9)
 
 
 @cache
 def half_table(is_tanh: bool) -> np.ndarray:
-    """floor(2^9 f(k / 2^8)) of the half of sigma (2048 entries) or tanh (1024), int64."""
-    k = np.arange(1024 if is_tanh else 2048) / 256
+    """floor(2^9 f(k / 2^8)) of each entry of the half of sigma or tanh, int64."""
+    k = np.arange(TANH_ENTRIES if is_tanh else SIGMA_ENTRIES) / 256
     return np.floor(512 * (np.tanh(k) if is_tanh else 1 / (1 + np.exp(-k)))).astype(np.int64)
 
 

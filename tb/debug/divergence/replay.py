@@ -29,6 +29,7 @@ from tb.debug.divergence.finding import Divergence
 from tb.debug.divergence.hanging import awaited
 from tb.debug.divergence.replay_settings import DUMP, wanted
 from tb.debug.divergence.search import Search, search
+from tb.device.clock import CLOCK_NS
 from tb.paths import REPO
 from tb.settings import WINDOW_MOST_NS, switched_on
 from tb.sim.build import first_error
@@ -40,7 +41,6 @@ EXPECTED_FILE, REPORT_FILE = "expected.txt", "divergence.json"
 BUILD_LOG = "build.log"
 NOT_IN_A_REPLAY = {"LOCALISE", "WAVES", "WAVES_STEPS", "COVERAGE", "COVER_CODE", "COVER_DIR"}
 LOGS = ("trace.txt", "sim.log", BUILD_LOG)
-CLOCK_NS = {"edgedrnn_tb": 10, "run_top": 8}
 
 
 class LocaliseError(RuntimeError):

@@ -8,9 +8,10 @@ import numpy as np
 
 from golden.integer import IntegerGru, LayerTrace, encode_delta
 from tb.debug.divergence.deep import Placed
+from tb.device.constants import KIND_H, KIND_X
 from tb.device.image import BIAS, WH, WX, DramImage
 
-X, H = 0, 1
+X, H = KIND_X, KIND_H
 KIND_NAMES = ("x", "h")
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from golden.timing import CLOCK_MHZ
 from tb.debug.timeline.account import by_cause, clipped
 from tb.debug.timeline.causes import BY_CODE, MOVES
 from tb.debug.timeline.reader import Step, Timeline
 
-CLOCK_MHZ = 125.0  # of run_top, and of Gao et al. 2020
 PROCESS = 1
 FIRST_THREAD = PROCESS + 1  # Perfetto calls the thread of the process's number the main thread
 LETTERS = str.maketrans({"Δ": "delta ", "Θ": "theta "})

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.timing import CLOCK_MHZ
 from tb.debug.timeline.account import Summary, clipped
 from tb.debug.timeline.causes import ALL, BY_CODE
-from tb.debug.timeline.chrome import CLOCK_MHZ
 from tb.debug.timeline.reader import Step, Timeline
 
 GRID, INK = "#dddddd", "#333333"

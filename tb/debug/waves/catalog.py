@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from tb.codegen.rtl import enum_variables
 from tb.debug.wave_query import DUT, Wave, WaveError
-from tb.debug.waves.enums import enum_variables
 from tb.debug.waves.formats import Format
 from tb.paths import TABLES
 

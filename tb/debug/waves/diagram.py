@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tb.codegen.rtl import enum_variables
 from tb.debug.wave_query import DUT, PS_PER_NS, Wave, WaveError
 from tb.debug.waves.catalog import Group, Row, catalog
-from tb.debug.waves.enums import enum_variables
 from tb.debug.waves.formats import Format
 from tb.debug.waves.moment import Divergence, View
 

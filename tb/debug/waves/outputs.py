@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from golden.files import whole_path, write_text
 from tb.debug.wave_query import Wave, WaveError
 from tb.debug.waves.catalog import Group, in_dump
 from tb.debug.waves.diagram import Diagram, diagram, same_lane
@@ -52,19 +52,13 @@ class Scene:
 def _whole(path: Path, write: Callable[[io.StringIO], None]) -> None:
     text = io.StringIO()
     write(text)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(text.getvalue(), encoding="utf-8")
-    scratch.replace(path)
+    write_text(path, text.getvalue())
 
 
 def save_picture(shown: Diagram, path: Path) -> None:
     """Draw into a file whose suffix is .svg or .png."""
-    scratch = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    with whole_path(path) as scratch:
         draw_picture(shown, scratch)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def open_scene(

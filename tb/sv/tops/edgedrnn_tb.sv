@@ -3,9 +3,11 @@
 // Every bus is a set of ports with its AXI names, so that Python agents infer them by prefix:
 // s_axil, m_axi, s_axis_x, m_axis_h. Python drives the clock. The checkers count what they find;
 // Python reads the counts at the end of a test. `done_i` rises when everything ought to be drained.
-// `probe_o` holds in one word what functional coverage looks at in each cycle (tb/coverage/functional/port.py).
+// `probe_o` holds in one word what functional coverage looks at in each cycle (probe_pkg.sv).
 // `x_beats_i` and `h_beats_i` say how long packets are; 0 says that any length will do.
-module edgedrnn_tb #(
+module edgedrnn_tb
+  import probe_pkg::*;
+#(
   parameter int AxiDataWidth = 64,
   parameter int AxiAddrWidth = 32,
   parameter int MaxLayers    = 4,
@@ -23,7 +25,7 @@ module edgedrnn_tb #(
   output logic [31:0]             axi_errors_o,
   output logic [31:0]             x_errors_o,
   output logic [31:0]             h_errors_o,
-  output logic [10:0]             probe_o,
+  output logic [ProbeBits-1:0]    probe_o,
 
   input  logic [11:0]             s_axil_awaddr,
   input  logic [2:0]              s_axil_awprot,
@@ -138,8 +140,16 @@ module edgedrnn_tb #(
     .m_axis_h_tlast
   );
 
-  assign probe_o = {u_dut.soft_reset, u_dut.state, m_axi_rresp, m_axi_rlast, m_axi_rready, m_axi_rvalid,
-                    m_axi_arready, m_axi_arvalid};
+  probe_t probe;
+  assign probe.soft_reset = u_dut.soft_reset;
+  assign probe.state      = u_dut.state;
+  assign probe.rresp      = m_axi_rresp;
+  assign probe.rlast      = m_axi_rlast;
+  assign probe.rready     = m_axi_rready;
+  assign probe.rvalid     = m_axi_rvalid;
+  assign probe.arready    = m_axi_arready;
+  assign probe.arvalid    = m_axi_arvalid;
+  assign probe_o = probe;
 
   axil_checker u_axil_checker (
     .clk_i(clk),

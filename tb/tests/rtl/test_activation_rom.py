@@ -12,12 +12,13 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
 from golden import fixed
+from tb.device.constants import SIGMA_ENTRIES, TANH_ENTRIES
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
 
 SOURCES = [REPO / "rtl" / "activation_rom.sv"]
-DEPTH = {"sigmoid": 2048, "tanh": 1024}
+DEPTH = {"sigmoid": SIGMA_ENTRIES, "tanh": TANH_ENTRIES}
 
 
 def sigmoid(x: float) -> float:

@@ -14,6 +14,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.bench.testbench import never, pause_of, rng_for
+from tb.device.constants import EntryType
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
@@ -21,7 +22,7 @@ from tb.sim.run import run
 NAMES = ("edgedrnn_pkg", "stream_register", "column_fetch")
 SOURCES = [REPO / "rtl" / f"{name}.sv" for name in NAMES]
 LAYERS, ADDR_BITS = 3, 32
-COLUMN, BIAS, END = 0, 1, 2
+COLUMN, BIAS, END = EntryType.COLUMN, EntryType.BIAS, EntryType.END
 FIELDS = ("type", "layer", "kind", "last", "delta", "last_group")
 
 

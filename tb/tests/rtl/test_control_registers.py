@@ -13,16 +13,17 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.agents.axil import OKAY, SLVERR, AxiLiteMaster
 from tb.bench.testbench import rng_for
-from tb.device.registers import LAYER_COUNT, LayerReg, Reg, columns_reg, layer_reg
+from tb.device import registers as regs
+from tb.device.registers import LAYER_COUNT, LayerReg, Reg, State, columns_reg, layer_reg
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
 
-NAMES = ("edgedrnn_pkg", "edgedrnn_reg_pkg", "control_registers")
+NAMES = ("edgedrnn_pkg", "edgedrnn_reg_pkg", "settings_registers", "control_registers")
 SOURCES = [REPO / "rtl" / f"{name}.sv" for name in NAMES]
 WIDTH, OUTSTANDING, LAYERS, UNITS = 128, 32, 3, 512
-COUNTERS = 8 + 2 * LAYERS
-IDLE, CHECK, INIT, WAIT, STEP, ERROR, DRAIN = range(7)
+COUNTERS = len(regs.COUNTERS) + len(regs.LAYER_COUNTERS) * LAYERS
+IDLE, CHECK, INIT, WAIT, STEP, ERROR, DRAIN = State
 TESTS = (
     *("every_address_after_reset", "written_values", "refused_writes", "strobes"),
     "one_write_at_a_time",
@@ -30,21 +31,17 @@ TESTS = (
 )
 STROBES = ("start", "soft_reset", "new_sequence", "perf_clear")
 
-# Of docs/registers.md: what a register holds after reset, how many bits a value may have (more is
-# refused), which of them are kept, and whether it can be written in idle alone.
-HOLDS = {Reg.IRQ_ENABLE: (0, 32, 0xF, False), Reg.PERF_CTRL: (0, 32, 1, False)}
-HOLDS |= {Reg.NUM_LAYERS: (1, 4, 0xF, True), Reg.LUT_FRAC: (8, 4, 0xF, True)}
-HOLDS |= {Reg.TIMEOUT: (0, 32, 0xFFFFFFFF, True)}
-for _layer in range(LAYERS):
-    for _register in (LayerReg.INPUT_SIZE, LayerReg.HIDDEN_SIZE):
-        HOLDS[layer_reg(_layer, _register)] = (0, 11, 0x7FF, True)
-    for _register in (LayerReg.THETA_X, LayerReg.THETA_H):
-        HOLDS[layer_reg(_layer, _register)] = (0, 15, 0x7FFF, False)
-    for _register in (LayerReg.ADDR_WX, LayerReg.ADDR_WH, LayerReg.ADDR_BIAS):
-        HOLDS[layer_reg(_layer, _register)] = (0, 32, 0xFFFFFFFF, True)
-ACTS = (Reg.CTRL, Reg.IRQ_STATUS)  # writes that do something and hold nothing
-GENERAL = (Reg.CYCLES, Reg.STEPS, Reg.BEATS, Reg.STALL_MEM, Reg.STALL_OUT, Reg.IDLE)
-GENERAL += (Reg.BIAS_BEATS, Reg.COLUMNS_UNDONE)
+# Of the register map, by address: what a setting holds after reset, how many bits a value may have
+# (more is refused), which of them are kept, and whether it can be written in idle alone.
+HOLDS = {
+    address: (register.reset, register.bits, register.held, register.access == "cfg")
+    for address, register in (
+        *((r.address, r) for r in regs.REGISTERS),
+        *((layer_reg(n, LayerReg[r.name]), r) for n in range(LAYERS) for r in regs.LAYER_REGISTERS),
+    )
+    if register.held
+}
+ACTS = tuple(r.address for r in regs.REGISTERS if r.access in ("wo", "w1c"))  # they hold nothing
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
@@ -122,16 +119,16 @@ class Registers:
     def compare(self, what: str) -> None:
         """All outputs hold what was written: it has taken effect when the answer is here."""
         dut, held = self.dut, self.held
-        for name, address in (
-            *(("num_layers", Reg.NUM_LAYERS), ("lut_frac", Reg.LUT_FRAC)),
-            *(("timeout", Reg.TIMEOUT), ("perf_freeze", Reg.PERF_CTRL)),
-        ):
-            assert int(getattr(dut, f"{name}_o").value) == held[address], f"{name} after {what}"
-        for register in LayerReg:
-            handle = getattr(dut, f"{register.name.lower()}_o")
-            bits = len(handle) // LAYERS
-            packed = sum(held[layer_reg(n, register)] << (bits * n) for n in range(LAYERS))
-            assert int(handle.value) == packed, f"{register.name} after {what}"
+        for register, (lsb, bits) in regs.CORE_SETTINGS.items():
+            found = int(dut.settings_o.value) >> lsb & ((1 << bits) - 1)
+            assert found == held[register], f"{register.name} after {what}"
+        word = int(dut.layer_settings_o.value)
+        whole = len(dut.layer_settings_o) // LAYERS
+        for layer in range(LAYERS):
+            for register, (lsb, bits) in regs.LAYER_SETTINGS.items():
+                found = word >> (whole * layer + lsb) & ((1 << bits) - 1)
+                at = layer_reg(layer, register)
+                assert found == held[at], f"{register.name} of layer {layer} after {what}"
 
     async def expect(self, address: int, data: int, response: int = OKAY) -> None:
         """Read."""
@@ -165,11 +162,10 @@ async def every_address_after_reset(dut: Any) -> None:
     count = [int(v) for v in registers.rng.integers(0, 1 << 63, COUNTERS)]
     dut.count_i.value = sum(v << (64 * i) for i, v in enumerate(count))
     expected = dict(registers.held)
-    expected |= {Reg.ID: 0x4544524E, Reg.VERSION: 0x100, Reg.CTRL: 0, Reg.STATUS: 0, Reg.ERROR: 0}
+    expected |= {r.address: r.reset for r in regs.REGISTERS if r.width == 32 and not r.held}
     expected |= {Reg.BUILD_PORT: OUTSTANDING << 16 | WIDTH, Reg.BUILD_SIZE: UNITS << 16 | LAYERS}
-    expected |= {Reg.IRQ_STATUS: 0}
-    lows = [int(r) for r in GENERAL] + [0x400 + 8 * i for i in range(2 * LAYERS)]
-    assert lows[8] == columns_reg(0, 0)
+    lows = [int(register) for register in regs.COUNTERS]
+    lows += [columns_reg(n, register) for n in range(LAYERS) for register in regs.LAYER_COUNTERS]
     for address, value in zip(lows, count, strict=True):
         expected |= {address: value & 0xFFFFFFFF, address + 4: value >> 32}
     registers.compare("reset")
@@ -202,7 +198,7 @@ async def written_values(dut: Any) -> None:
             value = value if address != Reg.PERF_CTRL else value & mask
             reading = cocotb.start_soon(registers.bus.read(Reg.ID))
             await registers.write(address, value)
-            assert await reading == (0x4544524E, OKAY)
+            assert await reading == (regs.ID, OKAY)
         await registers.read_back()
 
 

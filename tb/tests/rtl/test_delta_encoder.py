@@ -16,16 +16,17 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from golden.stimulus import random_inputs
-from tb.agents.stream import pack
 from tb.bench.testbench import never, pause_of, rng_for
+from tb.device.beats import pack
+from tb.device.constants import EntryType, PassType
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
 
 SOURCES = [REPO / "rtl" / f"{name}.sv" for name in ("edgedrnn_pkg", "ram_1r1w", "delta_encoder")]
 LAYERS, UNITS = 4, 64
-PASS_X, PASS_H, PASS_INIT, PASS_UNDO = 0, 1, 2, 3
-COLUMN, BIAS, END = 0, 1, 2
+PASS_X, PASS_H, PASS_INIT, PASS_UNDO = PassType.X, PassType.H, PassType.INIT, PassType.UNDO
+COLUMN, BIAS, END = EntryType.COLUMN, EntryType.BIAS, EntryType.END
 LOW, HIGH = -32768, 32767
 
 

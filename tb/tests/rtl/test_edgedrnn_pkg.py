@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from golden import fixed
-from tb.agents.stream import LANES
-from tb.device.registers import State
+from golden import fixed, timing
+from tb.codegen.rtl import compiled, local_parameter, package
 from tb.paths import REPO
 
 TEXT = (REPO / "rtl" / "edgedrnn_pkg.sv").read_text(encoding="utf-8")
 
 
-def constants(text: str) -> dict[str, int]:
-    """The package's integer constants, which may refer to earlier ones."""
-    found: dict[str, int] = {}
-    for name, value in re.findall(r"localparam int (\w+)\s*= ([^;]+);", text):
-        words = re.sub(r"\b[A-Z]\w+", lambda match: str(found[match[0]]), value)
-        assert re.fullmatch(r"[\d +*/()-]+", words), f"{name} = {value}"
-        found[name] = eval(words)
-    return found
-
-
-def enum(text: str, name: str) -> dict[str, int]:
-    """The members of one enum of the package."""
-    body = re.search(rf"typedef enum [^{{]*\{{([^}}]*)\}} {name};", text)
-    assert body, f"{name}: no such enum in the package"
-    return {n: int(v) for n, v in re.findall(r"(\w+)\s*= \d+'d(\d+)", body[1])}
-
-
-RTL = constants(TEXT)
+PACKAGE = package("edgedrnn_pkg")
+RTL = PACKAGE.parameters
 
 EQUAL = {
     "ActBits": fixed.X_BITS,
@@ -45,7 +29,8 @@ EQUAL = {
     "LutFracMax": fixed.LUT_FRAC_MAX,
     "HiddenStep": fixed.HIDDEN_STEP,
     "MinHidden": fixed.MIN_HIDDEN,
-    "VecLanes": LANES,
+    "VecLanes": fixed.VEC_LANES,
+    "QuadLanes": fixed.QUAD_LANES,
 }
 
 
@@ -74,8 +59,8 @@ def test_widths_hold_the_limits() -> None:
 def test_signed_types_have_the_formats() -> None:
     """Could break: act_t and acc_t, written as plain numbers, differ from the constants."""
     for name, bits in (("act_t", "ActBits"), ("acc_t", "AccBits")):
-        found = re.search(rf"typedef logic signed \[(\d+):0\] {name};", TEXT)
-        assert found and int(found[1]) == RTL[bits] - 1
+        assert PACKAGE.type_bits[name] == RTL[bits]
+        assert re.search(rf"typedef logic signed \[\d+:0\] {name};", TEXT)
 
 
 def test_clip_has_the_limits() -> None:
@@ -85,23 +70,23 @@ def test_clip_has_the_limits() -> None:
     assert f"a < -36'sd{-fixed.X_MIN}" in body
 
 
+def test_timing_model_has_the_stages_of_the_gates() -> None:
+    """Could break: a stage more or less in the gate pipeline, and cycles predicted as before."""
+    assert local_parameter("edgedrnn.u_gate_pipeline", "Stages") == timing._GATES
+
+
 def test_banks_are_in_the_order_of_the_bias() -> None:
     """Could break: M_r, M_z, M_nx, M_nh of the bias region land in other banks."""
     assert [RTL[name] for name in ("BankR", "BankZ", "BankNx", "BankNh")] == [0, 1, 2, 3]
     assert RTL["Banks"] == 4
 
 
-def test_states_are_those_of_the_register_map() -> None:
-    """Could break: STATUS.STATE shows a code that the register map gives another name."""
-    names = {
-        name.removeprefix("Seq").upper(): code for name, code in enum(TEXT, "seq_state_e").items()
-    }
-    assert names == {state.name.replace("_", ""): int(state) for state in State}
-
-
-def test_the_comparison_can_fail() -> None:
-    """Could break: a parser that finds nothing. A changed number and a missing enum are noticed."""
-    changed = TEXT.replace("AccFrac    = 15", "AccFrac    = 14")
-    assert constants(changed)["AccFrac"] == fixed.ACC_FRAC - 1
-    with pytest.raises(AssertionError, match="no such enum"):
-        enum(TEXT, "no_such_e")
+def test_changed_packages_are_noticed(tmp_path: Path) -> None:
+    """Could break: a reader that finds nothing. A changed number of a copy is another number, and
+    a type that is not there is none.
+    """
+    copy = tmp_path / "changed.sv"
+    copy.write_text(TEXT.replace("AccFrac    = 15", "AccFrac    = 14"))
+    changed = package("edgedrnn_pkg", compiled([copy]))
+    assert changed.parameters["AccFrac"] == fixed.ACC_FRAC - 1
+    assert "no_such_e" not in changed.enums and "entry_e" in changed.enums

@@ -13,8 +13,8 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from tb.agents.stream import pack
 from tb.bench.testbench import never, pause_of, rng_for
+from tb.device.beats import pack
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run

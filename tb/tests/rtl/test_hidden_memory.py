@@ -11,8 +11,8 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
-from tb.agents.stream import pack
 from tb.bench.testbench import rng_for
+from tb.device.beats import pack
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run

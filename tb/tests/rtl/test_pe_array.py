@@ -15,6 +15,7 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from golden import fixed
 from tb.bench.testbench import rng_for
+from tb.device.constants import BANKS, SIZE_BITS, EntryType
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
@@ -22,9 +23,7 @@ from tb.sim.run import run
 SOURCES = [REPO / "rtl" / f"{name}.sv" for name in ("edgedrnn_pkg", "ram_1r1w", "pe_array")]
 WIDTHS = (32, 64, 128, 256)
 LAYERS = 4
-BANKS = 4
-COLUMN, BIAS, END = 0, 1, 2
-SIZE_BITS = 11
+COLUMN, BIAS, END = EntryType.COLUMN, EntryType.BIAS, EntryType.END
 ALL_PASSED = (1 << SIZE_BITS) - 1
 TESTS = ("random_work", "a_beat_every_cycle", "gates_behind_the_last_beat")
 # What random work must have met, and how often.

@@ -11,7 +11,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from tb.bench.testbench import rng_for
-from tb.device.registers import Cause
+from tb.device.constants import PassType
+from tb.device.registers import Cause, State
 from tb.paths import REPO, SIMULATORS
 from tb.sim.build import build
 from tb.sim.run import run
@@ -21,8 +22,8 @@ SOURCES = [REPO / "rtl" / f"{name}.sv" for name in NAMES]
 MAX_LAYERS = 4
 MAX_UNITS = 128
 PES = 8
-IDLE, CHECK, INIT, WAIT, STEP, ERROR, DRAIN = range(7)
-X, H, PASS_INIT, UNDO = range(4)
+IDLE, CHECK, INIT, WAIT, STEP, ERROR, DRAIN = State
+X, H, PASS_INIT, UNDO = PassType
 SLVERR, DECERR, CFG_SIZE, CFG_ALIGN, START_BUSY, X_SHORT, X_LONG, TIMEOUT, SEQ_IDLE = (
     *(1, 2, 4, 5, 7, 8, 9, 10, 11),
 )

@@ -7,11 +7,12 @@ from typing import Any
 import cocotb
 import pytest
 
+from golden.layout import column_beats
 from golden.stimulus import random_inputs, random_model
 from tb.bench import case as bench
 from tb.bench.testbench import TB, pause_of
-from tb.device.driver import Counters
-from tb.device.registers import PerfCtrl, Reg
+from tb.device import registers as regs
+from tb.device.registers import Counters, PerfCtrl, Reg
 
 
 def seen(tb: TB) -> tuple[int, int, int]:
@@ -52,7 +53,7 @@ async def counters_equal_the_monitors(dut: Any) -> None:
         assert counters.columns_undone == 0, "no threshold was changed"
         lanes = tb.width // 8
         columns = sum(
-            (x + h) * 3 * -(-units // lanes)
+            (x + h) * column_beats(units, lanes)
             for x, h, units in zip(counters.columns_x, counters.columns_h, hidden, strict=False)
         )
         assert counters.beats == counters.bias_beats + columns
@@ -133,7 +134,8 @@ async def freeze_and_clear(dut: Any) -> None:
     assert await tb.driver.read(Reg.PERF_CTRL) == PerfCtrl.FREEZE, "CLEAR reads 0"
     cleared = await tb.driver.counters()
     zero = (0,) * tb.driver.build.max_layers
-    assert cleared == Counters(0, 0, 0, 0, 0, 0, 0, 0, zero, zero)
+    general, by_layer = [0] * len(regs.COUNTERS), [zero] * len(regs.LAYER_COUNTERS)
+    assert cleared == Counters(*general, *by_layer)
     await tb.driver.freeze(False)
     await tb.finish(at_least=7)
 

@@ -7,7 +7,6 @@ utterances of those. Here sound comes from the clips beside the models, and sens
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +16,9 @@ from golden.datasets import fsdd
 from golden.datasets.features import Channels, features_from_model
 from golden.model_file import load_model
 from golden.train import training as train
+from tb.paths import REPO
 
-ROOT = Path(__file__).resolve().parents[3]
-MODELS = ROOT / "golden" / "models"
+MODELS = REPO / "golden" / "models"
 
 
 def stimulus(model, name):
@@ -33,7 +32,7 @@ def stimulus(model, name):
         active = np.repeat([0, 1, 0], steps // 3)[:, None]
         noise = 0.02 * rng.normal(size=(steps, channels))
         return extract(rest + extract.std[:channels] * (swing * active + noise))
-    clips = fsdd.load_folder(ROOT / "golden" / "clips")
+    clips = fsdd.load_folder(REPO / "golden" / "clips")
     words = clips[3:6] if name.startswith("connected") else clips[3:4]
     silence = np.zeros(1600)
     joined = [silence]
@@ -51,7 +50,7 @@ def test_a_trained_model_runs_on_the_rtl_as_in_the_integer_model(name, tmp_path)
     np.save(tmp_path / "x.npy", x)
     words = ["--model", str(path), "--stimulus", "x.npy", "--output", "out.npz"]
     done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "simulate.py"), *words, "--dram", "ddr3l"],
+        [sys.executable, str(REPO / "scripts" / "simulate.py"), *words, "--dram", "ddr3l"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

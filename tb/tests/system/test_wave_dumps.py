@@ -13,9 +13,9 @@ import pytest
 from golden.stimulus import random_inputs, random_model
 from tb.bench import case as bench
 from tb.bench.testbench import TB
+from tb.codegen.rtl import enum_types
 from tb.debug.wave_query import Wave
 from tb.debug.waves.catalog import catalog, in_dump
-from tb.debug.waves.enums import enum_types
 from tb.debug.waves.outputs import open_scene
 from tb.debug.waves.text import draw_text
 from tb.sim.build import build

@@ -14,7 +14,7 @@ import pytest
 
 from golden.integer import IntegerGru
 from golden.stimulus import random_model
-from tb.coverage.functional import bins
+from tb.coverage.functional import bins, probe
 from tb.coverage.functional.collector import write_hits
 from tb.coverage.functional.groups import GROUPS, Group, Hits
 from tb.coverage.functional.merge import (
@@ -26,6 +26,7 @@ from tb.coverage.functional.merge import (
 )
 from tb.coverage.functional.network import Context, NetworkSampler, state_of
 from tb.coverage.functional.port import PortSampler
+from tb.device.registers import State
 from tb.paths import REPO
 
 SCRIPT = REPO / "scripts" / "coverage.py"
@@ -101,7 +102,9 @@ def test_the_port_is_sampled_right() -> None:
     hits, addresses = Hits(), [(4096 - 64, 8), (4096, 4)]
     image = image_of(1024, 96)
     port = PortSampler(hits, 64, 2, lambda: addresses.pop(0), lambda: image)
-    ar, ready, r, take, last, slverr, step = 1, 2, 4, 8, 16, 2 << 5, 4 << 7
+    ar, ready, r = probe.ARVALID, probe.ARREADY, probe.RVALID
+    take, last, slverr = probe.RREADY, probe.RLAST, 2 << probe.RRESP_LSB
+    step = State.STEP << probe.STATE_LSB
     port.cycle(step | ar)
     port.cycle(step | ar)
     port.cycle(step | ar | ready)
@@ -114,7 +117,7 @@ def test_the_port_is_sampled_right() -> None:
     port.cycle(step | r | take | slverr)
     port.cycle(step | r | take)
     port.cycle(step | r | take | last | slverr)
-    port.cycle(step | 1 << 10)
+    port.cycle(step | probe.SOFT_RESET)
     port.reset()
     found = hits.counts
     assert dict(found["page"]) == {("wx", "split by one"): 2}

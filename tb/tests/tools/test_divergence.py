@@ -184,7 +184,7 @@ def test_wrong_threshold_is_the_registers(good) -> None:
     events, history, _ = good
     steps = {t: (n, [x[0] + 1, *x[1:]], h) for t, (n, x, h) in history.steps.items()}
     found = first_divergence(events, replace(history, steps=steps))
-    assert found is not None and found.module == "control_registers"
+    assert found is not None and found.module == "settings_registers"
     assert (found.step, found.layer, found.kind) == (0, 0, "x")
 
 

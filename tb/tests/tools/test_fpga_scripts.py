@@ -18,8 +18,8 @@ from tb.fpga import sdf_timing
 from tb.fpga import tools as fpga
 from tb.fpga.sdf_timing import TimingError, TimingPath, read_sdf, worst_paths
 from tb.fpga.tools import Parameters, Tool, ToolError
+from tb.paths import REPO
 
-ROOT = Path(__file__).resolve().parents[3]
 SMALLEST = ("--width", "32", "--layers", "1", "--units", "64", "--outstanding", "2")
 
 
@@ -94,7 +94,7 @@ def test_which_instance_uses_a_file() -> None:
 
 def test_instances_of_the_real_top() -> None:
     """Breaks if an instance of rtl/edgedrnn.sv is not found and its cells go to others."""
-    texts = {path.name: path.read_text() for path in sorted((ROOT / "rtl").glob("*.sv"))}
+    texts = {path.name: path.read_text() for path in sorted((REPO / "rtl").glob("*.sv"))}
     users = synth.instances_of_files(texts)
     named = set(re.findall(r"\bu_\w+(?= \($)", texts["edgedrnn.sv"], flags=re.M))
     assert len(named) > 5 and set().union(*users.values()) == named
@@ -381,7 +381,7 @@ def test_one_run_in_a_folder(tmp_path: Path) -> None:
 
 
 def test_rtl_is_copied_in_the_order_of_the_file_list(tmp_path: Path) -> None:
-    names = (ROOT / "rtl" / "edgedrnn.f").read_text().split()
+    names = (REPO / "rtl" / "edgedrnn.f").read_text().split()
     copies = fpga.copy_rtl(tmp_path)
     assert [c.name for c in copies] == names and all(c.is_file() for c in copies)
     command = fpga.read_rtl(Parameters(width=32), copies)
@@ -452,14 +452,14 @@ def test_help_teaches(script, capsys) -> None:
 
 def test_a_small_build_never_overwrites_the_page_of_the_full_one(tmp_path: Path) -> None:
     for words, page in (
-        ([], ROOT / "docs/area.md"),
-        (["--no-limits"], ROOT / "docs/area.md"),
-        (["--units", "64"], ROOT / "build/synth/area.md"),
+        ([], REPO / "docs/area.md"),
+        (["--no-limits"], REPO / "docs/area.md"),
+        (["--units", "64"], REPO / "build/synth/area.md"),
         (["--units", "64", "--document", f"{tmp_path}/x.md"], tmp_path / "x.md"),
     ):
         assert synth.parse_arguments(words)[1] == page
-    assert pnr.parse_arguments(["--paths", "3"])[1] == ROOT / "docs/timing.md"
-    assert pnr.parse_arguments(["--seed", "3"])[1] == ROOT / "build/pnr/timing.md"
+    assert pnr.parse_arguments(["--paths", "3"])[1] == REPO / "docs/timing.md"
+    assert pnr.parse_arguments(["--seed", "3"])[1] == REPO / "build/pnr/timing.md"
 
 
 @pytest.mark.parametrize(
@@ -530,7 +530,7 @@ def test_smallest_build_is_synthesised(tmp_path: Path, capsys: pytest.CaptureFix
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["parameters"] == Parameters(32, 1, 64, 2).rtl()
     modules = results["modules"]
-    texts = {path.name: path.read_text() for path in (ROOT / "rtl").glob("*.sv")}
+    texts = {path.name: path.read_text() for path in (REPO / "rtl").glob("*.sv")}
     assert set(modules) - {"edgedrnn"} == set().union(*synth.instances_of_files(texts).values())
     assert sum(usage["luts"] for usage in modules.values()) == results["total"]["LUT"] > 1000
     assert sum(usage["flip_flops"] for usage in modules.values()) == results["total"]["FF"] > 1000

@@ -2,21 +2,19 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from golden.datasets.features import write_wav
 from tb.cli import results
-
-ROOT = Path(__file__).resolve().parents[3]
+from tb.paths import REPO
 
 
 def typed(*words):
     return subprocess.run(
         [sys.executable, "scripts/results.py", *map(str, words)],
-        cwd=ROOT,
+        cwd=REPO,
         capture_output=True,
         text=True,
         check=False,
@@ -53,7 +51,7 @@ def test_a_model_is_measured_on_both_splits_and_run_on_the_rtl(tmp_path):
     ],
 )
 def test_a_mistake_is_one_line(tmp_path, words, message, monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(REPO)
     try:
         status = results.main([*words, "--output", str(tmp_path / "page.md")])
     except SystemExit as end:  # argparse's own mistakes

@@ -20,8 +20,8 @@ from golden.model_file import load_model, save_model
 from golden.stimulus import random_model
 from golden.train import training as train
 from golden.train.evaluate import evaluate
+from tb.paths import REPO
 
-ROOT = Path(__file__).resolve().parents[3]
 PEOPLE = ("s01", "s02", "s03", "s04", "s05")  # s02 validates and s04 tests (splits.toml)
 
 
@@ -66,7 +66,7 @@ def typed(*words):
     """Run a command from the root of the repository; returns the finished process."""
     return subprocess.run(
         [sys.executable, *map(str, words)],
-        cwd=ROOT,
+        cwd=REPO,
         capture_output=True,
         text=True,
         check=False,
@@ -79,7 +79,7 @@ def called(script, *words):
     main = importlib.import_module(f"tb.cli.{Path(script).stem}").main
     errors = io.StringIO()
     with (
-        contextlib.chdir(ROOT),
+        contextlib.chdir(REPO),
         contextlib.redirect_stderr(errors),
         contextlib.redirect_stdout(io.StringIO()),
     ):

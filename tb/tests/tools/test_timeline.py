@@ -21,9 +21,10 @@ import pytest
 
 from golden.model_file import save_model
 from golden.stimulus import random_inputs, random_model
+from golden.timing import CLOCK_MHZ
 from tb.debug.timeline.account import by_cause, counters, summarise
 from tb.debug.timeline.causes import ALL
-from tb.debug.timeline.chrome import CLOCK_MHZ, PROCESS, chrome_trace, plain
+from tb.debug.timeline.chrome import PROCESS, chrome_trace, plain
 from tb.debug.timeline.reader import Timeline, TimelineError, read_timeline
 from tb.paths import SIMULATORS
 

@@ -13,10 +13,10 @@ import pytest
 from vcd import VCDWriter
 
 from tb.cli import waves as command
+from tb.codegen.rtl import enum_types
 from tb.debug.wave_query import Wave, WaveError
 from tb.debug.waves import outputs
 from tb.debug.waves.catalog import Row, catalog
-from tb.debug.waves.enums import enum_types
 from tb.debug.waves.formats import Format
 from tb.debug.waves.outputs import open_scene
 from tb.debug.waves.text import draw_text

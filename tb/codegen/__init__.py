@@ -1,0 +1,1 @@
+"""Generated files: the register map in five languages, and the RTL's constants for Python."""

@@ -1,0 +1,17 @@
+// What functional coverage looks at in each cycle, in one word: scripts/gen_registers.py makes
+// tb/coverage/functional/probe.py of this.
+package probe_pkg;
+
+  typedef struct packed {
+    logic       soft_reset;
+    logic [2:0] state;
+    logic [1:0] rresp;
+    logic       rlast;
+    logic       rready;
+    logic       rvalid;
+    logic       arready;
+    logic       arvalid;
+  } probe_t;
+  localparam int ProbeBits = $bits(probe_t);
+
+endpackage
