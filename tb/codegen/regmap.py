@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Literal
 
+from msgspec import Struct
+
+from golden.toml_file import Text, TomlError, parse_toml
 from tb.paths import REPO
 
 SOURCE = "rtl/registers.toml"
@@ -26,7 +28,7 @@ MOST_COUNTERS = 32
 """Counters that one page of 256 bytes holds."""
 
 
-class MapError(ValueError):
+class MapError(TomlError):
     """The source breaks a rule of the map; the message names the entry."""
 
 
@@ -162,45 +164,107 @@ def version_word(version: str) -> int:
     return major << 16 | minor << 8 | patch
 
 
-def _register(entry: dict[str, Any], version: str) -> Register:
-    fields = tuple(
-        Field(f["name"], f["lsb"], f.get("width", 1), f["description"], f.get("strobe", False))
-        for f in entry.get("field", [])
-    )
-    reset = None if entry.get("build") else entry["reset"]
+class _FieldEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Text
+    lsb: int
+    description: Text
+    width: int = 1
+    strobe: bool = False
+
+
+class _RegisterEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """`build`: what it reads is set by the build, so that there is no `reset`."""
+
+    name: Text
+    offset: int
+    access: str
+    description: Text
+    reset: int | Literal["version"] | None = None
+    build: bool = False
+    width: int = 32
+    bits: int | None = None
+    field: tuple[_FieldEntry, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the value after reset is given, or is the build's."""
+        if (self.reset is None) != self.build:
+            found = "nothing" if self.reset is None else repr(self.reset)
+            raise ValueError(f"reset: found {found}, expected a value, or build = true instead")
+
+
+class _ArrayEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Text
+    base: int
+    stride: int
+    count: int
+    description: Text
+    register: tuple[_RegisterEntry, ...]
+
+
+class _CodeEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    code: int
+    name: Text
+    description: Text
+    layer: bool = False
+    info: str = ""
+
+
+class _MapEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Text
+    address_bits: int
+    data_bits: Literal[32]
+
+
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    map: _MapEntry
+    register: tuple[_RegisterEntry, ...]
+    array: tuple[_ArrayEntry, ...]
+    state: tuple[_CodeEntry, ...]
+    error: tuple[_CodeEntry, ...]
+
+
+def _register(entry: _RegisterEntry, version: str) -> Register:
     return Register(
-        entry["name"],
-        entry["offset"],
-        entry["access"],
-        entry["description"].replace("{version}", version),
-        version_word(version) if reset == "version" else reset,
-        entry.get("width", 32),
-        entry.get("bits", entry.get("width", 32)),
-        fields,
+        entry.name,
+        entry.offset,
+        entry.access,
+        entry.description.replace("{version}", version),
+        version_word(version) if isinstance(entry.reset, str) else entry.reset,
+        entry.width,
+        entry.width if entry.bits is None else entry.bits,
+        tuple(Field(f.name, f.lsb, f.width, f.description, f.strobe) for f in entry.field),
     )
+
+
+def _code(entry: _CodeEntry) -> Code:
+    return Code(entry.code, entry.name, entry.description, entry.layer, entry.info)
 
 
 def parse(text: str, version: str) -> Map:
-    """Read the map from TOML text and check its rules. `version`: of the core."""
-    raw = tomllib.loads(text)
-    result = Map(address_bits=raw["map"]["address_bits"], version=version)
-    result.registers = [_register(entry, version) for entry in raw["register"]]
-    result.arrays = [
+    """Read the map from TOML text and check its rules. `version`: of the core.
+
+    Raises MapError of one line.
+    """
+    file = parse_toml(text, _File, SOURCE, MapError)
+    arrays = [
         Array(
-            a["name"],
-            a["base"],
-            a["stride"],
-            a["count"],
-            a["description"],
-            tuple(_register(entry, version) for entry in a["register"]),
+            one.name,
+            one.base,
+            one.stride,
+            one.count,
+            one.description,
+            tuple(_register(entry, version) for entry in one.register),
         )
-        for a in raw["array"]
+        for one in file.array
     ]
-    result.states = [Code(s["code"], s["name"], s["description"]) for s in raw["state"]]
-    result.errors = [
-        Code(e["code"], e["name"], e["description"], e.get("layer", False), e.get("info", ""))
-        for e in raw["error"]
-    ]
+    result = Map(
+        file.map.address_bits,
+        version,
+        [_register(entry, version) for entry in file.register],
+        arrays,
+        [_code(entry) for entry in file.state],
+        [_code(entry) for entry in file.error],
+    )
     check(result)
     return result
 
