@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
 import io
 import json
 import re
+import shutil
+import tempfile
 import textwrap
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +22,7 @@ from tb.fpga import sdf_timing
 from tb.fpga import tools as fpga
 from tb.fpga.sdf_timing import TimingError, TimingPath, read_sdf, worst_paths
 from tb.fpga.tools import Parameters, Tool, ToolError
-from tb.paths import REPO
+from tb.paths import BUILD_ROOT, REPO
 from tb.sim.build import read_filelist
 
 SMALLEST = ("--width", "32", "--layers", "1", "--units", "64", "--outstanding", "2")
@@ -524,7 +528,35 @@ def test_a_failed_run_writes_nothing(
 # ------------------------------------------------------------------------------- the real tools
 
 
-def test_smallest_build_is_synthesised(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+@pytest.fixture
+def kept_synthesis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Yosys runs once for the same command, sources and version, as simulators compile once."""
+    real = fpga.run_tool
+
+    def run_tool(tool: Tool, arguments: list[str], folder: Path, outputs: list[str]) -> str:
+        digest = hashlib.sha256(json.dumps([tool.version(), arguments]).encode())
+        for path in (Path(fpga.__file__), *sorted((folder / fpga.SOURCES).iterdir())):
+            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        kept = BUILD_ROOT / "synth" / f"kept-{digest.hexdigest()[:16]}"
+        log = f"{tool.name}.log"
+        if not kept.is_dir():
+            real(tool, arguments, folder, outputs)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            part = Path(tempfile.mkdtemp(dir=kept.parent))
+            for name in (log, *outputs):
+                shutil.copy(folder / name, part)
+            with contextlib.suppress(OSError):  # another process was first
+                part.rename(kept)
+        for name in (log, *outputs):
+            shutil.copy(kept / name, folder)
+        return (folder / log).read_text(errors="replace")
+
+    monkeypatch.setattr(synth, "run_tool", run_tool)
+
+
+def test_smallest_build_is_synthesised(
+    kept_synthesis: None, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     """The real Yosys on the real RTL: totals, and every instance with something in it."""
     words = ("--work", str(tmp_path), "--json", str(tmp_path / "results.json"))
     assert run(synth, *SMALLEST, *words) == 0, capsys.readouterr().err
