@@ -61,12 +61,15 @@ def summary(
 
 
 def _by_one_of(by: str | None, nodes: Sequence[str]) -> bool:
-    """Whether a verdict's text, ``node: message``, names a test of ``nodes``.
+    """Whether a verdict's text, ``node: message``, names one of these tests or files.
 
-    pytest calls a file outside the repository by its last part.
+    pytest names a file outside the repository from another root: the end of its path counts.
     """
-    names = [f"{name}:" for node in nodes for name in (node, Path(node).name)]
-    return by is not None and by.startswith(tuple(names))
+    if by is None:
+        return False
+    node = by.partition(": ")[0]
+    names = (node, node.partition("::")[0])
+    return any(one == name or one.endswith(f"/{name}") for one in nodes for name in names)
 
 
 def complaints(found: Mapping[str, Any]) -> list[str]:

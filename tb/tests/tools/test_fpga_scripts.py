@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
 import io
 import json
 import re
+import shutil
+import tempfile
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +24,7 @@ from tb.fpga import sdf_timing
 from tb.fpga import tools as fpga
 from tb.fpga.sdf_timing import TimingError, TimingPath, read_sdf, worst_paths
 from tb.fpga.tools import Parameters, Tool, ToolError
-from tb.paths import REPO
+from tb.paths import BUILD_ROOT, REPO
 from tb.sim.build import read_filelist
 
 SMALLEST = ("--width", "32", "--layers", "1", "--units", "64", "--outstanding", "2")
@@ -556,8 +560,34 @@ def test_no_page_after_a_failed_run(
 # ------------------------------------------------------------------------------- the real tools
 
 
+@pytest.fixture
+def kept_synthesis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Yosys runs once for the same command, sources and version, as simulators compile once."""
+    real = fpga.run_tool
+
+    def run_tool(tool: Tool, arguments: list[str], folder: Path, outputs: list[str]) -> str:
+        digest = hashlib.sha256(json.dumps([tool.version(), arguments]).encode())
+        for path in (Path(fpga.__file__), *sorted((folder / fpga.SOURCES).iterdir())):
+            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        kept = BUILD_ROOT / "synth" / f"kept-{digest.hexdigest()[:16]}"
+        log = f"{tool.name}.log"
+        if not kept.is_dir():
+            real(tool, arguments, folder, outputs)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            part = Path(tempfile.mkdtemp(dir=kept.parent))
+            for name in (log, *outputs):
+                shutil.copy(folder / name, part)
+            with contextlib.suppress(OSError):  # another process was first
+                part.rename(kept)
+        for name in (log, *outputs):
+            shutil.copy(kept / name, folder)
+        return (folder / log).read_text(errors="replace")
+
+    monkeypatch.setattr(synth, "run_tool", run_tool)
+
+
 def test_synthesis_of_the_smallest_build(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kept_synthesis: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The real Yosys on the real RTL: totals, and every instance with something in it."""
     words = ("--work", str(tmp_path), "--json", str(tmp_path / "results.json"))
