@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # EdgeDRNN: entry points. `make help` lists them.
 SHELL  := /bin/bash
 VENV   := .venv

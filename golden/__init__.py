@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the accelerator must equal, bit for bit; numpy alone.
 
 At the top: formats (``fixed``), the integer model (``integer``, ``batch``), the model file, traces,

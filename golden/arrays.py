@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names for the types of arrays: element type only, as shapes are told by the docstrings."""
 
 from collections.abc import Sequence

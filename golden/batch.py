@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The integer model over many sequences at once, for sweeps: the same bits, a hundred times faster.
 
 A delta memory is at any time its bias plus W x_ref + U h_ref, modulo 2^32, whatever the order in

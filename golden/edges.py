@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far each element was from its threshold, and thresholds that hidden states land on.
 
 x can be aimed at Θx of the first layer. Hidden states are what the network makes of them, so for

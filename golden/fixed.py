@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Number formats, limits and rounding of the accelerator: the one Python source of both.
 
 Formats are written Qm.n: two's complement with n fraction bits, so Q8.8 is an int16 in units of

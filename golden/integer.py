@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The delta-GRU in integers, bit for bit what the accelerator computes.
 
 Gao et al., JETCAS 2020 (arXiv 2012.13600), section III, with the formats of `golden.fixed`. A

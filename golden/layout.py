@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sizes of what lies in DRAM: columns of weights, padded to whole groups of the port's lanes.
 
 A port of ``lanes`` bytes reads one weight of ``lanes`` units in a beat, a group: first all r, then

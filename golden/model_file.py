@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The model a device runs, and the ``.npz`` file that holds it (format 1).
 
 Keys: ``format``, ``num_layers``, ``lut_frac`` (int64 scalars); per layer i ``l{i}.weight_ih``

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Archives of plain arrays, ``.npz``: read whole or refused in one line.
 
 Model files and golden traces are such archives. Each has an error class of its own, which the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random models and input sequences that reach the corners of the arithmetic.
 
 Everything comes from the `numpy.random.Generator` handed in, so that one printed seed makes a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Analytic timing model: cycles of a step from its firing pattern, without simulating the RTL.
 
 The core is a chain of queues around one server, the weight port. A pass of the encoder emits

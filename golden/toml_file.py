@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TOML files read into typed records (`msgspec.Struct`), every mistake told in one line.
 
 A record is declared with ``frozen=True, forbid_unknown_fields=True``; its types say what is

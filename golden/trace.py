@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Golden traces: a stimulus, what the golden model makes of it, and which elements fired.
 
 The ``.npz`` file (format 1; T steps, I inputs and H units of layer i, L layers):

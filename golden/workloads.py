@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The benchmark set: networks that fire like trained ones, and inputs that wander like features.
 
 Each row of the reference table (EdgeDRNN's public RTL under an ideal memory) has a workload here

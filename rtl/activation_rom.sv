@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Half of sigma or tanh as a two-port ROM: floor(2^9 f(k / 2^8)) for k = 0, 1, ... 2^AddrBits - 1.
 //
 // Nine truncated fraction bits are enough to round f to any lut_frac F of 4 ... 8 later on, since

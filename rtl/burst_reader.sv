@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4 read master: splits a request (address, beats) into INCR bursts, keeps up to Outstanding of them under way, and
 // delivers the beats in order through a register slice. Bursts end at multiples of 256 beats or of 4 KiB, whichever
 // is less: so none is longer than 256 beats or crosses 4 KiB, and the end of a burst is a matter of address bits.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Column fetch: turns entries into requests for consecutive beats of DRAM, and tells the PEs, in the same order,
 // what the beats will be.
 // entry_layer_i must be that of the next column at least a cycle before it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks the configuration when a sequence is started: counts, sizes, chaining of layers, alignment and end of each
 // region. Takes about 20 cycles a region; one small multiplier by shift and add serves all.
 `include "edgedrnn_assert.svh"

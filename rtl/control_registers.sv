@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4-Lite slave, status and interrupts. Addresses and fields come from edgedrnn_reg_pkg; the registers that hold what
 // is written are in settings_registers, which is generated too.
 // One write and one read are served at a time; AW and W may come in either order. A write takes two cycles: it is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Delta encoder: walks a vector 8 elements a cycle and emits the elements that have moved by at least the threshold
 // since they were last propagated, each as an entry (index, delta). Keeps the references x^ and h^ of all layers.
 //

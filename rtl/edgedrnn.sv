@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // EdgeDRNN: delta-GRU accelerator. Weights stay in external DRAM; only the columns of elements that have moved by at
 // least a threshold are read.
 //

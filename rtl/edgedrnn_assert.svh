@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Assertions, beside the code that they guard. All speak of the module's clk_i and hold outside reset (rst_ni),
 // and not at time 0, where registers are random and no reset has been.
 //

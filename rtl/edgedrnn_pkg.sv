@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Formats and limits of the accelerator: the one place where a width is a number.
 // golden/fixed.py states what the golden model needs of it, and tb/tests/rtl/test_edgedrnn_pkg.py compares the two;
 // tb/device/constants.py is generated from it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The arithmetic of one unit's gates, contract steps 4 to 6, as a pipeline without stalls.
 //
 //   stage   r path                           z path               n path

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Gates of one layer: reads the delta memories four units (a quad) at a time and turns them into h_t.
 //
 //   stage  0         1         2            3        4 ... 11       12

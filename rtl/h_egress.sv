@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Output stream: joins quads of the last layer's h_t to beats of eight elements, holds up to Depth of them and sends
 // them as packets. Room is reserved when a quad enters the gate pipeline, so the pipeline never has to stop.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hidden states of all layers, eight elements a word, in two copies that are written together: one is read by the
 // delta encoder, the other by the gates, so that neither waits for the other.
 `default_nettype none

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PE array: P = port width / weight width multipliers and adders, and the delta memories of all layers.
 //
 //   stage  S0                   S1                         S2                  S3

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // 64-bit performance counters. Counting stops while freeze_i is 1; clear_i sets all to zero, even when frozen.
 `default_nettype none
 

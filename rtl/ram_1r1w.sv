@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Simple dual-port memory: one synchronous read port, one write port with a write enable per lane.
 // Maps to block RAM; the output holds its value while re_i is low, which the pipelines around it rely on when they
 // stall. A lane that is read in the very cycle in which it is written has no defined value: block RAMs differ in it,

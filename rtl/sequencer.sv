@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sequencer: the life of a sequence, the order of the encoder's passes, and what happens on faults and resets.
 //
 // The order of passes is where the speed comes from. Of the passes that may run, the first of these is taken:

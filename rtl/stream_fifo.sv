@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // First-in first-out queue between two ready/valid streams. The head is visible as soon as it is
 // stored (one cycle after the push). Depth is a power of two; Depth 2 is a full-throughput register slice.
 `include "edgedrnn_assert.svh"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Register slice between two ready/valid streams: what leaves comes from registers, and so does in_ready_o, so neither
 // data nor stalls pass through combinationally. One cycle of latency, full throughput. A word that arrives in the
 // cycle in which the output stalls waits in a second register.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Queue of what the PEs have to do, in the order in which the beats will come. Like stream_fifo, but it also shows
 // whether the entry behind the head closes a layer: then the head is the last column of that layer, and the gates may
 // follow it group by group instead of waiting for its end.

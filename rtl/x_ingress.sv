@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Input stream: lets one packet of x in each time the sequencer opens the door, and checks its length.
 // The first accepted beat of a packet is the moment at which a step begins and thresholds are taken.
 //

@@ -1,4 +1,5 @@
 #!/usr/bin/env python
+# SPDX-License-Identifier: Apache-2.0
 """Entry point of `edgedrnn bench-sim`; the command is tb/cli/bench_sim.py."""
 
 import sys

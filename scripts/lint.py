@@ -1,4 +1,5 @@
 #!/usr/bin/env python
+# SPDX-License-Identifier: Apache-2.0
 """Entry point of `edgedrnn lint`; the command is tb/cli/lint.py."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What git says about a checkout of the repository."""
 
 from __future__ import annotations

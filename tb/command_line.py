@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What commands share: one line for a mistake, exit statuses, options, files written whole."""
 
 from __future__ import annotations

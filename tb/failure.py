@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Why a run failed, as data: what `tb.sim.run` leaves, and replays, regressions and the page read.
 
 A simulation leaves run.json beside its results, a `Run`; one that failed also failure.json, a

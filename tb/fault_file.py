@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faults to plant on purpose: ``tb/tables/faults.toml`` and ``tb/tables/localise.toml``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one process of ours tells the next: a typed record in one variable, as JSON.
 
 A regression tells the pytest it starts which tests to note down; a replay, where its files go;

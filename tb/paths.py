@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where things are in the repository, and what the two simulators are called."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records (frozen dataclasses) as JSON text and back, checked against their types on the way in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The environment of processes. No other file of ours reads or writes `os.environ`; ruff checks it.
 
 `settings()` returns the switches of the person who started a command; docs/settings.md lists them.

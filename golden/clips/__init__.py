@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spoken digits of our own, and the command that made them."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Make the demo clips of this folder with espeak-ng: ``python -m golden.clips.make_clips``."""
 
 import argparse

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data sets behind one interface: ``load(name, folder)`` gives a `Dataset` with its split.
 
 Nothing is fetched from anywhere. A missing set ends in a `DatasetError` that says where to get it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Load a data set and print what is in it; perhaps write its split down.
 
 SET is fsdd, connected, tidigits, har, skab, or csv for series of your own. Nothing is fetched:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Variants for training: of a recording (speed, edges, noise) and of its features (masks)."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a data set is here: examples with a signal, a target and a split that is written down."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Connected digits: several recordings of one speaker in a row, as in TIDIGITS.
 
 Made from the recordings of single digits of the same split. An utterance has 1 to 7 digits of one

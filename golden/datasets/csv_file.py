@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A CSV file as named columns of text, and its cells as numbers: where each mistake has a place.
 
 Commas, semicolons or tabs; a header row; perhaps gzipped. Rows are counted from 1 after the

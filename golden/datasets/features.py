@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a recording to the accelerator's input.
 
 Sound: log-mel features, 25 ms Hamming frames every 10 ms, 40 triangular bands, x = log(E + E0). The

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loader for the Free Spoken Digit Dataset, or any folder of ``{digit}_{speaker}_{index}.wav``.
 
 Jakobovski et al., CC BY-SA 4.0. Nothing is fetched. The split goes by index (`splits.toml`).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Wrist activity: accelerometer and gyroscope of a smartwatch at 100 Hz, a label for every sample.
 
 Matey-Sanz, Casteleyn, Granell, "Dataset of inertial measurements of smartphones and smartwatches

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Water circulation: sensors of a pump test bench at 1 Hz, one of them to be told from the rest.
 
 Katser, Kozitsin, "Skoltech Anomaly Benchmark (SKAB)", github.com/waico/SKAB, GPL-3.0. Split by

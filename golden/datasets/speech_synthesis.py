@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spoken digits from the espeak-ng synthesiser: demo clips, and optional extra training data.
 
 A synthesiser is too regular for a claim of accuracy. It serves to make sound that anyone may

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads NIST SPHERE, the sound file format of the Linguistic Data Consortium's corpora."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which rows of a user's own series train, validate and test; as CSV, to write down and read back.
 
 A split file has the columns ``file`` and ``split``. A file is ``walk.csv``, or ``walk.csv:1-700``

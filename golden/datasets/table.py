@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A user's own series: one CSV file, or a folder of them, each a sequence of its own.
 
 A file has a header row; commas, semicolons or tabs; a row for each time step, a column for each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loader for TIDIGITS: connected digits of 326 men, women, boys and girls of the United States.
 
 Leonard, Doddington, "TIDIGITS", Linguistic Data Consortium 1993, LDC93S10, under the consortium's

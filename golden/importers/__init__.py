@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks from PyTorch and ONNX, quantised into model files."""

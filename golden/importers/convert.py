@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a trained float network to the integer `Model`, with a report of what rounding cost."""
 
 from dataclasses import asdict, dataclass

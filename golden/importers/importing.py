@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a file that another tool wrote to the float layers that `golden.importers.convert` takes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GRU layers out of an ONNX file.
 
 What a node means is in the ONNX operator specification, GRU, opset 7 (and 14, which adds

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An ONNX file as a graph to ask: what is constant, and where a value comes from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GRU layers out of a PyTorch ``state_dict``: safetensors, or ``torch.save`` read without code."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The delta-GRU once more, from its definition, in plain Python integers and loops.
 
 Written to be checked by eye against the definition, and to share nothing with the package: not

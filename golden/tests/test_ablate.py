@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ablations: a recipe trained again with one thing changed, in a table."""
 
 import csv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a series shows before training: which inputs move, and what an untrained network reads."""
 
 import numpy as np

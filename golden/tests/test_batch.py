@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The integer model over batches equals the integer model one sequence at a time, bit for bit."""
 
 import numpy as np

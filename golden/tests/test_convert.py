@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Conversion of a trained torch.nn.GRU, and how far the integers stray from it."""
 
 import numpy as np

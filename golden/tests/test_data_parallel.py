@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shares of a batch on several processes: the network is the same, and so is what a seed gives."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The data sets behind their one interface, on tiny folders in the layout of the real ones."""
 
 import csv

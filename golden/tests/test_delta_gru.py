@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The float delta-GRU against torch.nn.GRU, and its quantised form against the integer model."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The model in the repository, on the clips beside it."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sound to Q8.8 features and back from h to a digit."""
 
 import dataclasses

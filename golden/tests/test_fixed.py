@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rounding, saturation, wrap-around and the tables, against their definitions."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The loader of spoken digits, with folders that are as they should be and folders that are not."""
 
 import numpy as np

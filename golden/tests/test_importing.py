@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks read from files of PyTorch and ONNX: good ones exactly, all others refused in a line."""
 
 import itertools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The integer model against a scalar one, and the laws that a delta-GRU obeys."""
 
 import dataclasses

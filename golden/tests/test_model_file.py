@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Model files: what is written comes back, and whatever is malformed is refused in one line."""
 
 import io

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network in training: every task learns, and is decoded the same in torch and in integers."""
 
 import dataclasses

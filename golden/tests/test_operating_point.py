@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What thresholds cost and are worth: operating points, the Pareto front, sweeps and the tuner."""
 
 import dataclasses

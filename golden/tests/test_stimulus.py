@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stimulus reaches the corners it is meant to reach, and comes again from its seed."""
 
 import numpy as np

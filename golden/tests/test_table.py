@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A user's own series as CSV: what is a channel, a label, a target and a split; what is refused."""
 
 import csv

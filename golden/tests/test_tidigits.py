@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The loader of TIDIGITS, on a tiny corpus in the layout and the file format of the discs."""
 
 import numpy as np

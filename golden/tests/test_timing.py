@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The analytic timing model: cases that can be counted by hand, and how it bends."""
 
 import numpy as np

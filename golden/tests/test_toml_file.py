@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mistakes in TOML files are told in one line: file, key, what was found, what is expected."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Golden traces: what is written comes back and replays; what is malformed or stale is named."""
 
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training from sound to model file, on a set of beeps small enough for a test."""
 
 import copy

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``python -m golden.train``: trains a network from a data set to a model file."""
 
 import sys

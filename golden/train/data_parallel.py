@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two cores for one recurrent stack: the sequences of a batch are dealt to processes.
 
 Sequences of a batch meet only in the loss. So each process runs its share of them through the

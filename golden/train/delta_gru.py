@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The delta-GRU in floating point, to train with torch.
 
 Thresholding deltas and accumulating weight columns leaves, after every step, a delta memory of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a model file is worth: accuracy and weight traffic of the integer model on a data set."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a training leaves on disk: a log with its plot, and checkpoints to go on from."""
 
 import csv

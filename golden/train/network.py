@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The network in training: a recurrent stack, a linear read-out, and the loss of its task."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the accelerator's output to an answer: a linear layer on h, and what its outputs mean.
 
 The layer and the task travel in `Model.extras`; it runs on the processor beside the accelerator.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Train a delta-GRU and write it as an integer model file: ``python -m golden.train --help``.
 
 As in Gao et al. (JETCAS 2020, section V): a float GRU; the same network with quantisation in the

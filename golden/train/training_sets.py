@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a network is trained on: several changed copies of a training split, drawn from anew.
 
 Sound is changed before its features are made (speed, edges, noise), so copies are made once, at the

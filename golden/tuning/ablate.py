@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each training trick brings: a recipe trained again without it, or with another setting.
 
 ``python -m golden.tuning.ablate --recipe NAME --data FOLDER --start OUT.quantised.ckpt --out

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How still a series is, before any network is trained on it: what a delta network could skip.
 
 Δx firing is a property of the data, the frame rate and the threshold alone. Δh firing depends on

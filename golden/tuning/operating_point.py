@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a choice of thresholds costs and is worth: accuracy, traffic, latency, energy.
 
 Accuracy and firing come from the integer model on real recordings, cycles from the analytic timing

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Thresholds for a budget: an optimiser tries thresholds per layer on the integer model.
 
 Optuna's tree-structured Parzen estimator (Akiba et al., KDD 2019) proposes Θx and Θh of every

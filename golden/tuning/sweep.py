@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many choices of thresholds measured at once, in parallel, and drawn."""
 
 from concurrent.futures import ProcessPoolExecutor

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """AXI4-Lite: a master that drives register accesses and a monitor that sees them go by.
 
 All delays are in clock cycles. A delay generator is any iterator of non-negative ints; one number

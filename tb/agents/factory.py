@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who drives the core's four buses: agents of our own, or a stranger's, behind one interface.
 
 `source.queue/idle/drop_queued/pause`, `sink.hold/pause`, `axil.write/read`, and

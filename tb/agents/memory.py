@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """AXI4 read slave in Python: the DRAM of tests that need faults, stalls or odd timing.
 
 It answers bursts in order from an image of bytes, several under way at once, and refuses to be

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """AXI4-Stream of 16-bit elements: source, sink and monitor of numpy int16 packets.
 
 A beat holds 8 elements (128 bits), element e in bits 16e+15 : 16e. A pause generator is an

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agents that this project did not write, behind our agents' interface: cocotbext-axi on all buses.
 
 They have none of our agents' special powers: no fault answers, no latencies, no packets cut short,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a pytest case to a simulation: named configurations, and the case's numbers on the way in.
 
 A test file holds both sides: cocotb coroutines that tell the story, and one pytest function that

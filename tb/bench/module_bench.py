@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What all tests of one RTL module share: its build, its run, its clock and its reset.
 
 A test file of module `foo` is complete with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Notes, inside a replayed simulation, what the buses do not show: models, thresholds of steps."""
 
 from __future__ import annotations

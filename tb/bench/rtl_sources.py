@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which RTL files a module needs, and which inputs it has, as its own source says.
 
 pyslang parses the files of `rtl/edgedrnn.f`; nobody has to repeat in a test what a module

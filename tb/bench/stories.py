@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stories of a test file: its cocotb tests, found without running it."""
 
 from __future__ import annotations

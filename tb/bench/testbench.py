@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bench around the core: clock, reset, agents, scoreboard, and the questions asked at the end.
 
 A test makes one `TB`, awaits `reset`, then `load` and `open` a model, sends x, and awaits `finish`,

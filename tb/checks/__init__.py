@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares the core with the golden model: trace, comparison, scoreboard."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """cocotb-bus's Scoreboard, imported without scapy.
 
 cocotb_bus.scoreboard imports two functions of scapy, which takes a fifth of a simulation's start

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The core against the integer model: the first value that differs, in one line.
 
 Values are compared in the order in which the core computes them: deltas and columns, delta

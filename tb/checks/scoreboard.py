@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares the core with the integer model, element by element, and names the first difference.
 
 The model is fed from what the monitors saw: register writes give thresholds, starts and new

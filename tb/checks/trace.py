@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads the trace file that tb/sv/monitors/trace_monitor.sv writes, and gathers it into steps.
 
 A line is an event of the core (the monitor's header lists them). Events are sorted into the step

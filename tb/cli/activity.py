@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Look at a series before training: would a delta network help?
 
 Shows which share of the inputs moves by a threshold or more, at several thresholds and frame rates,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Benchmark of the design: clock cycles a step, exact, and everything checked on the way.
 
 Runs the benchmark set on Verilator (2L-16H to 2L-768H; ideal memory, DDR3L, a memory 200 cycles

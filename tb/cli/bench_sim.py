@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measure how fast the simulation is: clock cycles of the core simulated in a second.
 
 The same time steps of the same network run in turn

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much of rtl/ the tests reached: lines, branches, toggles and expressions, file by file.
 
 Run tests first, under Verilator, with their coverage kept in a folder:

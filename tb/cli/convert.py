@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Convert a trained GRU, from PyTorch or ONNX, to a model file, and show what rounding cost."""
 
 from __future__ import annotations

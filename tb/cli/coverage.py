@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Merges functional coverage of many runs and says which bins are open.
 
 Runs write coverage when COVERAGE=1 and COVER_DIR are set:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spoken digits through the RTL: hears them, checks every step, shows what it cost.
 
 Streams log-mel features of spoken digits through the accelerator in simulation, with the trained

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Proves that the tests can fail: breaks the RTL on purpose, one fault at a time, and expects the
 test named in tb/tables/faults.toml to go red.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generate every file that comes from `rtl/registers.toml` and from the RTL's packages.
 
 Without options: write the generated files. With `--check`: exit 1, naming each stale file.

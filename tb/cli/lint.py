@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lints the RTL with `verilator -Wall` in every port width and size class, and checks that
 generated files are fresh. Exit status 1 on the first finding.
 """

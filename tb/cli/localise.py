@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a red test to the first wrong value: which module, which signal, when, and the waves there.
 
 Runs a failing system test again with its seed and a deep trace, holds every value that one module

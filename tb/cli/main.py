@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command `edgedrnn`: every script of the repository as a sub-command."""
 
 from __future__ import annotations

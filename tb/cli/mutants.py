@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mutation score: changes the RTL in one place at a time and runs the tests until one fails.
 
 Each test's simulation is built once with all mutants of the sample in it, and a mutant is chosen

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Looks at the page of a regression in headless Chromium: laptop and phone, light and dark.
 
 Without --page it makes pages from sample results: one green, one with something of every kind

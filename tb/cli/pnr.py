@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Places and routes the core on a Lattice ECP5 with nextpnr and says which clock it closes.
 
 An open tool chain has no timing model of the Zynq, so the ECP5 stands in for it: a cheap FPGA of

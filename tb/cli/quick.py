@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the tests that the change under way can break, in at most a minute on two cores.
 
 The change is what differs from the merge base with --base, uncommitted and new files included. What

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run tests × builds × simulators × seeds in parallel, within a budget, and say what holds."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes the page of a regression: one HTML file from the results in a folder.
 
 Reads what is there of jobs.json, plan.json, functional.json, code.json, mutants.json and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Measure the trained models of golden/models again, from the recordings to the RTL.
 
 For every model whose recordings are given: error and weight bytes of the integer model, beside the

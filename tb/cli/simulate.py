@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run a model on the RTL, compare it with the golden model, and write what was measured."""
 
 from __future__ import annotations

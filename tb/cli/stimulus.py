@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Make a stimulus, random or adversarial, and write what the golden model expects of it: a golden
 trace. Or replay a trace, to see whether model and golden model still agree with it.
 """

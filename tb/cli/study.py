@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What sweep.py and tune.py share: a model, its data, a platform, and confirmation on the RTL."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much latency does which threshold buy, and what does it cost in accuracy?
 
 Runs the integer model over real recordings at many thresholds, predicts cycles and energy, and

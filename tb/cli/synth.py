@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Synthesises the core for the Zynq 7000 family with Yosys and counts what it takes.
 
 Prints LUTs, flip-flops, DSP48E1 and block RAM beside the authors' public RTL, our limits and the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Show what the weight port does in every clock cycle of a run, and when it rests, why: a table, a
 picture, and a trace for ui.perfetto.dev. Without arguments: a spoken digit through the demo model.
 """

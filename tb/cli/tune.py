@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Find thresholds per layer for a budget, and write them into a model file.
 
 Give what must hold: a mean latency (--latency-us), or what the error may rise by over that of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Open a moment of a dump: layouts for GTKWave and Surfer, or the picture itself, or as text."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every generated file of the repository: written, or named where it is stale."""
 
 from __future__ import annotations

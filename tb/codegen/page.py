@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The register map as a Markdown page."""
 
 from __future__ import annotations

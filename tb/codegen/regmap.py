@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The register map as records: `rtl/registers.toml` read and checked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the SystemVerilog in rtl/ defines: packages, parameters and enums, read with pyslang."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Code coverage of `rtl/`: what simulations reached of each file, what not, and why not.
 
 Four metrics. *line*: source lines that ran; *branch*: ways out of an `if` or `?:`; *toggle*: each

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Why a test is red: first divergence, waves, timeline."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where in the core a tap is: names of signals to paths, read from the sheet of taps.
 
 `tb/sv/monitors/core_taps.svh` is the one place in tb/ that says what a signal of the core is called

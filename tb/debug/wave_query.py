@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Waves read back: values of any signal at each rising clock edge, as numpy arrays.
 
 A question about time becomes one expression::

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Beats of the streams and words of several values: the one codec.
 
 A beat of the x and h streams holds `LANES` int16 elements, element e in bits 16e + 15 : 16e. It

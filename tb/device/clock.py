@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clock periods of the benches. They decide no result: everything is counted in clock cycles."""
 
 from __future__ import annotations

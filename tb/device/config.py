@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a driver tells the core of a network: sizes, thresholds and addresses."""
 
 from __future__ import annotations

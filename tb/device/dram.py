@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Memory timing: TOML file in, plusargs of ``tb/sv/memories/axi_dram.sv`` out.
 
 ``tb/tables/dram/ideal.toml`` and ``tb/tables/dram/ddr3l.toml`` show every key; a user's own file

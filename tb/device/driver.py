@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a device driver does with the core, over any object that reads and writes registers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model as it lies in DRAM: weight columns and biases, packed as docs/interfaces.md says.
 
 With a port of ``8·P`` bits a column is, for each group of P units, P bytes of the r row, P of the z

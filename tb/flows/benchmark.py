@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The benchmark: workloads through the RTL, and what each figure is held against.
 
 Cycles of the design are exact. A `Case` is one run; `measure` gives a `Row` with the figures of a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operating points, which golden/ predicts, confirmed on the RTL."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run a model on the RTL in a bare C++ loop: core and DRAM, no cocotb, no checker, no trace.
 
 ``scripts/bench_sim.py`` holds the speed of ``tb.flows.simulation`` against it; it is also a second

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spoken digits through the RTL: what ``scripts/demo.py`` runs and shows.
 
 Every recording is a sequence of its own, run at each set of thresholds, and compared step by step

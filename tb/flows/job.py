@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a flow asks of its cocotb side, as the JSON file that both share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs one sequence on ``run_top``: cocotb side of ``tb/flows/simulation.py``.
 
 Python configures the core, raises ``go`` and ``asleep``, and sleeps until ``asleep`` falls: after

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model on the RTL as cocotb comes: its runner, its clock, and cocotbext-axi on every bus.
 
 ``scripts/bench_sim.py`` compares the speed of ``tb.flows.simulation`` with it. The file holds three

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run a model on the RTL: ``simulate`` is what ``scripts/simulate.py`` and the benchmarks call.
 
 The simulator runs in a process of its own and writes a trace; this process reads it as it grows,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How fast the simulation is: the same steps in a bare C++ loop, in our run, and as cocotb comes.
 
 ``measure`` is what ``scripts/bench_sim.py`` calls. Every way's h is compared with the golden model,

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Synthesis, place and route: area and clock of the core."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Static timing analysis of what nextpnr placed and routed, out of the SDF file that it wrote.
 
 nextpnr reports one critical path. To see where else time is lost, this reads every delay of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What synth.py and pnr.py share: build parameters, running the FPGA tools, tables, documents.
 
 The tools are YoWASP's builds of Yosys and nextpnr, WebAssembly from PyPI: the same on every

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the tests on each mutant until one fails, and keeps what was found for the next time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inside a simulation: one process that imports the tests once and forks a child for each mutant.
 
 Named last in COCOTB_TEST_MODULES it is imported when everything else is, before time 0. The child

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One fault in the RTL: where it stands, what stands there instead, and a name that stays."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can be wrong in SystemVerilog: walks the syntax tree of a file and lists its faults.
 
 Only what works while the design runs is changed. Left alone are parameters, types, generate

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pytest plugin: writes down what tests would build and run, and runs nothing.
 
 ``python -m pytest -p tb.mutation.recorder NODES`` writes a JSON list, an entry a simulation, into

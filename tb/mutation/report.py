@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a campaign found: the numbers, the JSON file and the page."""
 
 from __future__ import annotations

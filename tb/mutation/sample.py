@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tb/tables/mutants.toml``: the sample, the tests that must kill it, equivalent mutants."""
 
 from __future__ import annotations

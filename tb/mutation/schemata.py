@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All mutants of a file in one text, of which the simulation works with at most one.
 
 Each changed expression becomes ``(mutation_pkg::chosen == N ? changed : original)`` and each

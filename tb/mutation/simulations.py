@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Simulations of the tests, built with mutants in them and run in batches."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which tests a change can break, by dependency, and which of them fit a time budget.
 
 A file depends on another when it imports it (Python), names its module (SystemVerilog), or contains

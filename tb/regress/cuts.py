@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cuts of the regression: which tests, how many seeds, what must run, which coverage is asked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the first failures went wrong: each localised, its first wrong value drawn."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verification plan: reads tb/tables/plan.toml, holds it against tests and coverage groups.
 
 A test is named in the plan by its file (`tb/tests/rtl/test_x.py`: all in it) or by file and name

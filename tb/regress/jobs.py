@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Jobs of a regression: every test of a cut with every seed, and how they are bundled."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """pytest plugin inside a worker: each test leaves its result on disk the moment it has ended.
 
 So a pytest that is killed loses the test under way and nothing else. It is told of a file that

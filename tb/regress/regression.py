@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole regression, from the cut's name to the reports."""
 
 from __future__ import annotations

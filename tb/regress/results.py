@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run leaves for people and tools: jobs.json, JUnit XML, a line of history."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run of a regression: hands jobs out, takes results in, and accounts for every one of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where results lie: ``build/regress/<tree hash>/<job id>/``, and how they get there whole."""
 
 from __future__ import annotations

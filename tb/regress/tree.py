@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which files a run is about: a hash of the checkout's content, and the commit it is based on.
 
 Results are kept by this hash, and a worker whose own checkout has another one refuses the work.

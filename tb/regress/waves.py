@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Waves of what failed: each such job once more, here, with WAVES=1."""
 
 from __future__ import annotations

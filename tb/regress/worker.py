@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a worker does with a bundle of jobs: one pytest, supervised, on the tree it was meant for.
 
 This module is imported by local threads and by workers of a Dask cluster, which must be started in

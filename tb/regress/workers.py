@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where bundles of jobs run: threads of this machine, each with one pytest, or a Dask cluster."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Opens pages in headless Chromium as a laptop and as a phone, and says what is wrong with them.
 
 Playwright drives the Chromium of the system; it downloads nothing, and the pages may not either.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lays the bins of a coverage group out as a heat map: a strip for one axis, else a table."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads the result files of a regression, and refuses what does not fit their schemas.
 
 The schemas in `schema/` say what each file holds. A file that is not there is not measured; one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Made-up results of a regression, to look at the page and to test it without running one.
 
 `good()` is green in every part. Each other function breaks one thing in it.

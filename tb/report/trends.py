@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Charts of past regressions, as the numbers that an inline SVG needs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Functional coverage in the interchange format of UCIS, for the tools that people own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Judges what was measured: which parts hold, and why the others do not.
 
 A part that holds is green, one that is broken is red, and one that was not measured is neither.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the page and its exports below a folder of reports, each file whole or not at all."""
 
 from __future__ import annotations

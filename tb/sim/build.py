@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compile a top once for a simulator, and never again until something changes.
 
 ``build`` compiles for Verilator or Icarus into a folder named by a hash of all it depends on, so

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the checkers in SystemVerilog print: ``CHECKER path: RULE text``, one line a violation."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Named configurations of the bench: ``tb/tables/configs.toml``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Verilator's coverage files: the points they hold, merged over runs, instances and builds.
 
 A record is one line, ``C '<key>' <count>``; its key is a row of ^A name ^B value. The program

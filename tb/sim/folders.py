@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Folders that processes share: locks, what is old and goes, the end of a log."""
 
 from __future__ import annotations

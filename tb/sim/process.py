@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A child process under a wall-clock watchdog, of which nothing stays behind."""
 
 from __future__ import annotations

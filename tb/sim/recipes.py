@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How each simulator compiles a top. A change of this file makes every build a new one."""
 
 from __future__ import annotations

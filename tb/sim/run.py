@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Run cocotb tests on a build, and believe only the results file.
 
 ``run`` starts what `tb.sim.build` made under a wall-clock watchdog. It passes only when the results

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tools that compile simulations: where they are, which versions, and what mends them."""
 
 from __future__ import annotations

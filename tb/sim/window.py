@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The window of a dump of waves: which plusargs keep a simulation to it."""
 
 from __future__ import annotations

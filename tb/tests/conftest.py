@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """For all tests of the hardware and of the tools."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labels of coverage bins, and the functions that put a number into its bin."""
 
 from __future__ import annotations

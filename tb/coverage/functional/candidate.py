@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A sequence in the making: the integer model runs ahead of the core, thresholds follow it.
 
 As each vector reaches its encoder in the model, the distances to the references are known, and of

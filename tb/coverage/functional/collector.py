@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Collects functional coverage in a running simulation, and writes it when its test ends."""
 
 from __future__ import annotations

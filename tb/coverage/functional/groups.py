@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The coverage groups: what they cross, and what each of their bins is called.
 
 Points, crosses and the bins they span are `cocotb-coverage`'s. Hits are counted in `Hits`, many at

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Merges coverage files of many runs, applies exclusions, and says what is open.
 
 Files merge by content: the same file found twice, in whatever folders, counts once, and the order

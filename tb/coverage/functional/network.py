@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Samples what a step of the core did inside: deltas, firing, thresholds, tables, accumulators."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Samples the weight port, and resets by the state they meet, from one word of signals a cycle."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stimulus steered by what is not yet covered: networks, inputs and thresholds that close bins.
 
 Of several sequences drafted on the integer model the one is taken that closes most for the cycles

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a red test to the first wrong value: deep traces, the golden side, the verdict, the replay.
 
 `first_divergence` is pure: a deep trace (tb/sv/monitors/deep_monitor.sv) and a history (what was

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read deep traces (tb/sv/monitors/deep_monitor.sv) and the history of a run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The front: registers, x_ingress, sequencer, delta_encoder, and what the last reads of h."""
 
 from __future__ import annotations

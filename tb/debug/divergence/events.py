@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The deep trace's kinds of lines: what each says, which module says it, and its fields in order.
 
 `tb/sv/monitors/deep_monitor.sv` writes them, `deep.read_events` reads them, and `search` hands each

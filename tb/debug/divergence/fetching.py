@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The middle: column_fetch, work_queue, burst_reader, the bus, and the sums of the PE array."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the search finds: the first wrong value, or what a hanging core owes."""
 
 from __future__ import annotations

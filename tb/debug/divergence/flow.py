@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is under way between the modules of the core, as the golden side has it.
 
 The stages (`encoding`, `fetching`, `gating`) each look at the events of their modules, compare them

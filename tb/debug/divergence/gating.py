@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The back: gates of a layer, stage by stage, the hidden memory they read, and the output."""
 
 from __future__ import annotations

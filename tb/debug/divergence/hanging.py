@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a core that hangs has stopped: from the output backward to the module that holds work back.
 
 The golden side knows what each module has been given and has not passed on; the last handshakes of

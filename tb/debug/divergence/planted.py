@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Proves that localising works: plants known faults, each in a copy of the repository, and expects
 the module that holds the fault to be named.
 """

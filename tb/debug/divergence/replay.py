@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a failing test again, twice: with a deep trace to find the first wrong value, then with
 waves around it and the golden values beside the core's.
 """

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a replay adds to a simulation: sources, plusargs, a folder for its files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """pytest plugin of a replay: the test that fails leaves its failure.json in the replay's folder."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Walks a deep trace beside the golden model and stops at the first value that differs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The golden model along one sequence of the core, step by step as its x comes in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the weight port did in every cycle of a run, and why it rested: read, add up, show.
 
 `reader` reads what tb/sv/monitors/timeline_monitor.sv writes, `account` adds up, `chrome` writes a

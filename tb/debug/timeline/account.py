@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Adds up a timeline: cycles by cause, by step, and what the performance counters must read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The causes for which the port moves or rests: names, words, colours; the one list of them."""
 
 from __future__ import annotations

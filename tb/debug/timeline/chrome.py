@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A timeline as a trace of the Trace Event Format, which ui.perfetto.dev and chrome://tracing open.
 
 One process, a thread for each track. Times are microseconds at ``CLOCK_MHZ``, and every slice says

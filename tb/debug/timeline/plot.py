@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A timeline as a picture: every step's cycles by cause, and below it a few steps in full."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads the file that tb/sv/monitors/timeline_monitor.sv writes (its header has the format)."""
 
 from __future__ import annotations

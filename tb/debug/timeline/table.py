@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A timeline in words: cycles by cause, the worst step, the bottleneck, the counters."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is worth seeing, by stage of the pipeline: tb/tables/waves.toml, held against a dump."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A window of a dump as rows of cells, a cell a clock cycle: what text and pictures are made of."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How a value is written: bits, numbers, fixed point, names of enums, several lanes in one word."""
 
 from __future__ import annotations

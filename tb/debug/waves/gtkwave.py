@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GTKWave save files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which moment of a dump to look at: where a divergence is, a time, or a step."""
 
 from __future__ import annotations

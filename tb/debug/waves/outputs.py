@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One call from a dump to layouts, pictures and text; files appear whole or not at all."""
 
 from __future__ import annotations

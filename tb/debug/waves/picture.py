@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A diagram as SVG or PNG."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Surfer command files: ``surfer --command-file FILE DUMP``.
 
 Surfer's own fixed point is for signals whose range says where the point is, as ``[7:-8]`` does.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4 rules of a read master and of the slave that answers it (channels AR and R).
 //
 //   u_ar, u_r        the channel rules of channel_checker

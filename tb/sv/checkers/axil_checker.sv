@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4-Lite rules on all five channels.
 //
 //   u_aw u_w u_b u_ar u_r  the channel rules of channel_checker

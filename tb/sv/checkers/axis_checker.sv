@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4-Stream rules.
 //
 //   u_t           the channel rules of channel_checker

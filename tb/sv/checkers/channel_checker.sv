@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rules that hold on every ready/valid channel, written once and instantiated for each.
 //
 //   X_CONTROL     valid is known; ready is known

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules of channel_checker on every ready/valid stream between two modules of the core `u_dut` beside it.
 //
 // Streams on which what is offered stays until it is taken:

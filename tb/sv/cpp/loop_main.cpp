@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A bare C++ loop around loop_top: configures the core, streams x through it back to back, notes h. No Python, no VPI,
 // no checker: what the verilated model can do at best. tb/flows/cpp_loop.py writes its inputs and reads what it leaves.
 //

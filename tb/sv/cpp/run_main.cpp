@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Main program of run_top under Verilator: makes its two clocks and lets cocotb work while Python is awake.
 //
 // Verilator runs delays as coroutines, and cocotb's own main program asks at every moment whether Python waits for

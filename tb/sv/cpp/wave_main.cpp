@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Main program of builds with waves under Verilator: cocotb's own, whose dump of waves keeps to a window.
 //
 //   +WAVES_FROM_NS=N  +WAVES_TO_NS=N   nothing is written before or after these times

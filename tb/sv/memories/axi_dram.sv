@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AXI4 read-only memory for long runs: contents, timing and stalls all come from plusargs, so that
 // one build serves every memory. It works in two modes.
 //

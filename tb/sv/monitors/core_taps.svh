@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sheet of taps: every signal of the core `u_dut` that something in tb/ looks at, by a name of its own.
 //
 // Monitors, checkers and tops include this file and write `tap_NAME; tb/tables/waves.toml and tb/debug/ say NAME, or

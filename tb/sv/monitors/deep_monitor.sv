@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Deep trace: every value that one module of the core `u_dut` hands to the next, for finding the first wrong one.
 // Only in replay builds (REPLAY defined), and only with +DEEP=file. tb/debug/divergence reads the file.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The golden model's values as signals beside the core's, for waveforms: in a replay build, with +GOLDEN=file.
 //
 // A line of the file is: time in ns (decimal), a kind, a value in hex. At the clock edge of that time the register of

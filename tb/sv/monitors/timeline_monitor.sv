@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Timeline monitor: says of every clock cycle what the weight port of the core `u_dut` beside it does, and when it
 // rests, why; into the file named by +TIMELINE=. Without that argument it does nothing. tb/debug/timeline reads the file;
 // docs/timeline.md has the causes in words.

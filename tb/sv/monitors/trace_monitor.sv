@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Trace monitor: writes what the core `u_dut` beside it did, one line an event, into the file named by +TRACE=.
 // Nothing is written without that argument. tb/checks/trace.py reads the file.
 //

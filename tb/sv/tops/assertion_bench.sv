@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One assertion of each macro of rtl/edgedrnn_assert.svh, for tripping them from Python.
 `include "edgedrnn_assert.svh"
 

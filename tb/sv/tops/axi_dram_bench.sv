@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // axi_dram under the eyes of axi_checker, driven from Python.
 
 `default_nettype none

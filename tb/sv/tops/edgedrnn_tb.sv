@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bench top for cocotb: the core, a protocol checker on each bus and on the streams inside, and the trace monitor.
 //
 // Every bus is a set of ports with its AXI names, so that Python agents infer them by prefix:

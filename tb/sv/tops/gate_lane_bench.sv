@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several gate lanes side by side with the tanh ROMs they share, as in gate_pipeline. All inputs are those of stage 2;
 // what is wanted later is delayed to its stage here. h_o belongs to the inputs of ten cycles before.
 `default_nettype none

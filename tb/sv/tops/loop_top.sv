@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The core and its DRAM, and nothing else: what a bare C++ loop simulates (tb/sv/cpp/loop_main.cpp). It tells what the
 // simulation costs without cocotb, checkers and trace. Every other bus is a set of ports that the loop drives.
 

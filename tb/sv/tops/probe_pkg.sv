@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What functional coverage looks at in each cycle, in one word: scripts/gen_registers.py makes
 // tb/coverage/functional/probe.py of this.
 `default_nettype none

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bench for long runs: the core, its DRAM, an x source, an h sink, and a checker on every bus, all
 // in SystemVerilog. Python configures the core over s_axil, raises go and asleep, and sleeps until
 // asleep falls: after the last step, on an error, a hang or an interrupt.

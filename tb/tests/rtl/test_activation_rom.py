@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The halves of sigma and tanh in ROM: every entry on both ports, and what they are good for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each assertion macro fires, and each conflict of docs/architecture.md is caught by its assertion.
 
 A case plants one wrong expression in the RTL and gives a module a few cycles of legal stimulus. The

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The AXI master: how requests are split, how fast beats come, what a drain owes, faults."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Column fetch: addresses and lengths of what is read, and the same order on both outputs."""
 
 from __future__ import annotations

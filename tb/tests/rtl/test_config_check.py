@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The check of the configuration: each cause, in each layer and region, up to the very limits."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The registers: reset values, read back, refused accesses, strobes, interrupts, status."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The delta encoder: which elements fire, with what delta, and what the reference becomes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Formats and limits: the SystemVerilog package and `golden.fixed` state the same numbers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One unit's gates: every argument of sigma and tanh at every lut_frac, rounding ties, the ends."""
 
 from __future__ import annotations

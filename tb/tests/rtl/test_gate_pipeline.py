@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The gate pipeline: h_t of whole layers, who it waits for, a flush, cycles."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The output stream: room for each quad under way, packets in order, and how a flush ends one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The hidden states: two read ports that see the same words, writes by quad, clears by vector."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The PE array: sums of random columns, what the gates may read and when, who waits for whom."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The performance counters: what counts, freeze, clear, and the carry into the high word."""
 
 from __future__ import annotations

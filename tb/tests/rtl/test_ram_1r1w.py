@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two-port memory: reads, writes by lane, lanes that collide, an output that holds."""
 
 from __future__ import annotations

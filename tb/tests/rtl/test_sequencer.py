@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sequencer: the order of passes, thresholds, new sequences, faults and soft resets."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stream queue: order, full and empty, flush, a beat every cycle."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The register slice: order, its two places, flush, a beat every cycle, no path through it."""
 
 from __future__ import annotations

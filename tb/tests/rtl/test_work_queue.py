@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The queue of work for the PEs: order, and the look at what stands behind the head."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The input stream: one packet a door, its length checked, all of it dropped after a fault."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every kind of stimulus at small and large thresholds: bit for bit, and it does what it is for.
 
 That a stimulus reaches its corner is measured on what the core fired, not on what was meant.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bench must be able to fail: each kind of trouble once, and the message it owes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Thresholds, new sequences, resets and interrupts, at the moments when they hurt."""
 
 from __future__ import annotations

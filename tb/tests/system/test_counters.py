@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Performance counters against what the monitors on the buses saw."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Closes functional coverage: stimulus that looks at what is open, and corners one by one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clock cycles are exact: how many a step takes, and that the weight port does not rest.
 
 A change of the RTL that makes it slower, or faster, shows here as another number. To take new

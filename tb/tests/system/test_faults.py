@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every fault of docs/interfaces.md: the right cause, a clean stop, and a good run afterwards."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A GRU exported to ONNX: as onnxruntime computes it, and as the RTL does."""
 
 from __future__ import annotations

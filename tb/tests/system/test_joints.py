@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the modules are joined: what only shows where one of them tells another one something."""
 
 from __future__ import annotations

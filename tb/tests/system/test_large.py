@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks of the sizes that are shipped, with weights and inputs over their full ranges."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks of every shape, thresholds of every size, inputs of every kind: all bit for bit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The register bus: what each address answers, in every state and at every pace."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The timeline of a run against the performance counters, and against what was done to the core."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Streams that stand: each for a chosen number of cycles, before a packet and inside it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The core among agents that this project did not write, and those agents against our monitors.
 
 Most stories of the other files run with them too: configurations that end in `+strangers`.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The committed models through simulate.py: h on the RTL is exactly the integer model's.
 
 The recordings they were trained on are not in the repository: `scripts/results.py` runs whole test

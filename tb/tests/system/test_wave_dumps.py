@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Waves read back in Python: dumps of a run on both simulators, asked questions about time."""
 
 from __future__ import annotations

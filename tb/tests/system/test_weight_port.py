@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The weight port: which bytes are read, how, and from a memory of any temper."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which tests a change can break: in a toy repository, and for the sources of this one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The SystemVerilog DRAM: contents, timing of both modes, stalls, and no wild reads."""
 
 from __future__ import annotations

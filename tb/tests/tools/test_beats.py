@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The codec of stream beats, the layout of columns, and the clocks."""
 
 from __future__ import annotations

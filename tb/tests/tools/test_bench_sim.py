@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The benchmark of simulation speed: its C++ loop does the same work, and its command line is kind.
 
 How fast anything is, nothing here asks.

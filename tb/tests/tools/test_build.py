@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The build runner: it caches, survives company, and believes nothing but the results file."""
 
 from __future__ import annotations

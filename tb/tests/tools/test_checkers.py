@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The protocol checkers: every rule fires on its violation, none on good traffic.
 
 A scenario is a list of bus cycles (signals that differ from idle) and the rules it must trip, in

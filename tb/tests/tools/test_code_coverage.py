@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Code coverage counts what was reached and what was not, and lets no hole go without a reason."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scripts/convert.py as a person uses it: good runs, warnings, each kind of bad input."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Functional coverage: samples a known step right, merges by content, and goes red on open bins."""
 
 from __future__ import annotations

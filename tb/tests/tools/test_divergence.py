@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finding the first wrong value: a deep trace spoiled in each place is laid at the right door.
 
 One small simulation makes a good deep trace; each test spoils a line of it and asks which module is

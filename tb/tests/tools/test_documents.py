@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pages for readers name files, make targets and commands that exist."""
 
 from __future__ import annotations
@@ -124,3 +125,18 @@ def test_tracked_pages() -> None:
     )
     tracked = [name for name in done.stdout.split() if not name.startswith(".github/")]
     assert {Path(name).as_posix() for name in tracked} <= set(PAGES)
+
+
+def test_licence_line_of_every_source() -> None:
+    """Could break: a file of which nobody can tell under which licence it is."""
+    listed = subprocess.run(
+        ["git", "-C", str(REPO), "ls-files", "-co", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.splitlines()
+    suffixes = {".py", ".sv", ".svh", ".cpp", ".vlt", ".h"}
+    sources = [REPO / name for name in listed if Path(name).suffix in suffixes]
+    texts = {path: path.read_text(encoding="utf-8")[:300] for path in sources if path.is_file()}
+    line = "SPDX-License-Identifier: Apache-2.0"
+    assert [path.name for path, text in texts.items() if text and line not in text] == []

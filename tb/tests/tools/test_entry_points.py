@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command `edgedrnn`, the thin files in scripts/, and the FuseSoC core file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Failures as data: what an exception says, what a file keeps, how classes are called."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A regression of a core with a fault: its page says where it went wrong, and draws it."""
 
 from __future__ import annotations

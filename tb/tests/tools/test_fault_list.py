@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The list of deliberate faults fits the RTL: `make faults` plants them, this is the quick part."""
 
 from __future__ import annotations

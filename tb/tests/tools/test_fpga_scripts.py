@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scripts/synth.py and scripts/pnr.py: what they read out of the tools, and how they fail."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a core that hangs has stopped: what the golden side holds, and handshakes, name the module.
 
 No simulation: each test says which module has been given what, and who waits for whom.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The DRAM image against an independent slow reading of docs/interfaces.md."""
 
 from __future__ import annotations

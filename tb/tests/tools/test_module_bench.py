@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a module test derives from the RTL: the files it needs, the inputs it drives."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mutants of a small design: they are what they say, and what is wrong with a run is told."""
 
 from __future__ import annotations

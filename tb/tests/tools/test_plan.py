@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The verification plan names every test and every coverage group, and nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The register map: one source, generated files that are fresh, and rules that can fail."""
 
 from __future__ import annotations

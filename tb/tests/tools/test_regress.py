@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The regression runner: every job is accounted for, whatever happens to budgets and workers.
 
 Each test runs it on a small folder of tests of its own, without a simulator.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page of a regression: red whenever something is, damaged files refused, text escaped.
 
 How it looks in a browser is asked by `make page-check`.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """results.py on tones named like the digits: what it says, and what it refuses."""
 
 import subprocess

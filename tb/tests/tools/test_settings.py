@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The environment: what is read from it, what is handed on, and the page that documents it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scripts/simulate.py as a person uses it: good runs, each kind of bad input, real failures."""
 
 from __future__ import annotations

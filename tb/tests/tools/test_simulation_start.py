@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a simulation of the whole core imports before its first clock edge."""
 
 from __future__ import annotations

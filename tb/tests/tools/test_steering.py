@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Steered stimulus: a draft keeps what it promises, and steering closes what it aims at."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scripts/stimulus.py as a person uses it: traces that are right, and each kind of bad input."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stories and the pytest functions that run them are joined by name: the names must fit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sheet of taps: the one place in tb/ that knows where a signal of the core is."""
 
 from __future__ import annotations

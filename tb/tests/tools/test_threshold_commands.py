@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """sweep.py, tune.py and activity.py as a person types them, from a series to the RTL."""
 
 import contextlib

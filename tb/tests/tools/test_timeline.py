@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """scripts/timeline.py and tb/debug/timeline: sums, steps, traces, pictures, bad input.
 
 tb/tests/system/test_run_timeline.py holds the monitor against the core's counters.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Waves: formats, queries, layouts and pictures, on dumps written by hand."""
 
 from __future__ import annotations
