@@ -18,6 +18,7 @@ from typing import Any
 import cocotb
 import numpy as np
 import pytest
+from msgspec import structs
 
 from golden.model_file import save_model
 from golden.stimulus import random_inputs, random_model
@@ -260,7 +261,7 @@ def test_planted_faults_match_of_the_rtl() -> None:
 def test_rtl_with_a_compile_error(tmp_path: Path) -> None:
     """Could break: the compiler's complaint hidden behind a trace that is missing."""
     case = next(case for case in planted.load() if case.name == "closing end stays at the head")
-    planted.plant(replace(case, new="assign work_ready_o = item_last || nobody;"), tmp_path)
+    planted.plant(structs.replace(case, new="assign work_ready_o = item_last || nobody;"), tmp_path)
     done = subprocess.run(
         [sys.executable, "scripts/localise.py", case.test, "--seed", "1"],
         cwd=tmp_path,
