@@ -39,7 +39,7 @@ _CHOICE = 3  # event -> a recurrent pass can be handed out
 _SUM = 2  # last beat of a group in S0 -> its r may be read
 _GATES = 12  # r of a quad read -> its h_t written
 _OUT = 1  # h_t written -> taken from the output
-_NEXT = 2  # h_t of the last layer written -> the door is open for the next x
+_NEXT = 2  # h_t of the last layer written -> the next x may enter
 _BEHIND = 40  # columns that fit between encoder and port
 _SHORT = 4  # groups of a column up to which the queue of the PEs asks early
 
@@ -145,7 +145,7 @@ class _Core:
                     if due[layer] == t and layer < next_x:
                         moments.append((ready, 1, layer))
                     elif due[layer] == t or ahead:
-                        ready = max(ready, begun[layer] + _CHOICE, self._hungry(layer))
+                        ready = max(ready, begun[layer] + _CHOICE, self._work_low(layer))
                         moments.append((ready, 2 + due[layer] - t, layer))
                 at, rank, layer = min(moments)
                 if rank == 0:
@@ -170,7 +170,7 @@ class _Core:
             offer = taken[-1] + 1 + self.interval
         return taken, offered
 
-    def _hungry(self, layer: int) -> float:
+    def _work_low(self, layer: int) -> float:
         """From when on the queue of the PEs is short."""
         groups = self.groups[layer]
         entries = 7 if groups <= _SHORT else 3 if groups <= 4 * _SHORT else 1

@@ -157,8 +157,8 @@ module edgedrnn
   logic slverr, decerr, timed_out;
 
   // Little is queued for the PEs, as of the last cycle.
-  logic hungry_q;
-  always_ff @(posedge clk_i) hungry_q <= fetch_idle && work_few;
+  logic work_low_q;
+  always_ff @(posedge clk_i) work_low_q <= fetch_idle && work_few;
 
   sequencer #(
     .AxiDataWidth(AxiDataWidth), .AxiAddrWidth(AxiAddrWidth), .MaxLayers(MaxLayers), .MaxUnits(MaxUnits)
@@ -192,7 +192,7 @@ module edgedrnn
     .pass_theta_o  (pass_theta),
     .gate_started_i(gate_start && gate_ready),
     .gate_done_i   (gate_done),
-    .hungry_i      (hungry_q),
+    .work_low_i      (work_low_q),
     .quiet_i       (encoder_idle && fetch_idle && reader_idle && pe_idle),
     .bus_idle_i    (reader_idle),
     .slverr_i      (slverr),

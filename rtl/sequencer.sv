@@ -65,7 +65,7 @@ module sequencer
   // What the rest is doing
   input  logic                           gate_started_i,   // pulses
   input  logic                           gate_done_i,
-  input  logic                           hungry_i,         // little is queued for the PEs
+  input  logic                           work_low_i,         // little is queued for the PEs
   input  logic                           quiet_i,          // nothing between encoder and delta memories
   input  logic                           bus_idle_i,       // no read is owed
   input  logic                           slverr_i,
@@ -210,7 +210,7 @@ module sequencer
 
   wire begins_step = x_first_i;                  // X of layer 0 is handed out in this very cycle
   wire x_runs = begins_step || (stepping && (x_next_q != num_layers_i) && (x_next_q <= started_q));
-  wire h_runs = h_valid_q && (stepping ? (h_urgent_q || hungry_i) : (open_q && hungry_i));
+  wire h_runs = h_valid_q && (stepping ? (h_urgent_q || work_low_i) : (open_q && work_low_i));
 
   assign pass_layer_o = init ? init_q[LayerBits-1:0] : x_runs ? x_next_q[LayerBits-1:0] : h_layer_q;
   assign pass_type_o  = init ? PassInit : x_runs ? PassX : h_undo_q ? PassUndo : PassH;

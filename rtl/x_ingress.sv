@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Input stream: lets one packet of x in each time the sequencer opens the door, and checks its length.
+// Input stream: accepts one packet of x for each open_i of the sequencer, and checks its length.
 // The first accepted beat of a packet is the moment at which a step begins and thresholds are taken.
 //
 // A packet that a flush has cut is still coming: the rest of it, up to its tlast, is taken and dropped in whatever

@@ -24,7 +24,7 @@ class Kind(StrEnum):
     TEST_FAILED = "test failed"
     MISMATCH = "mismatch"  # core and golden model differ
     CHECKER = "checker"  # a checker on a bus or in the memory complained
-    HANG = "hang"  # the bench waited in vain
+    HANG = "hang"  # something that the bench awaited did not happen
     ENDED_EARLY = "ended early"  # the simulator stopped before the test had ended
     TIMED_OUT = "timed out"  # no end within the wall clock allowed
     NO_RESULTS = "no results"  # the simulator left no results file

@@ -5,8 +5,8 @@ Sound: log-mel features, 25 ms Hamming frames every 10 ms, 40 triangular bands, 
 floor E0 hides the noise between words, whose logarithm would move by more than the threshold at
 every frame: it is the strongest lever on how many input columns are read. Sensors: their channels,
 averaged over blocks of rows. Both are brought to mean 0 and deviation 1 over a training set, in
-floating point as on the processor beside the accelerator, and rounded to Q8.8 at its door. All that
-makes them again travels in `Model.extras`.
+floating point as on the processor beside the accelerator, and rounded to Q8.8 at its input. All
+that makes them again travels in `Model.extras`.
 """
 
 import wave

@@ -214,7 +214,7 @@ class Malicious:
 
 @pytest.mark.parametrize("writer", ["torch", "pickle"])
 def test_no_execution_of_code_in_files(tmp_path, writer):
-    """Could break: unpickling runs what a stranger wrote."""
+    """Could break: unpickling runs what somebody else wrote."""
     content = {"weight_hh_l0": Malicious(tmp_path / "ran")}
     path = tmp_path / "net.pt"
     if writer == "torch":

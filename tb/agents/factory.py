@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who drives the core's four buses: agents of our own, or a stranger's, behind one interface.
+"""Who drives the core's four buses: our own agents or third-party ones, behind one interface.
 
 `source.queue/idle/drop_queued/pause`, `sink.hold/pause`, `axil.write/read`, and
 `memory.image/wild/stall/release/ar_pause/r_pause` are what both kinds have. A kind is chosen by
@@ -18,7 +18,7 @@ from tb.agents.axil import AxiLiteMaster
 from tb.agents.memory import AxiReadMemory, Image
 from tb.agents.stream import AxisSink, AxisSource
 
-KINDS = ("ours", "strangers")
+KINDS = ("ours", "cocotbext")
 
 CHANNELS = ("aw", "w", "b", "ar", "r")
 """Channels of the register bus."""
@@ -70,18 +70,18 @@ class OurAgents(Agents):
             setattr(self.axil, f"{channel}_delay", delay(f"axil {channel}", 0, 6))
 
 
-class StrangersAgents(Agents):
+class ThirdPartyAgents(Agents):
     """Those of cocotbext-axi."""
 
     def __init__(self, dut: Any, image: Image, noise: np.random.Generator) -> None:
-        from tb.agents import third_party as stranger
+        from tb.agents import third_party
 
         clock, reset_n = dut.clk_i, dut.rst_ni
         super().__init__(
-            source=stranger.StrangersSource(dut, "s_axis_x", clock, reset_n, noise),
-            sink=stranger.StrangersSink(dut, "m_axis_h", clock, reset_n),
-            axil=stranger.StrangersPort(dut, "s_axil", clock, reset_n),
-            memory=stranger.StrangersMemory(dut, "m_axi", clock, reset_n, image),
+            source=third_party.ThirdPartySource(dut, "s_axis_x", clock, reset_n, noise),
+            sink=third_party.ThirdPartySink(dut, "m_axis_h", clock, reset_n),
+            axil=third_party.ThirdPartyPort(dut, "s_axil", clock, reset_n),
+            memory=third_party.ThirdPartyMemory(dut, "m_axi", clock, reset_n, image),
         )
 
     def slow(self, pause: Pause, delay: Delay) -> None:
@@ -95,4 +95,4 @@ def make_agents(kind: str | None, dut: Any, image: Image, noise: np.random.Gener
     kind = kind or "ours"
     if kind not in KINDS:
         raise ValueError(f"agents: {kind!r} is unknown, expected one of {', '.join(KINDS)}")
-    return (OurAgents if kind == "ours" else StrangersAgents)(dut, image, noise)
+    return (OurAgents if kind == "ours" else ThirdPartyAgents)(dut, image, noise)

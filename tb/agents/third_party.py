@@ -71,7 +71,7 @@ class PauseOf:
         getattr(owner, self._pauses).follow(pause)
 
 
-class StrangersPort:
+class ThirdPartyPort:
     """Register words through cocotbext-axi's AXI4-Lite master."""
 
     def __init__(self, dut: Any, name: str, clock: Any, reset_n: Any) -> None:
@@ -99,7 +99,7 @@ class StrangersPort:
         return int.from_bytes(answer.data, "little"), int(answer.resp)
 
 
-class StrangersSource:
+class ThirdPartySource:
     """x packets through cocotbext-axi's stream source; spare lanes carry noise."""
 
     def __init__(
@@ -131,7 +131,7 @@ class StrangersSource:
     pause = PauseOf("_pauses")  # where the next beat is held back
 
 
-class StrangersSink:
+class ThirdPartySink:
     """h packets through cocotbext-axi's stream sink, which keeps what it took in `packets`."""
 
     def __init__(self, dut: Any, name: str, clock: Any, reset_n: Any) -> None:
@@ -141,7 +141,7 @@ class StrangersSink:
         self._pauses = Pauses(self.sink)
 
     def packets(self) -> list[np.ndarray]:
-        """int16 elements of each packet since the last call, as the stranger understood them."""
+        """int16 elements of each packet since the last call, as this sink understood them."""
         found = []
         while not self.sink.empty():
             data = bytes(self.sink.recv_nowait(compact=False).tdata)
@@ -163,7 +163,7 @@ class StrangersSink:
     pause = PauseOf("_pauses")  # where tready is down
 
 
-class StrangersMemory(AxiRamRead):
+class ThirdPartyMemory(AxiRamRead):
     """Weights from cocotbext-axi's RAM. By itself it wraps addresses at its end and reads 0 where
     nobody wrote; here either is recorded in `wild`, which fails the test, and answered SLVERR.
     """

@@ -21,8 +21,8 @@ from tb.sim.build import PROTOCOL_CHECKERS, build
 from tb.sim.configurations import Configuration, read_configurations
 from tb.sim.run import run
 
-STRANGERS = "+strangers"
-"""Behind a configuration's name, as in `w64+strangers`: cocotbext-axi's agents drive its buses."""
+COCOTBEXT = "+cocotbext"
+"""Behind a configuration's name, as in `w64+cocotbext`: cocotbext-axi's agents drive its buses."""
 
 CONFIG_FILE = TABLES / "configs.toml"
 TOP = "edgedrnn_tb"
@@ -45,7 +45,7 @@ def configs() -> dict[str, Configuration]:
 def simulate(file: str, test: str, config: str, *, timeline: bool = False, **case: Any) -> None:
     """Build a configuration, run one cocotb test of `file` on it; raise unless it passed.
 
-    `config` is a name of `tb/tables/configs.toml`, with `+strangers` behind it for a stranger's
+    `config` is a name of `tb/tables/configs.toml`, with `+cocotbext` behind it for third-party
     agents. `timeline`, or TIMELINE=1: the run writes timeline.txt beside trace.txt.
     """
     __tracebackhide__ = True  # pytest: the message says it all
@@ -62,8 +62,8 @@ def _simulate(file: str, test: str, config: str, timeline: bool, case: dict[str,
         raise ValueError(f"{Path(file).name}: found no cocotb test {test!r}, expected one")
     module = f"tb.tests.system.{Path(file).stem}"
     timeline = timeline or settings().timeline
-    chosen = configs()[config.removesuffix(STRANGERS)]
-    agents = "strangers" if config.endswith(STRANGERS) else "ours"
+    chosen = configs()[config.removesuffix(COCOTBEXT)]
+    agents = "cocotbext" if config.endswith(COCOTBEXT) else "ours"
     replay = handover().replay
     options = replay_options.of_build(replay, SOURCES)
     built = build(chosen.sim, TOP, chosen.parameters, **options)
@@ -91,7 +91,7 @@ def case() -> dict[str, Any]:
 def matrix(*rows: tuple[str, str]) -> list[tuple[str, str]]:
     """(test, 'config config ...') rows as one (test, config) pair for each run."""
     pairs = [(test, config) for test, names in rows for config in names.split()]
-    unknown = {config.removesuffix(STRANGERS) for _, config in pairs} - configs().keys()
+    unknown = {config.removesuffix(COCOTBEXT) for _, config in pairs} - configs().keys()
     assert not unknown, f"configurations not in {CONFIG_FILE.name}: {unknown}"
     return pairs
 

@@ -107,7 +107,7 @@ class _Nothing:
 class TB:
     """Everything around one core.
 
-    `agents` drive its buses: "ours" or "strangers" (cocotbext-axi's); None takes those that
+    `agents` drive its buses: "ours" or "cocotbext" (cocotbext-axi's); None takes those that
     `tb.sim.run` was given, so that a story runs with either. Monitors, checkers and scoreboard are
     always ours.
     """

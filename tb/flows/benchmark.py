@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark: workloads through the RTL, and what each figure is held against.
+"""The benchmark: workloads through the RTL, and what each figure is compared with.
 
 Cycles of the design are exact. A `Case` is one run; `measure` gives a `Row` with the figures of a
 mean step, the bound of the project for it, the cycles of EdgeDRNN's public RTL for the same
@@ -107,7 +107,7 @@ def cases() -> list[Case]:
 def measure(case: Case, steps: int | None = None, ideal: Row | None = None) -> Row:
     """Run a case on Verilator, everything compared with the golden model.
 
-    ideal: the same with the ideal memory; a slower one is held against it. Raises MismatchError,
+    ideal: the same with the ideal memory; a slower one is compared with it. Raises MismatchError,
     SimulationError and BuildError as `simulate` does.
     """
     work = WORKLOADS[case.workload]

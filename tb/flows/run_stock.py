@@ -35,7 +35,7 @@ from cocotbext.axi import (
 )
 
 from golden.model_file import Model
-from tb.agents.third_party import StrangersPort
+from tb.agents.third_party import ThirdPartyPort
 from tb.device.beats import BEAT_BYTES, pack
 from tb.device.clock import RUN_CLOCK_NS
 from tb.device.config import DeviceConfig
@@ -198,7 +198,7 @@ async def run_model(dut: Any) -> None:
     stimulus = np.load(folder / "x.npy")
     memory = (folder / "dram.bin").read_bytes()
     buses = {"clock": dut.clk_i, "reset": dut.rst_ni, "reset_active_level": False}
-    port = StrangersPort(dut, "s_axil", dut.clk_i, dut.rst_ni)
+    port = ThirdPartyPort(dut, "s_axil", dut.clk_i, dut.rst_ni)
     size = 1 << (len(memory) - 1).bit_length()
     ram = AxiRamRead(AxiReadBus.from_prefix(dut, "m_axi"), **buses, size=size)
     source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis_x"), **buses)

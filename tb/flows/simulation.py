@@ -319,7 +319,7 @@ class _Comparison:
         self.hidden.append(record.h)
 
     def result(self, measured: dict[str, Any], image: DramImage, build_seconds: float) -> Result:
-        """Everything at the end, once the independent sources have been held against each other."""
+        """All results, once the independent sources have been compared with each other."""
         self.log.poll()
         steps = len(self.stimulus)
         for name, count in (("trace", len(self.columns)), ("log", len(self.log.taken))):

@@ -200,7 +200,7 @@ def rows(speeds: Sequence[Speed]) -> list[list[str]]:
 
 
 def summary(speeds: Sequence[Speed]) -> str:
-    """What our run is of the two it is held against; empty when it was not measured."""
+    """Our speed relative to both baselines; empty when it was not measured."""
     found = {speed.way: speed for speed in speeds}
     if COCOTB not in found:
         return ""

@@ -97,7 +97,7 @@ def names_node(pattern: str, node: str) -> bool:
 
 @dataclass(frozen=True)
 class Orphans:
-    """What belongs to nothing: tests, coverage groups, and what intents name in vain."""
+    """Orphans: unreferenced tests and groups, and references to unknown names."""
 
     tests: list[str]
     groups: list[str]

@@ -149,8 +149,15 @@ class VerilatorRecipe:
                 yield [*make, *missing], verilator_env()
             classes = (scratch / "Vtop_classes.mk").read_text()
             parallel = "VM_PARALLEL_BUILDS = 1" in classes  # else all is one file, compiled as fast
-            for level in levels.values() if parallel else [optimise]:
-                yield from self._header(make, level, shared, scratch)
+            if not fast:
+                for level in levels.values() if parallel else [optimise]:
+                    yield from self._header(make, level, shared, scratch)
+        if fast:  # g++ 12 crashes on this header with -O2; few designs are compiled so
+            yield (
+                [*make, *(f"OPT_{name}={level}" for name, level in levels.items())],
+                verilator_env(),
+            )
+            return
         # Its own precompiled header would hold little more than the library's: never make it.
         for name in levels:
             (scratch / f"Vtop__pch.h.{name.lower()}.gch").touch()

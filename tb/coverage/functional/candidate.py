@@ -104,11 +104,11 @@ class Draft:
 
     # ------------------------------------------------------------ a step
 
-    def step(self, hush: set[Key]) -> None:
-        """Add a step in which the vectors of `hush` are to be silent."""
+    def step(self, silent: set[Key]) -> None:
+        """Add a step in which the vectors of `silent` are to be silent."""
         state = state_of(self._gru)
         theta: tuple[list[int], list[int]] = ([], [])
-        values, near = self._row(self._gru.layers[0].x_ref, ("x", 0) in hush)
+        values, near = self._row(self._gru.layers[0].x_ref, ("x", 0) in silent)
         self._rows.append(values)
         traces = []
         for number, layer in enumerate(self._gru.layers):
@@ -117,7 +117,7 @@ class Draft:
                 last = self._theta[-1][which][number] if self._theta else None
                 delta = value.astype(np.int32) - reference
                 aim = near if key == ("x", 0) else None
-                theta[which].append(self._pick(key, delta, last, key in hush, aim))
+                theta[which].append(self._pick(key, delta, last, key in silent, aim))
             traces.append(layer.step(values, theta[0][-1], theta[1][-1]))
             values = layer.h
         self._count(StepTrace(tuple(traces)), Context(state, theta, self._model.lut_frac))
@@ -141,10 +141,10 @@ class Draft:
         )
         self._cycles.append(STEP_CYCLES + beats)
 
-    def _row(self, reference: np.ndarray, hush: bool) -> tuple[np.ndarray, int | None]:
+    def _row(self, reference: np.ndarray, silent: bool) -> tuple[np.ndarray, int | None]:
         """x of the first layer, and the threshold that it is aimed at."""
         rng, size = self.rng, len(reference)
-        if hush:
+        if silent:
             return reference.copy(), None
         if any(at[0] == "saturated" for at in self._open.get("delta", ())) and rng.random() < 0.4:
             there = np.where(reference < 0, fixed.X_MAX, fixed.X_MIN)
@@ -178,7 +178,7 @@ class Draft:
     # ------------------------------------------------------------ the threshold of a vector
 
     def _pick(
-        self, key: Key, delta: np.ndarray, last: int | None, hush: bool, aim: int | None
+        self, key: Key, delta: np.ndarray, last: int | None, silent: bool, aim: int | None
     ) -> int:
         """The threshold that closes most open bins of this vector, and of those the one at which
         least fires; the bins count as closed then.
@@ -197,13 +197,13 @@ class Draft:
         best, gained, rank = fixed.THETA_MAX, set(), (-1, 0)
         for theta in self.rng.permutation(sorted(choices)).tolist():
             fired = len(size) - int(np.searchsorted(ordered, max(theta, 1)))
-            if hush and fired:
+            if silent and fired:
                 continue
             hit = self._hit(key, places, len(size), fired, theta, last)
             new = {(group, at) for group, at in hit if at in self._open.get(group, ())}
             if (len(new), -fired) > rank:
                 best, gained, rank = theta, new, (len(new), -fired)
-        if not gained and not hush:
+        if not gained and not silent:
             best = int(self.rng.choice(near))
         for group, at in gained:
             self._open[group].discard(at)

@@ -100,10 +100,10 @@ class Collector:
         columns = [(len(layer.columns_x), len(layer.columns_h)) for layer in record.layers]
         undone = [layer.undone for layer in record.layers]
         self.network.step(context, trace, record.x, columns, undone)
-        for temper in self.port.tempers():
+        for profile in self.port.latency_profiles():
             for which, kind in enumerate(bins.KINDS):
                 if any(fetched[which] for fetched in columns):
-                    self.hits.add("port", kind, str(self._tb.width), temper)
+                    self.hits.add("port", kind, str(self._tb.width), profile)
 
     def _access(self, access: Access) -> None:
         kind = "write" if access.write else "read"

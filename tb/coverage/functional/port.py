@@ -54,7 +54,7 @@ class PortSampler:
         self._stood = {"ar": 0, "gap": 0, "held": 0}
         self._time = 0
         self._state: int | None = None
-        self._tempers: set[str] = set()
+        self._profiles: set[str] = set()
         self._soft = False
 
     def reset(self) -> None:
@@ -65,9 +65,9 @@ class PortSampler:
         self._under_way.clear()
         self._stood = dict.fromkeys(self._stood, 0)
 
-    def tempers(self) -> set[str]:
+    def latency_profiles(self) -> set[str]:
         """How the memory has behaved since this was asked last."""
-        found, self._tempers = self._tempers, set()
+        found, self._profiles = self._profiles, set()
         return found or {"ideal"}
 
     def cycle(self, word: int) -> None:
@@ -99,7 +99,7 @@ class PortSampler:
         cycles, self._stood[which] = self._stood[which], 0
         self.hits.add("stall", channel, bins.STALL.label(cycles))
         if cycles and which != "held":
-            self._tempers.add("stalls")
+            self._profiles.add("stalls")
 
     def _beat(self, now: Probe) -> None:
         burst = self._under_way[0]
@@ -109,7 +109,7 @@ class PortSampler:
         if burst.beats:
             self._stand_ends("gap", "R late in a burst")
         elif self._time - burst.since >= LATE_CYCLES:
-            self._tempers.add("latency")
+            self._profiles.add("latency")
         self._stand_ends("held", "R held by the core")
         if now.rresp >= 2 and burst.length >= 3:
             place = "first" if burst.beats == 0 else "last" if now.rlast else "middle"
@@ -130,7 +130,7 @@ class PortSampler:
         depth = len(self._under_way)
         self.hits.add("outstanding", bins.depth(depth, self.limit))
         if depth >= self.limit:
-            self._tempers.add("outstanding")
+            self._profiles.add("outstanding")
         image, region = self._image(), self._region(address)
         if image is None or region is None:
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is worth seeing, by stage of the pipeline: tb/tables/waves.toml, held against a dump."""
+"""What is worth seeing, by stage of the pipeline: tb/tables/waves.toml, matched with a dump."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ Surfer without mnemonics shows the signals as integers, in units of the last pla
 
 Surfer reports a line that it does not take in its log alone and goes on, and then every place
 behind it is another's. Layouts were opened in a web build of Surfer (June 2026, near 0.7.0), which
-takes every line. It has no mnemonics: their files were held against the source of three states of
+takes every line. It has no mnemonics: their files were compared with the source of three states of
 their reader.
 """
 

@@ -76,7 +76,7 @@
 `define tap_drain                   u_dut.drain
 `define tap_fault                   u_dut.fault
 `define tap_error_cause             u_dut.error_cause
-`define tap_hungry                  u_dut.hungry_q
+`define tap_work_low                u_dut.work_low_q
 `define tap_seq_x_next              u_dut.u_sequencer.x_next_q
 `define tap_seq_started             u_dut.u_sequencer.started_q
 `define tap_seq_done                u_dut.u_sequencer.done_q

@@ -80,7 +80,7 @@ module deep_monitor
   end
 
   // Who waits for whom once nothing moves. Streams from x to h, {valid, ready} each, the first highest; then what the
-  // gates and the input's door look at, then which modules say that they hold nothing. A bench with pauses toggles its
+  // gates and x_ingress look at, then which modules say that they hold nothing. A bench with pauses toggles its
   // readys for ever: they count where something is offered.
   localparam int StillLimit = 64;
   wire [25:0] streams = {

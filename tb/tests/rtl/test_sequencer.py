@@ -68,7 +68,7 @@ class Life(ModuleBench):
         self.passes: list[Pass] = []
         self.thetas: list[int] = []
         # What the rest does; None: at random.
-        self.hungry: bool | None = None
+        self.work_low: bool | None = None
         self.bus_idle: bool | None = None
         self.gates = True
         self.encoder_delay = 6
@@ -95,7 +95,7 @@ class Life(ModuleBench):
         ):
             getattr(self.dut, f"{name}_i").value = sum(v << (11 * i) for i, v in enumerate(values))
 
-    def choose(self, x_first: bool, hungry: bool) -> tuple[Pass, int | None, int] | None:
+    def choose(self, x_first: bool, work_low: bool) -> tuple[Pass, int | None, int] | None:
         """(pass, threshold, size) that must be offered now, or None."""
         if self.state == INIT:
             if self.init == self.layers or not self.looked_up:
@@ -112,7 +112,7 @@ class Life(ModuleBench):
             return (X, layer, int(last)), self.step_x[layer], self.inputs[layer]
         if not stepping and (self.state != WAIT or self.pending):
             return None
-        if self.chosen is None or not (self.chosen[0] or hungry):
+        if self.chosen is None or not (self.chosen[0] or work_low):
             return None
         return self.chosen[1:]
 
@@ -165,7 +165,7 @@ class Life(ModuleBench):
         """One clock cycle; x: a first beat of x, if the sequencer is open for it."""
         dut, rng = self.dut, self.rng
         x_first = bool(x) and self.state == WAIT and not self.pending
-        hungry = bool(rng.integers(2)) if self.hungry is None else self.hungry
+        work_low = bool(rng.integers(2)) if self.work_low is None else self.work_low
         bus_idle = rng.random() < 0.3 if self.bus_idle is None else self.bus_idle
         ready, quiet, beat = self.encoder == 0, rng.random() < 0.3, int(rng.integers(128))
         stepping = self.state == STEP
@@ -176,7 +176,7 @@ class Life(ModuleBench):
             getattr(dut, f"{name}_i").value = pulses.get(name, 0)
         dut.x_first_i.value = int(x_first)
         dut.x_beat_i.value = beat
-        dut.hungry_i.value = int(hungry)
+        dut.work_low_i.value = int(work_low)
         dut.bus_idle_i.value = int(bus_idle)
         dut.pass_ready_i.value = int(ready)
         dut.quiet_i.value = int(quiet)
@@ -200,7 +200,7 @@ class Life(ModuleBench):
         error = tuple(int(getattr(dut, f"error_{n}_o").value) for n in ("cause", "layer", "info"))
         assert error == self.error
 
-        want = self.choose(x_first, hungry)
+        want = self.choose(x_first, work_low)
         assert int(dut.pass_valid_o.value) == (want is not None), f"expected {want}"
         if want is not None:
             found = tuple(int(getattr(dut, f"pass_{n}_o").value) for n in ("type", "layer", "last"))
@@ -351,22 +351,22 @@ async def random_life(dut: Any) -> None:
 
 @cocotb.test()
 async def order_of_passes(dut: Any) -> None:
-    """Could break: the order which keeps the port busy. One to four layers. Never hungry: X, then
-    its H which closes, layer by layer. Always hungry, with time before x: every H goes ahead while
-    x is awaited, then X closes each layer; and H of the next step follows the gates.
+    """Could break: the order which keeps the port busy. One to four layers. Never low on work: X,
+    then its H which closes, layer by layer. Always low on work, with time before x: every H goes
+    ahead while x is awaited, then X closes each layer; and H of the next step follows the gates.
     """
     life = Life(dut)
     await life.reset()
     life.encoder_delay = 2
     for layers in range(1, MAX_LAYERS + 1):
-        life.hungry = False
+        life.work_low = False
         first = len(life.passes)
         await life.open(layers)
         assert life.passes[first:] == [(PASS_INIT, layer, 0) for layer in range(layers)]
         plain = [p for layer in range(layers) for p in ((X, layer, 0), (H, layer, 1))]
         for _ in range(3):
             assert await life.step() == plain
-        life.hungry = True
+        life.work_low = True
         first = len(life.passes)
         for _ in range(40):
             await life.cycle()
@@ -399,7 +399,7 @@ async def threshold_changes(dut: Any) -> None:
     for layers in (1, 2, 4):
         for changed in range(layers):
             life.theta_h = [int(v) for v in life.rng.integers(1, 30000, MAX_LAYERS)]
-            life.hungry = True
+            life.work_low = True
             await life.open(layers)
             for _ in range(30):
                 await life.cycle()
@@ -411,14 +411,14 @@ async def threshold_changes(dut: Any) -> None:
             await life.cycle()
             life.theta_h[changed] = old
             await life.cycle()
-            life.hungry = False
+            life.work_low = False
             assert await life.step() == [(X, layer, 1) for layer in range(layers)]
 
             # Changed: the pass is taken back and made again with what stood at the first beat.
-            life.hungry = True
+            life.work_low = True
             for _ in range(30):
                 await life.cycle()
-            life.hungry = False
+            life.work_low = False
             first = len(life.passes)
             life.theta_h[changed] = old + 1  # in the cycle before the first beat
             life.theta_x = [7] * MAX_LAYERS
@@ -450,12 +450,12 @@ async def new_sequences(dut: Any) -> None:
     await life.reset()
     for layers in (1, 3):
         clear = [(PASS_INIT, layer, 0) for layer in range(layers)]
-        life.hungry = True
+        life.work_low = True
         await life.open(layers)
         for _ in range(40):
             await life.cycle()
         first = len(life.passes)
-        life.hungry = False
+        life.work_low = False
         await life.cycle(new_sequence=1)
         await life.cycle(x=1)  # closed already
         assert life.state == INIT
@@ -487,7 +487,7 @@ async def new_sequences(dut: Any) -> None:
 
 async def go_to(life: Life, state: int) -> None:
     """From idle to any state, with a bus that owes reads."""
-    life.hungry, life.bus_idle = None, False
+    life.work_low, life.bus_idle = None, False
     if state == IDLE:
         return
     life.configure(2)
@@ -572,7 +572,7 @@ async def soft_reset_from_each_state(dut: Any) -> None:
             assert life.state == IDLE
             for _ in range(3):
                 await life.cycle()
-            life.hungry = False
+            life.work_low = False
             await life.open(2)
             assert await life.step() == [(X, 0, 0), (H, 0, 1), (X, 1, 0), (H, 1, 1)]
             await life.close()

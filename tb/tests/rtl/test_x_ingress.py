@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The input stream: one packet a door, its length checked, all of it dropped after a fault."""
+"""The input stream: one packet per open, its length checked, all of it dropped after a fault."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
 from tb.paths import SIMULATORS
 
-STORED = 2  # beats that fit behind the door
+STORED = 2  # beats that fit behind the input
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
@@ -45,9 +45,9 @@ class Bench(ModuleBench):
 
 @cocotb.test()
 async def packets(dut: Any) -> None:
-    """Could break: a packet that enters a closed door, a second one through the same door, a beat
+    """Could break: a packet that enters while closed, a second one after one open, a beat
     lost at a full queue, the count of beats for a size that does not fill its last. Random sizes,
-    door, and stalls on both sides, against a model of the door and the queue in each cycle.
+    open, and stalls on both sides, against a model of the input and the queue in each cycle.
     """
     bench, rng = Bench(dut), rng_for("packets")
     await bench.start()
@@ -60,13 +60,13 @@ async def packets(dut: Any) -> None:
         sent = 0
         stall = float(rng.choice([0.0, 0.3, 0.8]))
         while sent < beats:
-            door = int(sent == 0 and rng.random() < 0.3)
+            opened = int(sent == 0 and rng.random() < 0.3)
             offer = rng.random() >= stall / 2
             data = int.from_bytes(rng.bytes(16), "little")
             last = int(sent == beats - 1)
             ready = int(rng.random() >= stall)
-            seen = await bench.cycle(data if offer else None, last, open=door, x_ready=ready)
-            may = (sent > 0 or door == 1) and len(queue) < STORED
+            seen = await bench.cycle(data if offer else None, last, open=opened, x_ready=ready)
+            may = (sent > 0 or opened == 1) and len(queue) < STORED
             assert seen["ready"] == may
             taken = offer and may
             waited += offer and not may
@@ -82,7 +82,7 @@ async def packets(dut: Any) -> None:
                 queue.append(data)
                 sent += 1
         packets += 1
-        # the same door does not let the next packet in
+        # the same open does not let the next packet in
         seen = await bench.cycle(1, 1)
         assert seen["ready"] == seen["first"] == 0
     assert packets == len(sizes) and waited > 50
@@ -142,7 +142,7 @@ async def drop_of_everything(dut: Any) -> None:
 async def rest_of_a_cut_packet(dut: Any) -> None:
     """Could break: the rest of a packet that a reset has cut is taken for the next one, or a whole
     packet is dropped for it. A flush before, in and after each beat of a packet, or together with
-    it; what follows up to tlast is taken and goes nowhere, door open or not, and the next packet
+    it; what follows up to tlast is taken and goes nowhere, open or closed, and the next packet
     comes through. A flush between packets drops nothing.
     """
     bench = Bench(dut)
@@ -166,7 +166,7 @@ async def rest_of_a_cut_packet(dut: Any) -> None:
                 seen = await bench.cycle(number, number == beats - 1, open=number % 2)
                 assert seen["ready"] == 1, "the rest is not taken"
                 assert seen["first"] == seen["short"] == seen["long"] == seen["x_valid"] == 0
-            assert (await bench.cycle(9))["ready"] == 0, "a closed door"
+            assert (await bench.cycle(9))["ready"] == 0, "closed"
             out = []
             for number in range(beats):
                 seen = await bench.cycle(50 + number, number == beats - 1, open=1, x_ready=1)
@@ -212,7 +212,7 @@ async def every_size(dut: Any) -> None:
 @cocotb.test()
 async def packet_stalled_while_closed(dut: Any) -> None:
     """Could break: a packet whose first beat is offered, but not taken, taken for the rest of a cut
-    one. A flush while a beat waits at a closed door: it waits on, and all of it comes through.
+    one. A flush while a beat waits while closed: it waits on, and all of it comes through.
     """
     bench = Bench(dut)
     await bench.start()

@@ -344,17 +344,17 @@ async def interrupts(dut: Any) -> None:
 @pytest.mark.parametrize(
     ("test", "config"),
     bench.matrix(
-        ("thresholds_in_mid_sequence", "w64 w32 i64 w64+strangers"),
-        ("thresholds_after_read_ahead", "w64 w32 i64 w64+strangers"),
-        ("new_sequence_while_waiting", "w64 i128 w64+strangers"),
-        ("new_sequence_while_a_step_runs", "w64 i64 w64+strangers"),
-        ("new_sequence_again_and_again", "w64 i32 w64+strangers"),
-        ("soft_reset_at_any_moment", "w32 w64 w256 i64 w64+strangers"),
-        ("soft_reset_and_start_under_held_output", "w64 i64 w64+strangers"),
-        ("soft_reset_inside_an_x_packet", "w64 i64 w64+strangers"),
-        ("hard_reset_at_any_moment", "w64 w128 i64 w64+strangers"),
-        ("back_to_back_sequences", "w64 i256 w64+strangers"),
-        ("interrupts", "w64 i64 w64+strangers"),
+        ("thresholds_in_mid_sequence", "w64 w32 i64 w64+cocotbext"),
+        ("thresholds_after_read_ahead", "w64 w32 i64 w64+cocotbext"),
+        ("new_sequence_while_waiting", "w64 i128 w64+cocotbext"),
+        ("new_sequence_while_a_step_runs", "w64 i64 w64+cocotbext"),
+        ("new_sequence_again_and_again", "w64 i32 w64+cocotbext"),
+        ("soft_reset_at_any_moment", "w32 w64 w256 i64 w64+cocotbext"),
+        ("soft_reset_and_start_under_held_output", "w64 i64 w64+cocotbext"),
+        ("soft_reset_inside_an_x_packet", "w64 i64 w64+cocotbext"),
+        ("hard_reset_at_any_moment", "w64 w128 i64 w64+cocotbext"),
+        ("back_to_back_sequences", "w64 i256 w64+cocotbext"),
+        ("interrupts", "w64 i64 w64+cocotbext"),
     ),
 )
 def test_control(test: str, config: str) -> None:

@@ -164,10 +164,10 @@ async def counting_under_output_pressure(dut: Any) -> None:
 @pytest.mark.parametrize(
     ("test", "config"),
     bench.matrix(
-        ("counters_equal_to_the_monitors", "w32 w64 w256 tiny i64 w64+strangers"),
+        ("counters_equal_to_the_monitors", "w32 w64 w256 tiny i64 w64+cocotbext"),
         ("accounted_cycles", "w64 i64"),
-        ("freeze_and_clear", "w64 i64 w64+strangers"),
-        ("counting_under_output_pressure", "w64 i128 w64+strangers"),
+        ("freeze_and_clear", "w64 i64 w64+cocotbext"),
+        ("counting_under_output_pressure", "w64 i128 w64+cocotbext"),
     ),
 )
 def test_counters(test: str, config: str) -> None:

@@ -378,10 +378,10 @@ async def faults_at_random(dut: Any) -> None:
     bench.matrix(
         ("read_errors", "w64 w256 i32"),
         ("read_error_under_held_output", "w64 i64"),
-        ("configuration_faults", "w64 w128 i64 w64+strangers"),
-        ("commands_at_the_wrong_time", "w64 i64 w64+strangers"),
+        ("configuration_faults", "w64 w128 i64 w64+cocotbext"),
+        ("commands_at_the_wrong_time", "w64 i64 w64+cocotbext"),
         ("x_packets_of_the_wrong_length", "w64 i64"),
-        ("stopped_memory", "w64 w32 i64 w64+strangers"),
+        ("stopped_memory", "w64 w32 i64 w64+cocotbext"),
         ("slow_memory", "w64 i64"),
         ("faults_at_random", "w32 w64 w256 i64"),
     ),

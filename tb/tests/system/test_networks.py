@@ -170,13 +170,13 @@ async def size_limits(dut: Any) -> None:
     bench.matrix(
         (
             "random_networks",
-            "w32 w64 w128 w256 tiny i32 i64 i128 i256 w64+strangers w256+strangers",
+            "w32 w64 w128 w256 tiny i32 i64 i128 i256 w64+cocotbext w256+cocotbext",
         ),
-        ("every_input_width", "w64 i32 w64+strangers"),
-        ("every_kind_of_input", "w64 tiny i64 w64+strangers"),
-        ("dense_at_theta_0_silent_at_the_largest", "w32 w64 w256 i64 i256 w64+strangers"),
-        ("long_sequence", "w64 w128 i128 w64+strangers"),
-        ("size_limits", "w256 w64 w32 tiny i64 w64+strangers"),
+        ("every_input_width", "w64 i32 w64+cocotbext"),
+        ("every_kind_of_input", "w64 tiny i64 w64+cocotbext"),
+        ("dense_at_theta_0_silent_at_the_largest", "w32 w64 w256 i64 i256 w64+cocotbext"),
+        ("long_sequence", "w64 w128 i128 w64+cocotbext"),
+        ("size_limits", "w256 w64 w32 tiny i64 w64+cocotbext"),
     ),
 )
 def test_networks(test: str, config: str) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The core among agents that this project did not write, and those agents against our monitors.
 
-Most stories of the other files run with them too: configurations that end in `+strangers`.
+Most stories of the other files run with them too: configurations that end in `+cocotbext`.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ async def h_through_cocotbext_axi(dut: Any) -> None:
 
 @pytest.mark.parametrize(
     ("test", "config"),
-    bench.matrix(("h_through_cocotbext_axi", "w64+strangers w256+strangers i64+strangers")),
+    bench.matrix(("h_through_cocotbext_axi", "w64+cocotbext w256+cocotbext i64+cocotbext")),
 )
-def test_stranger(test: str, config: str) -> None:
+def test_third_party(test: str, config: str) -> None:
     """Each story of this file on the configurations it names."""
     bench.simulate(__file__, test, config)
 
@@ -58,9 +58,9 @@ CAN_FAIL = ("wrong_weight", "wrong_bias", "wrong_threshold", "something_left", "
 
 @pytest.mark.parametrize("test", CAN_FAIL)
 def test_failing_third_party_agents(test: str) -> None:
-    """Could break: a bench that is green whatever happens since a stranger drives it. Spoiled runs
-    of `test_bench_fails` must fail as they do with our agents; a stray read too, which the
-    stranger's RAM by itself would answer with a 0.
+    """Could break: a bench that is green whatever happens with third-party agents. Spoiled runs of
+    `test_bench_fails` must fail as they do with our agents; a stray read too, which the
+    third-party RAM by itself would answer with a 0.
     """
     with pytest.raises(SimulationError, match=test_bench_fails.MESSAGES[test]):
-        bench.simulate(test_bench_fails.__file__, test, "w64+strangers")
+        bench.simulate(test_bench_fails.__file__, test, "w64+cocotbext")

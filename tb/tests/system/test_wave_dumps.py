@@ -79,7 +79,7 @@ def test_requests_delayed_only_by_the_bus(wave: Wave) -> None:
 
 def test_values_and_cycles_equal_to_the_trace(wave: Wave) -> None:
     """Could break: the query helper itself: cycles, edges, order and signs of values. Everything is
-    held against what the trace monitor wrote in the same run.
+    compared with what the trace monitor wrote in the same run.
     """
     assert wave.when(wave["packet_done"]).tolist() == [int(c) for _, c in events(wave, "Y")]
     column = (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weight port: which bytes are read, how, and from a memory of any temper."""
+"""The weight port: which bytes are read, how, and under which memory latency profiles."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def random_memory_latency_profiles(dut: Any) -> None:
     tb = TB(dut)
     await tb.reset()
     outstanding = (await tb.driver.identify()).outstanding
-    tempers: list[dict[str, Any]] = [
+    latency_profiles: list[dict[str, Any]] = [
         {"latency": between(rng_for("a"), 1, 1)},
         {"latency": between(rng_for("b"), 200, 200)},
         {"latency": between(rng_for("c"), 1, 90)},
@@ -131,8 +131,8 @@ async def random_memory_latency_profiles(dut: Any) -> None:
         "ar_pause": pause_of("free", tb.rng),
         "r_pause": pause_of("free", tb.rng),
     }
-    for temper in tempers:
-        for name, value in {**plain, **temper}.items():
+    for profile in latency_profiles:
+        for name, value in {**plain, **profile}.items():
             setattr(tb.memory, name, value)
         model = random_model(tb.rng, 16, [16, 8], weight_scale=0.5)
         await tb.run(model, random_inputs(tb.rng, 2, 16))
@@ -200,15 +200,15 @@ async def memory_latency_profiles_at_every_width(dut: Any) -> None:
     hits = collector_of(tb).hits
     limit = (await tb.driver.identify()).outstanding
     free, pauses = pause_of("free", tb.rng), pause_of("random", rng_for("r"))
-    for temper in ("ideal", "latency", "stalls", "outstanding"):
-        tb.memory.latency = between(tb.rng, *((40, 40) if temper == "latency" else (1, 1)))
-        tb.memory.r_pause = pauses if temper == "stalls" else free
-        size = 8 if temper == "ideal" else limit + 8
+    for profile in ("ideal", "latency", "stalls", "outstanding"):
+        tb.memory.latency = between(tb.rng, *((40, 40) if profile == "latency" else (1, 1)))
+        tb.memory.r_pause = pauses if profile == "stalls" else free
+        size = 8 if profile == "ideal" else limit + 8
         model = random_model(tb.rng, size, [size], weight_scale=0.5)
         await tb.open(model)
         x = random_inputs(tb.rng, 2, size)
         await tb.send(x[:1])
-        if temper == "outstanding":
+        if profile == "outstanding":
             tb.memory.stall(ar=False)
             tb.source.queue(x[1])
             await tb.until(lambda: len(tb.axi_monitor.pending) == limit, "all bursts under way")
@@ -273,9 +273,9 @@ def in_a_burst(tb: TB) -> bool:
 @pytest.mark.parametrize(
     ("test", "config"),
     bench.matrix(
-        ("only_the_columns_that_fired", "w32 w64 w128 w256 i64 i256 w64+strangers"),
+        ("only_the_columns_that_fired", "w32 w64 w128 w256 i64 i256 w64+cocotbext"),
         ("regions_at_page_edges", "w32 w64 w256 i64"),
-        ("top_of_the_address_range", "w64 w128 i64 w128+strangers"),
+        ("top_of_the_address_range", "w64 w128 i64 w128+cocotbext"),
         ("random_memory_latency_profiles", "w64 w256 w32 i32"),
         ("bursts_of_every_length", "w32 w64 w128 w256 i64"),
         ("memory_latency_profiles_at_every_width", "w32 w64 w128 w256"),

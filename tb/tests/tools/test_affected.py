@@ -81,7 +81,7 @@ def chosen(
 )
 def test_selection_of_one_change(toy: Path, changed: str, expected: list[str]) -> None:
     """Catches: an import in a function, a table's reader, a module's parent or an include that is
-    not followed; a comment or a stranger's test that is.
+    not followed; a comment or an unrelated test that is.
     """
     assert chosen(toy, changed) == expected
 

@@ -131,7 +131,9 @@ def test_samples_of_the_port() -> None:
     assert found["stall"]["R late in a burst", "1"] == 1
     assert found["stall"]["R held by the core", "1"] == 1
     assert dict(found["reset"]) == {("soft", "Step"): 1, ("hard", "Step"): 1}
-    assert port.tempers() == {"stalls", "outstanding"} and port.tempers() == {"ideal"}
+    assert port.latency_profiles() == {"stalls", "outstanding"} and port.latency_profiles() == {
+        "ideal"
+    }
 
 
 def test_idempotent_commutative_merge(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding the first wrong value: a deep trace spoiled in each place is laid at the right door.
+"""Finding the first wrong value: corrupt one trace line per stage; the right module must be named.
 
 One small simulation makes a good deep trace; each test spoils a line of it and asks which module is
 named. `make localise` does the same with real faults in the RTL.

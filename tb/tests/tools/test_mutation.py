@@ -212,7 +212,7 @@ def test_default_tests_of_a_module(small: Path) -> None:
     ("new_file", "old", "new", "message"),
     [
         ("rtl/c.sv", "", "", "rtl/c.sv: found no tests/test_c.py, expected it, or a reason"),
-        ("rtl/c.sv", '"a top"', '"a top"\n"rtl/c.sv" = " "', "rtl/c.sv: found no tests/test_c.py"),
+        ("rtl/c.sv", '"a top"', '"a top"\n"rtl/c.sv" = " "', "rtl/c.sv: found ' ', expected text"),
         ("tests/test_b.py", "", "", "rtl/b.sv has tests/test_b.py: remove the entry"),
         ("x", '"a top"', '"a top"\n"rtl/d.sv" = "gone"', "found rtl/d.sv, expected a file of"),
         ("x", "[tests]", '[tests]\n"rtl/d.sv" = []', "found rtl/d.sv, expected a file of"),

@@ -330,8 +330,8 @@ def expect_bad_input(desk: Desk, done: Typed, *names: str) -> None:
     assert "Traceback" not in done.stderr
     missing = [name for name in names if name not in done.stderr]
     assert not missing, f"{missing} not in {done.stderr}"
-    strangers = desk.listing() - {"m.npz", "x.npy", "d.toml", "folder"}
-    assert not strangers, strangers
+    leftovers = desk.listing() - {"m.npz", "x.npy", "d.toml", "folder"}
+    assert not leftovers, leftovers
 
 
 def test_help_text(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

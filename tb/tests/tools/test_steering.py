@@ -32,8 +32,8 @@ def test_promises_of_a_candidate() -> None:
     wanted = {name: Hits().open(name) for name in names}
     draft = Draft(random_model(rng, 8, [16], weight_scale=0.5), rng, wanted, 64, rest=False)
     silent = {("x", 0), ("h", 0)}
-    for hush in (silent, silent, set(), set(), silent, silent):
-        draft.step(hush)
+    for vectors in (silent, silent, set(), set(), silent, silent):
+        draft.step(vectors)
     scenario = draft.scenario()
     assert 3 <= len(scenario.x) == len(scenario.theta) <= 6
     hits = Hits()

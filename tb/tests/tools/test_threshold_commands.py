@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sweep.py, tune.py and activity.py as a person types them, from a series to the RTL."""
+"""sweep.py, tune.py and activity.py from the command line, from a series to the RTL."""
 
 import contextlib
 import csv
