@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from golden import fixed, timing
-from tb.codegen.rtl import compiled, local_parameter, package
+from tb.codegen.rtl import compiled, package
 from tb.paths import REPO
 
 TEXT = (REPO / "rtl" / "edgedrnn_pkg.sv").read_text(encoding="utf-8")
@@ -73,7 +73,7 @@ def test_clip_limits() -> None:
 
 def test_gate_stages_of_the_timing_model() -> None:
     """Could break: a stage more or less in the gate pipeline, and cycles predicted as before."""
-    assert local_parameter("edgedrnn.u_gate_pipeline", "Stages") == timing._GATES
+    assert RTL["StageWrite"] == timing._GATES
 
 
 def test_bank_order_equal_to_bias_order() -> None:
