@@ -52,7 +52,7 @@ def status_of(
 ) -> int:
     """Do the work of a command; its exit status, with one line on stderr unless that is 0.
 
-    ``failures`` are what a right command can end in, ``mistakes`` what a wrong one ends in.
+    ``failures`` are run-time failures, exit status 1; ``mistakes`` are bad usage or input, 2.
     """
     try:
         work()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two cores for one recurrent stack: the sequences of a batch are dealt to processes.
+"""Data-parallel training: the sequences of a batch are sharded across worker processes.
 
 Sequences of a batch meet only in the loss. So each process runs its share of them through the
 stack, forward and backward, and the gradients are summed in the order of the shares: what comes out
@@ -44,11 +44,11 @@ class Shares:
 
     def __call__(self, x):
         """Output over time (T, B, H), and None for last states; `moves` as those of the stack."""
-        h, *self.moves = _Dealt.apply(x, self, torch.is_grad_enabled(), *self.stack.parameters())
+        h, *self.moves = _Sharded.apply(x, self, torch.is_grad_enabled(), *self.stack.parameters())
         return h, None
 
 
-class _Dealt(torch.autograd.Function):
+class _Sharded(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, shares, with_graph, *parameters):
         first, *others = x.split(-(-x.shape[1] // shares.count), dim=1)

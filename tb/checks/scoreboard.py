@@ -39,9 +39,9 @@ class DeltaGruScoreboard(Scoreboard):
     """Follows the core through sequences and resets.
 
     `data_width`: bits of the weight port, which say how many bytes a column takes. After
-    `expect_fault` or a soft reset what is still owed may come, in order, or not; the next START
-    drops it, but for a packet that is half out or on offer. `result` raises unless steps were
-    compared and nothing is owed.
+    `expect_fault` or a soft reset outstanding packets may arrive, in order, or be
+    dropped; the next START drops them, except for a packet in flight. `result` raises unless steps
+    were compared and no packet is outstanding.
     """
 
     def __init__(self, dut: Any, data_width: int) -> None:

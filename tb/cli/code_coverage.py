@@ -7,7 +7,7 @@ Run tests first, under Verilator, with their coverage kept in a folder:
     python scripts/code_coverage.py --require
 
 Merges all files of the folder, counts a point as covered when any run, build or instance reached
-it, and prints a table. What cannot be reached stands in tb/tables/coverage_holes.toml, each with
+it, and prints a table. What cannot be reached is excluded in tb/tables/coverage_holes.toml with
 its reason; --holes lists it with whatever else was not reached.
 
 Exit status: 0 fine, 1 with --require: a goal (98 % of lines, 95 % of branches, 90 % of toggles) is

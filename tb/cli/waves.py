@@ -26,7 +26,7 @@ what is shown
 
 which moment
   the divergence, if DUMP has a divergence.json beside it or --divergence names one;
-  else the begin of the first step in the dump; --at and --step choose another.
+  else the start of the first step in the dump; --at and --step choose another.
 
 examples
   WAVES=1 python -m pytest ...                    writes a dump and says where
@@ -51,7 +51,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     moment = parser.add_argument_group("the moment")
     moment.add_argument("--divergence", metavar="FILE", help="a divergence.json; it names the dump")
     moment.add_argument("--at", metavar="NS", help="a time in ns")
-    moment.add_argument("--step", metavar="N", help="the begin of a time step")
+    moment.add_argument("--step", metavar="N", help="the start of a time step")
     moment.add_argument("--cycles", metavar="N", default=str(BEFORE + AFTER + 1),
                         help="clock cycles in a picture (default: %(default)s)")  # fmt: skip
     moment.add_argument("--group", action="append", default=[], metavar="NAME",

@@ -32,12 +32,12 @@ class HolesFileError(TomlError):
 
 
 class Exclusion(Struct, frozen=True, forbid_unknown_fields=True):
-    """Points that need not be reached, and why. Found by what stands there, not by line number."""
+    """Points that need not be reached, and why. Located by the text of the line."""
 
     file: str
     metric: Literal["line", "branch", "toggle", "expression"]
     reason: Text
-    text: str = ""  # all but toggle: stands in the source line
+    text: str = ""  # all but toggle: part of the source line
     what: str = ".*"  # all but toggle: regex of which way of it, as Point.what has it
     signal: str = ""  # toggle: regex of the signal, with or without its bit select
     some_builds: bool = False  # toggle: only builds of some sizes hold the signal

@@ -32,7 +32,7 @@ from tb.sim.process import supervise
 
 SLOWEST = 100  # cycles a step may take, in beats of all weights together
 TIMEOUT_S = 3600.0
-REST = 1000  # cycles until the first x: long enough to look through an h that is all zero
+REST = 1000  # cycles until the first x: long enough to scan an all-zero h
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ PORT_BYTES = 8
 
 
 @dataclass(frozen=True)
-class Heard:
+class Recognition:
     """One recording at one set of thresholds: what was said, what was heard, what it took."""
 
     recording: Recording
@@ -87,8 +87,8 @@ def listen(
     seed: int = 1,
     jobs: int = 2,
     progress: Callable[[int], object] = lambda steps: None,
-) -> list[list[Heard]]:
-    """Run every recording at every setting on the RTL; a list of Heard for each setting.
+) -> list[list[Recognition]]:
+    """Run every recording at every setting on the RTL; a list of Recognition for each setting.
 
     ``progress`` is called with the number of time steps newly finished. Raises what
     ``tb.flows.simulation.simulate`` raises, at the first difference to the golden model.
@@ -96,12 +96,12 @@ def listen(
     extract = features_from_model(model)
     features = [extract(recording.samples) for recording in recordings]
 
-    def run(job: tuple[Setting, Recording, np.ndarray]) -> Heard:
+    def run(job: tuple[Setting, Recording, np.ndarray]) -> Recognition:
         setting, recording, x = job
         tuned = model.with_theta(setting.theta_x, setting.theta_h)
         result = simulate(tuned, x, sim=sim, dram=dram, seed=seed, progress=progress)
         decision = readout(model, result.h)
-        return Heard(recording, decision.label, decision.running, x, result)
+        return Recognition(recording, decision.label, decision.running, x, result)
 
     work = [(s, r, x) for s in settings for r, x in zip(recordings, features, strict=True)]
     first = run(work[0])  # builds; the others find the build
@@ -172,7 +172,7 @@ def forecast_table(forecasts: Sequence[Forecast], simulated: Mapping[int, float]
     return "\n".join(lines)
 
 
-def summarise(model: Model, setting: Setting, heard: Sequence[Heard]) -> Summary:
+def summarise(model: Model, setting: Setting, heard: Sequence[Recognition]) -> Summary:
     """What a setting gave: digits right, firing rates, latency in cycles, bytes."""
     results = [one.result for one in heard]
     columns_x = np.concatenate([r.columns_x for r in results])
@@ -244,7 +244,7 @@ def picture(
     path: Path,
     model: Model,
     settings: Sequence[Setting],
-    heard: Sequence[Sequence[Heard]],
+    heard: Sequence[Sequence[Recognition]],
     conditions: str,
 ) -> None:
     """Draw features, digits said and heard, firing rates and cost per step over time."""

@@ -67,7 +67,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Way:
+class Backend:
     """A way to simulate: ``run(model, stimulus, progress=...)`` gives h, cycles and seconds."""
 
     title: str
@@ -113,18 +113,18 @@ def workload(units: int, steps: int, seed: int) -> Workload:
 
 LOOP, COCOTB, NO_CHECK, STOCK = "loop", "cocotb", "no-check", "stock"
 WAYS = {
-    LOOP: Way("bare C++ loop", "core, DRAM in SystemVerilog", run_cpp_loop),
-    COCOTB: Way(
+    LOOP: Backend("bare C++ loop", "core, DRAM in SystemVerilog", run_cpp_loop),
+    COCOTB: Backend(
         "our run, cocotb",
         "the same, a protocol checker on every bus, trace, comparison with the golden model",
         simulate,
     ),
-    NO_CHECK: Way(
+    NO_CHECK: Backend(
         "our run, --no-check",
         "the same, a protocol checker on every bus, trace",
         functools.partial(simulate, check=False),
     ),
-    STOCK: Way(
+    STOCK: Backend(
         "stock cocotb",
         "core; its runner, with --public-flat-rw, its Clock, AxiRam and agents of cocotbext-axi",
         run_stock,

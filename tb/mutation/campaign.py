@@ -31,7 +31,7 @@ class Verdict:
     by: str | None
 
 
-class Memory:
+class OutcomeCache:
     """Outcomes by content, one JSON line each; safe to be killed at any moment."""
 
     def __init__(self, path: Path) -> None:
@@ -59,7 +59,7 @@ class Memory:
 
 
 @dataclass
-class _Line:
+class _FileQueue:
     """Mutants of one file on their way through its tests."""
 
     benches: Sequence[Bench]
@@ -94,7 +94,7 @@ class Campaign:
         digest = hashlib.sha256("".join(sorted(m.id for m in planted)).encode()).hexdigest()[:16]
         self._folder = work / f"sources-{digest}"
         self._planted = planted_sources(planted, self._folder)
-        self._memory = Memory(work / "outcomes.jsonl")
+        self._memory = OutcomeCache(work / "outcomes.jsonl")
         self._seed, self._jobs = seed, jobs
         self._tell, self._say = tell, say
         self._builds: dict[int, Build] = {}
@@ -106,9 +106,9 @@ class Campaign:
 
     def run(self) -> list[Verdict]:
         """A verdict for each mutant."""
-        lines: dict[str, _Line] = {}
+        lines: dict[str, _FileQueue] = {}
         for mutant in self._mutants:
-            line = lines.setdefault(mutant.file, _Line(self._benches[mutant.file], []))
+            line = lines.setdefault(mutant.file, _FileQueue(self._benches[mutant.file], []))
             line.survivors.append(mutant)
         verdicts: list[Verdict] = []
 
@@ -117,9 +117,9 @@ class Campaign:
             self._tell(verdicts[-1])
 
         with ThreadPoolExecutor(self._jobs) as pool:
-            waiting: dict[Future[Any], _Line] = {}
+            waiting: dict[Future[Any], _FileQueue] = {}
 
-            def advance(line: _Line) -> None:
+            def advance(line: _FileQueue) -> None:
                 """To the next test that says something new of a mutant that still lives."""
                 while not line.under_way and line.survivors:
                     line.stage += 1
@@ -141,7 +141,9 @@ class Campaign:
                         waiting[pool.submit(self._try, bench, some)] = line
                         line.under_way += 1
 
-            def judge(line: _Line, bench: Bench, mutant: Mutant, report: Mapping[str, Any]) -> None:
+            def judge(
+                line: _FileQueue, bench: Bench, mutant: Mutant, report: Mapping[str, Any]
+            ) -> None:
                 if report["killed"]:
                     settle(mutant, f"{bench.node}: {report['killed']}")
                 else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One fault in the RTL: where it stands, what stands there instead, and a name that stays."""
+"""One fault in the RTL: its place, the text that replaces it, and a stable name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 class Edit:
     """Characters ``start`` to ``end`` of a file become ``text``.
 
-    ``held``: instead of that, the statement that stands there is not carried out.
+    ``held``: instead of that, the statement at this place is not executed.
     """
 
     start: int
@@ -28,7 +28,7 @@ class Edit:
 class Mutant:
     """An edit of a file with its name.
 
-    ``id`` follows from the lines that change, not from where they stand, so that it survives edits
+    ``id`` follows from the lines that change, not from their place, so that it survives edits
     elsewhere. ``number`` is what the simulation is given. ``before`` and ``after`` are the whole
     lines, with single blanks.
     """

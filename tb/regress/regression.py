@@ -146,7 +146,7 @@ def regress(request: Request) -> RunReport:
     write_reports(report, done, request.reports)
     changed = tree_hash(request.root) != tree
     if changed:
-        print("red: files changed during the run; what was measured is no one's", file=sys.stderr)
+        print("red: results discarded: files changed during the run", file=sys.stderr)
     missed = [job for job in session.left_out if job.mandatory]
     _summary(done, session.left_out, missed, report["seconds"])
     cover = _gather(results, done) if {cut.functional, cut.code} != {"off"} else None

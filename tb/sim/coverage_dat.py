@@ -31,7 +31,7 @@ class CoverageFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One thing that a simulation can reach, wherever and however often it stands in a design."""
+    """One thing that a simulation can reach, wherever and however often it occurs in a design."""
 
     file: str  # relative to the repository: rtl/…
     line: int

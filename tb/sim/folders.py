@@ -55,7 +55,7 @@ def remove_all_but(folder: Path, names: set[str]) -> None:
 
 
 def log_tail(path: Path, lines: int = LOG_TAIL_LINES) -> str:
-    """The last lines of a file, or what stands for it if there is none."""
+    """The last lines of a file, or a placeholder if there is none."""
     try:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
     except OSError:

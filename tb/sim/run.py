@@ -192,7 +192,7 @@ def run(
     seconds = time.monotonic() - started
     if cut_file.exists():
         print(
-            f"note: {waves_file} holds only the begin of its steps, as much as fits 50 MB: "
+            f"note: {waves_file} is truncated: only the first 50 MB of the requested steps. "
             "WAVES_MOST_NS=N for N ns of them, WAVES_MOST_NS=0 for all",
             file=sys.stderr,
         )

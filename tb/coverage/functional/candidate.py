@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sequence in the making: the integer model runs ahead of the core, thresholds follow it.
+"""A candidate sequence: the integer model runs ahead of the core, and thresholds follow it.
 
 As each vector reaches its encoder in the model, the distances to the references are known, and of
 the thresholds that could be set, the one is taken that hits most of the bins still open: so also

@@ -55,7 +55,7 @@ ALL = (
     Cause(
         "o",
         "output",
-        "h stands on offer and nobody takes it",
+        "h is offered and stalled",
         "a sink that takes h faster",
         "#8c564b",
     ),

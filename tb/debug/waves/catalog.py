@@ -143,7 +143,7 @@ def catalog(path: Path = CATALOG) -> tuple[Group, ...]:
 
 
 def in_dump(wave: Wave) -> tuple[Group, ...]:
-    """The groups with those rows that a dump holds; golden values stand below the core's."""
+    """The groups with those rows that a dump holds; golden values are below the core's."""
     every = [row for group in catalog() for row in group.rows]
     held = {row.path: row for row in every if wave.top + row.path in wave}
     groups = []

@@ -123,7 +123,7 @@ class Bench(ModuleBench):
         self.cycles += 1
 
     def address(self, ready: int) -> None:
-        """A burst stands on AR: check it, and take it if `ready`."""
+        """A burst is offered on AR: check it, and take it if `ready`."""
         dut = self.dut
         burst = (int(dut.m_axi_araddr.value), int(dut.m_axi_arlen.value) + 1)
         assert self.offered in (None, burst), "an offered address changed"

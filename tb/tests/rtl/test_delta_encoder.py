@@ -42,7 +42,7 @@ def test_delta_encoder_full_size(sim: str, tmp_path: Path) -> None:
 
 
 class Bench(ModuleBench):
-    """What stands around the encoder: passes in, x, hidden memory and gates, entries out.
+    """What surrounds the encoder: passes in, x, hidden memory and gates, entries out.
 
     `h` is the hidden memory. The model keeps `reference[kind, layer]` and encodes one element at a
     time. While `chasing`, the gates of that layer write `h_new` one vector at a time, at random.
@@ -274,7 +274,7 @@ async def random_passes(dut: Any) -> None:
 async def chase_of_the_gates(dut: Any) -> None:
     """Could break: a vector of h_t read before the gates have written it, or a wait for a layer
     that does not matter. The gates write the source layer at random while the encoder walks it;
-    then a walk over another layer while the gates stand still.
+    then a walk over another layer while the gates are idle.
     """
     bench = Bench(dut, "chase")
     await bench.start()

@@ -129,7 +129,7 @@ async def random_packets(dut: Any) -> None:
 @cocotb.test()
 async def room(dut: Any) -> None:
     """Could break: room for one beat too many, which is lost, or too few, which slows the gates.
-    With a taker that stands still, quads for the queue and the offered beat enter, and no more; one
+    With a stalled consumer, quads for the queue and the offered beat enter, and no more; one
     beat taken lets two quads in. With one that does not, a quad enters in each cycle.
     """
     bench = Bench(dut, "room")

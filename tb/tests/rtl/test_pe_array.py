@@ -348,7 +348,7 @@ async def a_beat_every_cycle(dut: Any) -> None:
 async def gates_behind_the_last_beat(dut: Any) -> None:
     """Could break: a read of the gates that is denied, or granted, for what an empty queue happens
     to show. The gates of a layer wait until a column of another has gone, and read in the cycle
-    after its last beat, whatever type stands where nothing is.
+    after its last beat, whatever type an invalid entry has.
     """
     rng = rng_for("behind")
     pes = len(dut.beat_data_i) // 8

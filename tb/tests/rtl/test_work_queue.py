@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The queue of work for the PEs: order, and the look at what stands behind the head."""
+"""The queue of work for the PEs: order, and the look at the entry behind the head."""
 
 from __future__ import annotations
 

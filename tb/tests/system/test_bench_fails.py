@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bench must be able to fail: each kind of trouble once, and the message it owes."""
+"""The bench must be able to fail: each kind of fault once, with the expected message."""
 
 from __future__ import annotations
 

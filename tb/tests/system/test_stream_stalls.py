@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streams that stand: each for a chosen number of cycles, before a packet and inside it."""
+"""Stalled streams: each for a chosen number of cycles, before a packet and inside it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def stalled_x(dut: Any) -> None:
     await tb.finish(at_least=19)
 
 
-def stand(dut: Any, before: int, inside: int) -> Iterator[bool]:
+def stalled(dut: Any, before: int, inside: int) -> Iterator[bool]:
     """Pauses of the sink: so many cycles from the first beat on offer, and so many behind it."""
     valid, ready = dut.m_axis_h_tvalid, dut.m_axis_h_tready
     while before:
@@ -98,10 +98,10 @@ async def stalled_h(dut: Any) -> None:
     """
     tb, packets, inputs = await begun(dut, "h")
     for cycles in STANDS:
-        tb.sink.pause = stand(dut, cycles, 0)
+        tb.sink.pause = stalled(dut, cycles, 0)
         await tb.send(next(inputs)[None])
         assert packets[-1].first - packets[-1].offered == cycles
-        tb.sink.pause = stand(dut, UNITS, cycles)  # by then all beats are queued
+        tb.sink.pause = stalled(dut, UNITS, cycles)  # by then all beats are queued
         await tb.send(next(inputs)[None])
         assert packets[-1].last - packets[-1].first + 1 - len(packets[-1].beats) == cycles
     assert not still_open(tb, "h")

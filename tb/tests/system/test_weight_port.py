@@ -225,7 +225,7 @@ async def memory_latency_profiles_at_every_width(dut: Any) -> None:
 
 @cocotb.test()
 async def stalled_channels(dut: Any) -> None:
-    """Could break: a beat or an address that is lost or doubled where a channel stands for long.
+    """Could break: a beat or an address lost or doubled where a channel is stalled for long.
     AR and R held by the memory; R held by the core, whose gates wait for the output while columns
     for the same layer are there already. Each for a few, some and many cycles.
     """

@@ -282,7 +282,7 @@ def test_bounded_waves_of_a_step(
         dump = folder / f"stepping{built.wave_suffix}"
         record = run(built, __name__, "waits$", work_dir=folder, waves_file=dump).record
         assert record == read_run(folder) and record.waves == dump
-        said = "holds only the begin of its steps" in capfd.readouterr().err
+        said = "is truncated: only the first 50 MB" in capfd.readouterr().err
         assert record.waves_truncated == said
         return len(Wave(dump).edges), said
 

@@ -15,7 +15,7 @@ CONSTANTS = {"edgedrnn_reg_pkg.sv"}  # generated, and without logic
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_plantable_faults(fault: Fault) -> None:
     """Could break: a fault that no longer fits after a change of the RTL, so that nobody plants it.
-    What it replaces stands exactly once in its file, and the file of the test that must see it is
+    What it replaces occurs exactly once in its file, and the file of the test that must see it is
     there.
     """
     assert (REPO / "rtl" / fault.file).read_text().count(fault.old) == 1

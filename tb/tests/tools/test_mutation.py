@@ -86,7 +86,7 @@ def toy_mutants() -> list[Mutant]:
 
 
 def changes() -> set[tuple[str, str]]:
-    """(what stands there, what takes its place) of each mutant."""
+    """(original text, replacement) of each mutant."""
     return {(TOY[m.edit.start : m.edit.end], m.edit.text) for m in toy_mutants()}
 
 

@@ -192,7 +192,7 @@ def test_wrong_and_ambiguous_names(dump: Path) -> None:
 
 
 def test_steps_and_moment(dump: Path) -> None:
-    """Could break: step numbers counted from the begin of a dump that begins later."""
+    """Could break: step numbers counted from the start of a dump that starts later."""
     scene = open_scene(dump)
     marks = [(marker.name, marker.time_ps) for marker in scene.view.markers]
     assert marks == [("step 6", 55_000), ("step 7", 175_000)]
