@@ -21,7 +21,11 @@ from tb.debug.divergence.flow import (
     PASS_X,
     Entry,
     Flow,
+    Inputs,
+    LaneInputs,
+    Operands,
     Pass,
+    Where,
     pack,
 )
 from tb.debug.divergence.sequence import KIND_NAMES, H, Sequence, X
@@ -73,7 +77,8 @@ class Encoding:
         earlier = [t for t in self.thetas if t[0] < cycle]
         if not earlier or cycle - earlier[-1][0] < 2:
             return None
-        return earlier[-1][1 + kind][layer]
+        _, x, h = earlier[-1]
+        return (x, h)[kind][layer]
 
     def _check_configuration(self, sequence: Sequence) -> None:
         """The registers that the core was started with against what the bench wrote."""
@@ -108,7 +113,7 @@ class Encoding:
                 Value(0, INTEGER),
                 Value(1, INTEGER),
             )
-        if first and flow.alive and flow.sequence is not None:
+        if first and flow.alive and flow.latest is not None:
             self._begin_step(event)
         if taken:
             flow.x_beats.append(event.lanes(0, 16))
@@ -246,7 +251,7 @@ class Encoding:
         self, event: Event, kind: int, layer: int, step: int, last: int, size: int, theta: int
     ) -> None:
         flow, state, model = self.flow, self.flow.layers[layer], self.flow.sequence.model
-        where = {"step": step, "layer": layer, "kind": int(kind != PASS_X)}
+        where: Where = {"step": step, "layer": layer, "kind": int(kind != PASS_X)}
         want = model.input_sizes[layer] if kind == PASS_X else model.hidden_sizes[layer]
         flow.same("size of a pass", (SEQ, "pass_size"), want, size, **where)
         if kind == PASS_X:
@@ -267,7 +272,7 @@ class Encoding:
         if known is None:
             recent = [t for t in self.thetas if event.cycle - t[0] <= SETTLING]
             before = [t for t in self.thetas if event.cycle - t[0] > SETTLING][-1:]
-            values = [t[1 + H][layer] for t in (*before, *recent)]
+            values = [h[layer] for _, _, h in (*before, *recent)]
             known = theta if theta in values else values[-1]
         at = SEQ, "pass_theta"
         flow.same("threshold of a pass", at, known, theta, THETA, **where)
@@ -288,7 +293,7 @@ class Encoding:
         else:
             state.step_h = step
             source, reference, delta = reference, reference + delta, -delta
-        one = Pass(kind, layer, step, len(source), theta, source, reference, delta)
+        one = Pass(kind, layer, step, len(source), theta, Operands(source, reference, delta))
         for index in np.flatnonzero(delta):
             one.entries.append(Entry(COLUMN, layer, of, last, int(index), int(delta[index]), step))
         one.entries.append(Entry(END, layer, of, last, 0, 0, step))
@@ -314,17 +319,17 @@ class Encoding:
 
     def on_comparison(self, event: Event) -> None:
         flow, one = self.flow, self.flow.current
-        if not flow.alive or one is None or one.source is None:
+        if not flow.alive or one is None or one.operands is None:
             return
         of = int(one.type != PASS_X)
-        where = {"step": one.step, "layer": one.layer, "kind": of}
+        where: Where = {"step": one.step, "layer": one.layer, "kind": of}
         at = ENC, "encoder_vec"
         if not flow.same("vector compared", at, one.vectors, event.number(2), **where):
             return
         first = LANES * one.vectors
         one.vectors += 1
         part = slice(first, min(first + LANES, one.size))
-        source, reference = one.source[part], one.reference[part]
+        source, reference = one.operands.source[part], one.operands.reference[part]
         if one.type == PASS_X and one.layer == 0:
             name, at = "x compared", (ENC, "encoder_source")
         elif one.type == PASS_UNDO:
@@ -356,8 +361,8 @@ class Encoding:
         flow, one = self.flow, self.flow.current
         if not flow.alive:
             return
-        kinds = [event.number(i) for i in range(5)]
-        got = Entry(*kinds[:5], event.signed(5, 16), 0)
+        code, layer, kind, last, index = (event.number(i) for i in range(5))
+        got = Entry(code, layer, kind, last, index, event.signed(5, 16), 0)
         if one is None or not one.entries:
             flow.fail(
                 f"an entry that no pass owes: {got}",
@@ -369,29 +374,20 @@ class Encoding:
             )
             return
         want = one.entries.popleft()
-        where = {"step": one.step, "layer": one.layer, "kind": want.kind}
+        where: Where = {"step": one.step, "layer": one.layer, "kind": want.kind}
         if want.type == COLUMN:
             where["column"] = want.index
-        inputs = ()
-        if one.source is not None and want.type == COLUMN:
-            inputs = (
-                ("source", Value(int(one.source[want.index]), ACTIVATION)),
-                ("reference", Value(int(one.reference[want.index]), ACTIVATION)),
-                ("threshold", Value(one.theta, THETA)),
-            )
+        inputs: Inputs = ()
+        if one.operands is not None and want.type == COLUMN:
+            inputs = _compared(one.operands, want.index, one.theta)
         if want.type != got.type or (want.type == COLUMN and want.index != got.index):
             if (
                 got.type == COLUMN
-                and one.source is not None
+                and one.operands is not None
                 and (want.type != COLUMN or got.index < want.index)
             ):
-                at = min(got.index, one.size - 1)
                 where["column"] = got.index
-                inputs = (
-                    ("source", Value(int(one.source[at]), ACTIVATION)),
-                    ("reference", Value(int(one.reference[at]), ACTIVATION)),
-                    ("threshold", Value(one.theta, THETA)),
-                )
+                inputs = _compared(one.operands, min(got.index, one.size - 1), one.theta)
             flow.fail(
                 "firing element",
                 (ENC, "entry_index"),
@@ -423,9 +419,9 @@ class Encoding:
         one = flow.current or self._before
         if not flow.alive or one is None:
             return
-        where = {"step": one.step, "layer": one.layer, "kind": kind}
+        where: Where = {"step": one.step, "layer": one.layer, "kind": kind}
         at = ENC, "encoder_ref_we"
-        if one.type == PASS_INIT:
+        if one.operands is None:
             zeros = np.zeros(LANES, np.int64)
             flow.same_lanes(
                 "reference cleared",
@@ -442,13 +438,14 @@ class Encoding:
             flow.fail("address of a reference", (ENC, "encoder_ref_waddr"), **where)
             return
         part = slice(LANES * vector, min(LANES * vector + LANES, one.size))
-        delta, before = one.delta[part].astype(np.int64), one.reference[part].astype(np.int64)
+        delta = one.operands.delta[part].astype(np.int64)
+        before = one.operands.reference[part].astype(np.int64)
         fires = np.array([bool(lanes >> i & 1) for i in range(len(delta))])
         if not np.array_equal(fires, delta != 0):
             lane = int(np.flatnonzero(fires != (delta != 0))[0])
             where |= {"column": LANES * vector + lane, "unit": LANES * vector + lane}
-            inputs = (
-                ("source", Value(int(one.source[part][lane]), ACTIVATION)),
+            inputs: Inputs = (
+                ("source", Value(int(one.operands.source[part][lane]), ACTIVATION)),
                 ("reference before", Value(int(before[lane]), ACTIVATION)),
                 ("threshold", Value(one.theta, THETA)),
             )
@@ -457,10 +454,22 @@ class Encoding:
             return
         new = np.where(fires, before + delta, 0)
         got = np.where(fires, data[: len(delta)], 0)
-        inputs = (("reference before", before, ACTIVATION), ("delta", delta, ACTIVATION))
+        read: LaneInputs = (
+            ("reference before", before, ACTIVATION),
+            ("delta", delta, ACTIVATION),
+        )
         at = ENC, "encoder_ref_wdata"
         flow.same_lanes(
-            "reference written", at, new, got, ACTIVATION, LANES * vector, inputs=inputs, **where
+            "reference written", at, new, got, ACTIVATION, LANES * vector, inputs=read, **where
         )
 
     _before: Pass | None = None
+
+
+def _compared(operands: Operands, index: int, theta: int) -> Inputs:
+    """An element's source and reference, and the threshold (Q8.8) of its pass."""
+    return (
+        ("source", Value(int(operands.source[index]), ACTIVATION)),
+        ("reference", Value(int(operands.reference[index]), ACTIVATION)),
+        ("threshold", Value(theta, THETA)),
+    )

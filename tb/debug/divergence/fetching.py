@@ -9,7 +9,17 @@ from golden import fixed
 from tb.checks.compare import ACCUMULATOR
 from tb.debug.divergence.deep import Event, Handler
 from tb.debug.divergence.finding import ACTIVATION, INTEGER, Format, Value
-from tb.debug.divergence.flow import BIAS_ENTRY, COLUMN, END, Burst, Entry, Flow, pack
+from tb.debug.divergence.flow import (
+    BIAS_ENTRY,
+    COLUMN,
+    END,
+    Burst,
+    Entry,
+    Flow,
+    LaneInputs,
+    Where,
+    pack,
+)
 from tb.debug.divergence.sequence import H
 from tb.device.image import WH, WX
 
@@ -342,10 +352,10 @@ class Fetching:
             **where,
         )
         word = event.lanes(3, 32)
-        inputs = [("sum before", before, ACCUMULATOR)]
+        inputs: LaneInputs = (("sum before", before, ACCUMULATOR),)
         if entry.type == COLUMN:
             delta = Value(entry.delta, ACTIVATION)
-            inputs += [("delta", delta, None), ("weight", weights, WEIGHT)]
+            inputs += (("delta", delta, None), ("weight", weights, WEIGHT))
         flow.same_lanes(
             "partial sum",
             (PES, "pe_sum"),
@@ -353,7 +363,7 @@ class Fetching:
             word[lanes],
             ACCUMULATOR,
             group * flow.pes + int(lanes[0]),
-            tuple(inputs),
+            inputs,
             **where,
         )
         whole = word.copy()
@@ -361,8 +371,8 @@ class Fetching:
         flow.expect("S", pack(whole, 32))
 
 
-def _where(entry: Entry) -> dict[str, int]:
-    where = {"step": entry.step, "layer": entry.layer, "kind": entry.kind}
+def _where(entry: Entry) -> Where:
+    where: Where = {"step": entry.step, "layer": entry.layer, "kind": entry.kind}
     if entry.type == COLUMN:
         where["column"] = entry.index
     elif entry.type == BIAS_ENTRY:

@@ -21,8 +21,15 @@ from tb.device.constants import EntryType, PassType
 
 COLUMN, BIAS_ENTRY, END = EntryType.COLUMN, EntryType.BIAS, EntryType.END
 PASS_X, PASS_H, PASS_INIT, PASS_UNDO = PassType.X, PassType.H, PassType.INIT, PassType.UNDO
-ENTRY_NAMES = {COLUMN: "column", BIAS_ENTRY: "biases", END: "end"}
-PASS_NAMES = {code: f"Pass{code.name.capitalize()}" for code in PassType}
+ENTRY_NAMES: dict[int, str] = {COLUMN: "column", BIAS_ENTRY: "biases", END: "end"}
+PASS_NAMES: dict[int, str] = {code: f"Pass{code.name.capitalize()}" for code in PassType}
+
+Where = dict[str, Any]
+"""A place in the model by name, as `Flow.fail` takes it: step, layer, kind, column, unit, gate."""
+Inputs = tuple[tuple[str, Any], ...]
+"""Inputs of a stage: (name, value)."""
+LaneInputs = tuple[tuple[str, Any, Format | None], ...]
+"""Inputs of a vector stage: (name, values by lane, format), or (name, one value, None)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,15 @@ class Entry:
         return f"{ENTRY_NAMES[self.type]} of layer {self.layer}"
 
 
+@dataclass(frozen=True, eq=False)
+class Operands:
+    """What a pass compares, int16 (size,) each; `delta` is 0 where an element is silent."""
+
+    source: np.ndarray
+    reference: np.ndarray
+    delta: np.ndarray
+
+
 @dataclass
 class Pass:
     """A pass of the encoder under way: what it still owes."""
@@ -57,9 +73,7 @@ class Pass:
     step: int
     size: int
     theta: int
-    source: np.ndarray | None = None
-    reference: np.ndarray | None = None
-    delta: np.ndarray | None = None
+    operands: Operands | None = None  # an initialising pass has none
     entries: deque[Entry] = field(default_factory=deque)
     vectors: int = 0  # compared so far
     cleared: int = 0
@@ -106,7 +120,7 @@ class Flow:
         self.still: Event | None = None  # handshakes, where nothing has moved since
         self.last_right = ""
         self.golden: list[str] = []  # lines for golden_probe
-        self.sequence: Sequence | None = None
+        self.latest: Sequence | None = None  # the sequence initialised last
         self.width, self.max_layers, self.max_units = 64, 4, 1024
         self.all_steps: list[Step] = []
         self.hard_reset()
@@ -145,11 +159,25 @@ class Flow:
     def begin(self, sequence: Sequence) -> None:
         """A sequence is initialised; columns of the one before may still be on their way."""
         self.alive = True
-        self.sequence = sequence
+        self.latest = sequence
         self.layers = [LayerFlow() for _ in range(sequence.model.num_layers)]
         hidden = sequence.model.hidden_sizes
         if not self.work and not self.to_fetch:
             self.sums = [np.zeros((4, self.groups(h) * self.pes), np.int64) for h in hidden]
+
+    @property
+    def sequence(self) -> Sequence:
+        """The sequence initialised last; raises AttributeError where there is none."""
+        if self.latest is None:
+            raise AttributeError("no sequence has been initialised")
+        return self.latest
+
+    @property
+    def gates_under_way(self) -> Gates:
+        """The gates that have started; raises AttributeError where there are none."""
+        if self.gates is None:
+            raise AttributeError("no gates are under way")
+        return self.gates
 
     # ------------------------------------------------------------ sizes
 
@@ -169,7 +197,7 @@ class Flow:
 
     def step_number(self, step: int) -> int:
         """The test's number of a step of this sequence, begun or not."""
-        steps = self.sequence.steps if self.sequence else []
+        steps = self.latest.steps if self.latest else []
         if step < len(steps):
             return steps[step].number
         last = steps[-1].number + 1 if steps else self.next_number
@@ -189,7 +217,7 @@ class Flow:
         expected: int,
         actual: int,
         form: Format = INTEGER,
-        inputs: tuple[tuple[str, Any], ...] = (),
+        inputs: Inputs = (),
         **where: Any,
     ) -> bool:
         """Note a difference unless the numbers are equal. `at`: (module, tap)."""
@@ -207,7 +235,7 @@ class Flow:
         actual: np.ndarray,
         form: Format,
         first_unit: int = 0,
-        inputs: tuple[tuple[str, Any], ...] = (),
+        inputs: LaneInputs = (),
         **where: Any,
     ) -> bool:
         """As `same` for vectors. `{lane}` in the signal becomes the number of the first wrong."""
@@ -228,7 +256,7 @@ class Flow:
         at: tuple[str, str],
         expected: Any = None,
         actual: Any = None,
-        inputs: tuple[tuple[str, Any], ...] = (),
+        inputs: Inputs = (),
         step: int | None = None,
         **where: Any,
     ) -> None:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from tb.checks.compare import ACCUMULATOR
 from tb.debug.divergence.deep import Event, Handler
 from tb.debug.divergence.fetching import GATE_NAMES, PES, QUEUE
 from tb.debug.divergence.finding import ACTIVATION, GATE, INTEGER, Format, Value
-from tb.debug.divergence.flow import COLUMN, END, Flow, Gates, pack
+from tb.debug.divergence.flow import COLUMN, END, Flow, Gates, LaneInputs, Where, pack
 from tb.device.constants import QUAD_LANES, SIGMA_ENTRIES, TANH_ENTRIES
 
 PIPE, LANE, ROM, EGRESS = "gate_pipeline", "gate_lane", "activation_rom", "h_egress"
@@ -69,10 +71,9 @@ class Gating:
         layer = event.number(0)
         head = flow.work[0] if flow.work else None
         behind = flow.work[1] if len(flow.work) > 1 else None
-        closes = head is not None and (
+        if head is None or not (
             head.closes or (head.type == COLUMN and behind is not None and behind.closes)
-        )
-        if not closes:
+        ):
             early = event.number(1) == 1
             at = (QUEUE, "next_closes") if early else (PES, "gate_start")
             flow.fail(
@@ -102,17 +103,21 @@ class Gating:
         state.written = 0
 
     def _trace(self) -> LayerTrace:
-        gates = self.flow.gates
+        gates = self.flow.gates_under_way
         return self.flow.sequence.steps[gates.step].layers[gates.layer]
 
     def final_units(self) -> int:
         """Units of the gates' layer that have all their columns."""
-        flow, gates = self.flow, self.flow.gates
+        flow, gates = self.flow, self.flow.gates_under_way
         if not flow.work:
             return QUAD * gates.quads
         head, behind = flow.work[0], flow.work[1] if len(flow.work) > 1 else None
-        mine = behind is not None and behind.closes and behind.layer == gates.layer
-        if head.type == COLUMN and mine and behind.step == gates.step:
+        if (
+            head.type == COLUMN
+            and behind is not None
+            and behind.closes
+            and (behind.layer, behind.step) == (gates.layer, gates.step)
+        ):
             return flow.taken // 3 * flow.pes
         return QUAD * gates.quads
 
@@ -122,7 +127,7 @@ class Gating:
         if gates is None:
             return
         layer, quad, group, all_ready, ready, out, room = (event.number(i) for i in range(7))
-        where = {"step": gates.step, "layer": gates.layer}
+        where: Where = {"step": gates.step, "layer": gates.layer}
         self._address(gates.entered, group, where | {"gate": "r"})
         flow.same(
             "quad that enters the gates",
@@ -158,11 +163,11 @@ class Gating:
             )
         gates.entered += 1
 
-    def _address(self, quad: int, group: int, where: dict) -> None:
+    def _address(self, quad: int, group: int, where: Where) -> None:
         at = PIPE, "bank_group"
         self.flow.same("group read by the gates", at, QUAD * quad // self.flow.pes, group, **where)
 
-    def _read(self, event: Event, word: int, bank: int, quad: int, where: dict) -> None:
+    def _read(self, event: Event, word: int, bank: int, quad: int, where: Where) -> None:
         """A word of a delta memory as it comes to the gates."""
         first = QUAD * quad
         inside = first % self.flow.pes
@@ -180,7 +185,7 @@ class Gating:
             **where,
         )
 
-    def _captured(self, event: Event, word: int, bank: int, quad: int, where: dict) -> None:
+    def _captured(self, event: Event, word: int, bank: int, quad: int, where: Where) -> None:
         first = QUAD * quad
         want = self._trace().memory[bank][first : first + QUAD]
         at = PIPE, "gates_m"
@@ -196,7 +201,7 @@ class Gating:
             **where,
         )
 
-    def _quad(self, event: Event) -> tuple[int, dict] | None:
+    def _quad(self, event: Event) -> tuple[int, Where] | None:
         """(quad, where) of a stage's line."""
         gates = self.flow.gates
         if gates is None or not self.flow.alive:
@@ -214,9 +219,9 @@ class Gating:
         wanted: np.ndarray,
         form: Format,
         quad: int,
-        where: dict,
+        where: Where,
         module: str = LANE,
-        inputs: tuple = (),
+        inputs: LaneInputs = (),
     ) -> None:
         first = QUAD * quad
         got = event.lanes(word, 16)
@@ -239,8 +244,8 @@ class Gating:
         signals: tuple[str, str],
         argument: np.ndarray,
         quad: int,
-        where: dict,
-        inputs: tuple,
+        where: Where,
+        inputs: LaneInputs,
     ) -> None:
         """A gate's pre-activation in a word, and in the next where it stands in the table."""
         where = where | {"gate": gate}
@@ -307,7 +312,7 @@ class Gating:
         word: int,
         argument: np.ndarray,
         quad: int,
-        where: dict,
+        where: Where,
         is_tanh: bool = False,
     ) -> None:
         at = place(argument, is_tanh)
@@ -388,7 +393,7 @@ class Gating:
         if not found:
             return
         quad, where = found
-        trace, gates = self._trace(), self.flow.gates
+        trace, gates = self._trace(), self.flow.gates_under_way
         self._entry(event, 2, trace.pre_n, quad, where | {"gate": "n"}, is_tanh=True)
         first = QUAD * quad
         before = self.flow.sequence.states[gates.step][gates.layer].h[first : first + QUAD]
@@ -403,7 +408,7 @@ class Gating:
         if not found:
             return
         quad, where = found
-        trace, gates = self._trace(), self.flow.gates
+        trace, gates = self._trace(), self.flow.gates_under_way
         units = slice(QUAD * quad, QUAD * quad + QUAD)
         self.flow.expect("N", pack(trace.n[units], 10))
         entry = (("table entry", half_table(True)[place(trace.pre_n, True)], ENTRY),)
@@ -438,7 +443,7 @@ class Gating:
         if gates is None or not flow.alive:
             return
         trace = self._trace()
-        where = {"step": gates.step, "layer": gates.layer}
+        where: Where = {"step": gates.step, "layer": gates.layer}
         layer, quad = event.number(0), event.number(1)
         flow.same("layer of h", (PIPE, "gate_layer"), gates.layer, layer, **where)
         flow.same("quad of h", (PIPE, "h_quad"), gates.left, quad, **where)
@@ -507,7 +512,7 @@ class Gating:
             return
         step, first, beat, final, layer = queue.popleft()
         flow.expect("Y", pack(beat, 16))
-        where = {"layer": layer}
+        where: Where = {"layer": layer}
         sides = flow.found is None
         inputs = (("h written by the gates", beat, ACTIVATION),)
         flow.same_lanes(
@@ -531,7 +536,7 @@ class Gating:
             flow.must_close = flow.h_open
 
     @staticmethod
-    def _is(queue, data: np.ndarray, last: int) -> bool:
+    def _is(queue: deque[tuple[Any, ...]], data: np.ndarray, last: int) -> bool:
         return bool(queue) and np.array_equal(queue[0][2], data) and queue[0][3] == last
 
 

@@ -204,7 +204,7 @@ def _sequencer(flow: Flow, hands: Handshakes) -> Iterator[Stop]:
     if not hands.is_high("pass valid"):  # it waits for one that says it is at work
         busy = [name for name in QUIET if hands.is_low(f"{name} idle")]
         site = (busy[0], QUIET[busy[0]]) if busy else site
-    begun = len(flow.sequence.steps) if flow.sequence is not None else 0
+    begun = len(flow.latest.steps) if flow.latest is not None else 0
     for layer, state in enumerate(flow.layers if flow.alive else []):
         if state.step_x < begun or state.step_h < begun or state.gates < begun:
             where = {"step": flow.step_number(begun - 1), "layer": layer}

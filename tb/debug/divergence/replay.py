@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tb.debug.divergence.deep import (
     DEEP_FILE,
@@ -76,7 +77,7 @@ class Localised:
 
     divergence: Divergence
     folder: Path
-    report: dict
+    report: dict[str, Any]
     message: str  # of the test that failed
 
     def text(self) -> str:
@@ -153,8 +154,8 @@ def _localise(
 ) -> Localised:
     """`run` replays and returns what failed, None when it passed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (DEEP_FILE, HISTORY_FILE, EXPECTED_FILE, REPORT_FILE, *LOGS):
-        (folder / stale).unlink(missing_ok=True)
+    for name in (DEEP_FILE, HISTORY_FILE, EXPECTED_FILE, REPORT_FILE, *LOGS):
+        (folder / name).unlink(missing_ok=True)
     for stale in folder.glob(f"{DUMP}.*"):
         stale.unlink()
 
@@ -242,7 +243,7 @@ def _failure(folder: Path, said: str) -> Failure:
 
 def _replay(
     command: Sequence[str], name: str, wanted: Settings, replay: Replay, root: Path, deadline: float
-) -> subprocess.CompletedProcess:
+) -> subprocess.CompletedProcess[str]:
     told = Handover(replay=replay).text()
     env = child_env(wanted, told, python_path=[REPO], PYTHONDONTWRITEBYTECODE="1")
     left = max(1.0, deadline - time.monotonic())

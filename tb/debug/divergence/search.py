@@ -22,12 +22,14 @@ AFTER_NS = 4000
 
 @dataclass
 class Search:
-    """Outcome: the `divergence` (None: all was right), lines for golden_probe, events walked."""
+    """Outcome: the `divergence` (None: all was right), the `flow` it ended with, lines for
+    golden_probe, events walked.
+    """
 
     divergence: Divergence | None
+    flow: Flow
     golden: list[str] = field(default_factory=list)
     events: int = 0
-    flow: Flow | None = None
 
     @property
     def steps(self) -> list[dict[str, int]]:
@@ -75,7 +77,7 @@ def search(events: Iterable[Event], history: History) -> Search:
             flow.last_right = f"{kind.shown} at {event.time} ns, cycle {event.cycle}"
         elif found is None and flow.found is not None:
             flow.found.last_right = flow.last_right
-    outcome = Search(flow.found, flow.golden, walked, flow)
+    outcome = Search(flow.found, flow, flow.golden, walked)
     if flow.found is not None:
         flow.found.steps = outcome.steps
     return outcome
