@@ -183,7 +183,7 @@ module control_registers
     read_data = '0;
     if (ra[1:0] != 2'b00) begin
       read_ok = 1'b0;
-    end else if (r_layer || setting_ok) begin
+    end else if (r_layer) begin
       read_ok   = setting_ok;
       read_data = setting;
     end else if (c_general || c_columns) begin
@@ -198,7 +198,10 @@ module control_registers
         RegStatus:    read_data = status;
         RegError:     read_data = {error_info_i, {(8-LayerBits){1'b0}}, error_layer_i, error_cause_i};
         RegIrqStatus: read_data = {28'd0, irq_status_q};
-        default:      read_ok = 1'b0;
+        default: begin
+          read_ok   = setting_ok;
+          read_data = setting;
+        end
       endcase
     end
   end

@@ -116,7 +116,7 @@ module settings_registers
   end
 
   wire        r_index_ok = ({1'b0, read_addr_i[7:5]} < 4'(MaxLayers));
-  wire [2:0]  r_index    = r_index_ok ? read_addr_i[7:5] : 3'd0;
+  wire [2:0]  r_index    = read_addr_i[7:5];
   assign read_layer_o = (read_addr_i[11:8] == LayerBase[11:8]);
 
   always_comb begin

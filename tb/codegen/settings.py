@@ -93,7 +93,7 @@ def settings_module(regmap: Map) -> str:
         "  end",
         "",
         f"  wire        r_index_ok = ({{1'b0, read_addr_i[{high - 1}:{low}]}} < 4'(MaxLayers));",
-        f"  wire [2:0]  r_index    = r_index_ok ? read_addr_i[{high - 1}:{low}] : 3'd0;",
+        f"  wire [2:0]  r_index    = read_addr_i[{high - 1}:{low}];",
         f"  assign read_{block.name.lower()}_o = (read_addr_i[11:{high}] == LayerBase[11:{high}]);",
         "",
         "  always_comb begin",
