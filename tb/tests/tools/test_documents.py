@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tb.checkout import git
 from tb.cli.main import COMMANDS
 from tb.paths import REPO
 
@@ -129,12 +130,8 @@ def test_tracked_pages() -> None:
 
 def test_licence_line_of_every_source() -> None:
     """Could break: a file of which nobody can tell under which licence it is."""
-    listed = subprocess.run(
-        ["git", "-C", str(REPO), "ls-files", "-co", "--exclude-standard"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.splitlines()
+    listed = (git(REPO, "ls-files", "-co", "--exclude-standard") or "").splitlines()
+    assert listed
     suffixes = {".py", ".sv", ".svh", ".cpp", ".vlt", ".h"}
     sources = [REPO / name for name in listed if Path(name).suffix in suffixes]
     texts = {path: path.read_text(encoding="utf-8")[:300] for path in sources if path.is_file()}
