@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Column fetch: turns entries into requests for consecutive beats of DRAM, and tells the PEs, in the same order,
 // what the beats will be.
-// entry_layer_i must be that of the next column at least a cycle before it.
+// entry_i.layer must be that of the next column at least a cycle before it.
 //
 //   cycle  0          1                            2                          3
 //          capture -> index * beats of a column -> region base + offset    -> request to the burst reader,
@@ -28,13 +28,7 @@ module column_fetch
 
   input  logic                    entry_valid_i,
   output logic                    entry_ready_o,
-  input  entry_e                  entry_type_i,
-  input  logic [LayerBits-1:0]    entry_layer_i,
-  input  logic                    entry_kind_i,
-  input  logic                    entry_last_i,
-  input  logic                    entry_undo_i,
-  input  logic [UnitBits-1:0]     entry_index_i,
-  input  act_t                    entry_delta_i,
+  input  entry_t                  entry_i,
 
   output logic                    burst_valid_o,
   input  logic                    burst_ready_i,
@@ -43,14 +37,9 @@ module column_fetch
 
   output logic                    work_valid_o,
   input  logic                    work_ready_i,
-  output entry_e                  work_type_o,
-  output logic [LayerBits-1:0]    work_layer_o,
-  output logic                    work_kind_o,
-  output logic                    work_last_o,
-  output act_t                    work_delta_o,
-  output logic [SizeBits-1:0]     work_last_group_o,  // groups of the layer, less one
+  output work_t                   work_o,
 
-  output logic                    column_o,     // a column leaves in this cycle (work_layer_o, work_kind_o)
+  output logic                    column_o,     // a column leaves in this cycle (work_o.layer, work_o.kind)
   output logic                    undo_o,       // it, or the end, belongs to a PassUndo
   output logic                    idle_o
 );
@@ -58,79 +47,57 @@ module column_fetch
   localparam int ColumnBits = SizeBits + 2;       // beats of a column: 3 groups
 
   // ---- 0: capture -------------------------------------------------------------------------------------------------
-  // The layer of a pass stands at entry_layer_i long before its first column.
-  localparam int EntryBits = 2 + LayerBits + 3 + UnitBits + ActBits + ColumnBits;
-  wire  [SizeBits-1:0]   entry_groups = groups_i[entry_layer_i*SizeBits +: SizeBits];
+  // The layer of a pass stands at entry_i.layer long before its first column.
+  wire  [SizeBits-1:0]   entry_groups = groups_i[entry_i.layer*SizeBits +: SizeBits];
   logic [ColumnBits-1:0] entry_beats_q, beats0;
   always_ff @(posedge clk_i) entry_beats_q <= {1'b0, entry_groups, 1'b0} + {2'b0, entry_groups};
 
-  logic                 v0, ready1, kind0, last0, undo0;
-  logic [1:0]           bits0;
-  logic [LayerBits-1:0] layer0;
-  logic [UnitBits-1:0]  index0;
-  logic [ActBits-1:0]   delta0;
+  logic   v0, ready1;
+  entry_t entry0;
 
-  stream_register #(.Width(EntryBits)) u_capture (
+  stream_register #(.Width($bits(entry_t) + ColumnBits)) u_capture (
     .clk_i, .rst_ni, .flush_i,
     .in_valid_i (entry_valid_i),
     .in_ready_o (entry_ready_o),
-    .in_data_i  ({entry_type_i, entry_layer_i, entry_kind_i, entry_last_i, entry_undo_i, entry_index_i, entry_delta_i,
-                   entry_beats_q}),
+    .in_data_i  ({entry_i, entry_beats_q}),
     .out_valid_o(v0),
     .out_ready_i(ready1),
-    .out_data_o ({bits0, layer0, kind0, last0, undo0, index0, delta0, beats0})
+    .out_data_o ({entry0, beats0})
   );
-  // Icarus 11 knows no cast to an enum: its values are told apart by their bits.
-  wire is_bias0 = (bits0 == EntryBias);
+  wire is_bias0 = (entry0.op == EntryBias);
 
   // ---- 1: multiply ------------------------------------------------------------------------------------------------
-  wire [SizeBits-1:0] groups = groups_i[layer0*SizeBits +: SizeBits];
+  wire [SizeBits-1:0] groups = groups_i[entry0.layer*SizeBits +: SizeBits];
 
   logic                           v1_q, v2_q;
-  entry_e                         type1_q, type2_q;
-  logic [LayerBits-1:0]           layer1_q, layer2_q;
-  logic                           kind1_q, kind2_q, last1_q, last2_q, undo1_q, undo2_q;
-  act_t                           delta1_q, delta2_q;
-  logic [UnitBits-1:0]            index1_q, index2_q;
+  entry_t                         entry1_q, entry2_q;
   logic [UnitBits+ColumnBits-1:0] offset1_q;
   logic [FetchBits-1:0]           beats1_q, beats2_q;
   logic [SizeBits-1:0]            last_group1_q, last_group2_q;
   logic [AxiAddrWidth-1:0]        addr2_q;
 
-  wire ready2 = !v2_q || ((type2_q == EntryEnd || burst_ready_i) && work_ready_i);
+  wire ready2 = !v2_q || ((entry2_q.op == EntryEnd || burst_ready_i) && work_ready_i);
   assign ready1 = !v1_q || ready2;
 
   // ---- 2: address -------------------------------------------------------------------------------------------------
   wire [AxiAddrWidth-1:0] base =
-      (type1_q == EntryBias) ? addr_bias_i[layer1_q*AxiAddrWidth +: AxiAddrWidth]
-    : (kind1_q == KindH)     ? addr_wh_i  [layer1_q*AxiAddrWidth +: AxiAddrWidth]
-                             : addr_wx_i  [layer1_q*AxiAddrWidth +: AxiAddrWidth];
+      (entry1_q.op == EntryBias) ? addr_bias_i[entry1_q.layer*AxiAddrWidth +: AxiAddrWidth]
+    : (entry1_q.kind == KindH)   ? addr_wh_i  [entry1_q.layer*AxiAddrWidth +: AxiAddrWidth]
+                                 : addr_wx_i  [entry1_q.layer*AxiAddrWidth +: AxiAddrWidth];
   wire [AxiAddrWidth-1:0] offset_bytes = AxiAddrWidth'(offset1_q) << BeatShift;
 
   always_ff @(posedge clk_i) begin
     if (v0 && ready1) begin
-      type1_q   <= is_bias0 ? EntryBias : (bits0 == EntryEnd) ? EntryEnd : EntryColumn;
-      layer1_q  <= layer0;
-      kind1_q   <= kind0;
-      last1_q   <= last0;
-      undo1_q   <= undo0;
-      delta1_q  <= act_t'(delta0);
-      index1_q  <= index0;
+      entry1_q      <= entry0;
       last_group1_q <= groups - 1'b1;
-      offset1_q <= is_bias0 ? '0 : index0 * beats0;
-      beats1_q  <= is_bias0 ? FetchBits'({groups, 4'd0}) : beats0;
+      offset1_q     <= is_bias0 ? '0 : entry0.index * beats0;
+      beats1_q      <= is_bias0 ? FetchBits'({groups, 4'd0}) : beats0;
     end
     if (v1_q && ready2) begin
-      type2_q  <= type1_q;
-      layer2_q <= layer1_q;
-      kind2_q  <= kind1_q;
-      last2_q  <= last1_q;
-      undo2_q  <= undo1_q;
-      delta2_q <= delta1_q;
-      index2_q <= index1_q;
+      entry2_q      <= entry1_q;
       last_group2_q <= last_group1_q;
-      beats2_q <= beats1_q;
-      addr2_q  <= base + offset_bytes;
+      beats2_q      <= beats1_q;
+      addr2_q       <= base + offset_bytes;
     end
   end
 
@@ -145,32 +112,31 @@ module column_fetch
   end
 
   // ---- 3: hand over; both sides take it in the same cycle -----------------------------------------------------------
-  assign burst_valid_o = v2_q && (type2_q != EntryEnd) && work_ready_i;
+  assign burst_valid_o = v2_q && (entry2_q.op != EntryEnd) && work_ready_i;
   assign burst_addr_o  = addr2_q;
   assign burst_beats_o = beats2_q;
-  assign work_valid_o  = v2_q && (type2_q == EntryEnd || burst_ready_i);
-  assign work_type_o   = type2_q;
-  assign work_layer_o  = layer2_q;
-  assign work_kind_o   = kind2_q;
-  assign work_last_o   = last2_q;
-  assign work_delta_o  = (type2_q == EntryColumn) ? delta2_q : '0;  // biases pass through the adders unchanged
-  assign work_last_group_o = last_group2_q;
-  assign column_o      = work_valid_o && work_ready_i && (type2_q == EntryColumn);
-  assign undo_o        = undo2_q;
+  assign work_valid_o  = v2_q && (entry2_q.op == EntryEnd || burst_ready_i);
+  assign work_o.op     = entry2_q.op;
+  assign work_o.layer  = entry2_q.layer;
+  assign work_o.kind   = entry2_q.kind;
+  assign work_o.last   = entry2_q.last;
+  assign work_o.last_group = last_group2_q;
+  assign work_o.delta  = (entry2_q.op == EntryColumn) ? entry2_q.delta : '0;  // biases pass through the adders unchanged
+  assign column_o      = work_valid_o && work_ready_i && (entry2_q.op == EntryColumn);
+  assign undo_o        = entry2_q.undo;
   assign idle_o        = !v0 && !v1_q && !v2_q;
 
   // Kept for the waveform: which column is being asked for.
   logic [UnitBits-1:0] unused_index;
-  assign unused_index = index2_q;
+  assign unused_index = entry2_q.index;
 
   // Each valid at the outputs follows the ready of the other: that they are stable is asserted in edgedrnn.sv.
-  `EDGEDRNN_STABLE(RequestStable, v2_q, ready2, {type2_q, layer2_q, kind2_q, last2_q, undo2_q, delta2_q, index2_q,
-                   last_group2_q, beats2_q, addr2_q}, flush_i)
+  `EDGEDRNN_STABLE(RequestStable, v2_q, ready2, {entry2_q, last_group2_q, beats2_q, addr2_q}, flush_i)
   `EDGEDRNN_ASSERT(BurstAndWorkTogether, (burst_valid_o && burst_ready_i)
-                   == (work_valid_o && work_ready_i && (work_type_o != EntryEnd)))
+                   == (work_valid_o && work_ready_i && (work_o.op != EntryEnd)))
   `EDGEDRNN_NEVER(BurstOfNothing, burst_valid_o && (burst_beats_o == '0))
-  `EDGEDRNN_NEVER(LayerShownTooLate, entry_valid_i && (entry_type_i == EntryColumn)
-                  && (entry_layer_i != $past(entry_layer_i)))
+  `EDGEDRNN_NEVER(LayerShownTooLate, entry_valid_i && (entry_i.op == EntryColumn)
+                  && (entry_i.layer != $past(entry_i.layer)))
 endmodule
 
 `default_nettype wire

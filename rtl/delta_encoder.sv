@@ -27,11 +27,7 @@ module delta_encoder
 
   input  logic                 pass_valid_i,
   output logic                 pass_ready_o,
-  input  pass_e                pass_type_i,
-  input  logic [LayerBits-1:0] pass_layer_i,
-  input  logic                 pass_last_i,    // copied into the EntryEnd: the gates may run after this pass
-  input  logic [SizeBits-1:0]  pass_size_i,    // elements to walk (PassInit: the larger of inputs and units)
-  input  logic [ThetaBits-1:0] pass_theta_i,
+  input  pass_t                pass_i,
 
   input  logic                 x_valid_i,      // source of PassX of layer 0
   output logic                 x_ready_o,
@@ -49,13 +45,7 @@ module delta_encoder
 
   output logic                 entry_valid_o,
   input  logic                 entry_ready_i,
-  output entry_e               entry_type_o,
-  output logic [LayerBits-1:0] entry_layer_o,
-  output logic                 entry_kind_o,
-  output logic                 entry_last_o,
-  output logic                 entry_undo_o,
-  output logic [UnitBits-1:0]  entry_index_o,
-  output act_t                 entry_delta_o,
+  output entry_t               entry_o,
 
   output logic                 idle_o
 );
@@ -69,19 +59,15 @@ module delta_encoder
   } state_e;
 
   state_e               state_q;
-  pass_e                type_q;
-  logic [LayerBits-1:0] layer_q;
-  logic                 last_q;
-  logic [SizeBits-1:0]  size_q;
-  logic [ThetaBits-1:0] theta_q;
+  pass_t                pass_q;
   logic [VecBits:0]     vec_q;          // next vector to read
 
-  wire                  undo     = (type_q == PassUndo);
-  wire                  of_h     = (type_q == PassH) || (type_q == PassUndo);
+  wire                  undo     = (pass_q.op == PassUndo);
+  wire                  of_h     = (pass_q.op == PassH) || (pass_q.op == PassUndo);
   wire                  kind     = of_h ? KindH : KindX;
-  wire                  from_x   = (type_q == PassX) && (layer_q == '0);
-  wire [LayerBits-1:0]  src_layer = (type_q == PassX) ? layer_q - 1'b1 : layer_q;
-  wire [SizeBits:0]     size_up  = {1'b0, size_q} + 12'(VecLanes - 1);
+  wire                  from_x   = (pass_q.op == PassX) && (pass_q.layer == '0);
+  wire [LayerBits-1:0]  src_layer = (pass_q.op == PassX) ? pass_q.layer - 1'b1 : pass_q.layer;
+  wire [SizeBits:0]     size_up  = {1'b0, pass_q.size} + 12'(VecLanes - 1);
   wire [VecBits:0]      vecs     = size_up[VecBits+3:3];
 
   // ---- A: issue the read ------------------------------------------------------------------------------------------
@@ -100,7 +86,7 @@ module delta_encoder
   assign x_ready_o  = (state_q == StWalk) && from_x && b_ready;
   // What is read when nothing moves on is not looked at.
   assign h_re_o     = b_ready;
-  assign h_layer_o  = (state_q == StClearH) ? layer_q : src_layer;
+  assign h_layer_o  = (state_q == StClearH) ? pass_q.layer : src_layer;
   assign h_vec_o    = vec_q[VecBits-1:0];
   assign h_clear_o  = (state_q == StClearH);
 
@@ -116,7 +102,7 @@ module delta_encoder
     wire signed [ActBits:0] diff = {c_src_q[i*ActBits+ActBits-1], c_src_q[i*ActBits +: ActBits]}
                                  - {c_ref_q[i*ActBits+ActBits-1], c_ref_q[i*ActBits +: ActBits]};
     wire overflow = diff[ActBits] != diff[ActBits-1];
-    wire member   = {1'b0, c_vec_q, 3'(i)} < size_q;      // the lane holds an element of the vector
+    wire member   = {1'b0, c_vec_q, 3'(i)} < pass_q.size;      // the lane holds an element of the vector
     assign c_delta[i*ActBits +: ActBits] =
         !member ? '0 : overflow ? {diff[ActBits], {(ActBits-1){!diff[ActBits]}}} : diff[ActBits-1:0];
   end
@@ -161,13 +147,13 @@ module delta_encoder
   wire pipe_empty = !b_valid_q && !c_valid_q && !d_valid_q && !e_valid;
 
   assign entry_valid_o = e_valid || (state_q == StEnd) || (state_q == StBias);
-  assign entry_type_o  = (state_q == StBias) ? EntryBias : (state_q == StEnd) ? EntryEnd : EntryColumn;
-  assign entry_layer_o = layer_q;
-  assign entry_kind_o  = kind;
-  assign entry_last_o  = last_q;
-  assign entry_undo_o  = undo;
-  assign entry_index_o = {e_vec_q, e_lane};
-  assign entry_delta_o = act_t'(e_delta_q[e_lane*ActBits +: ActBits]);
+  assign entry_o.op    = (state_q == StBias) ? EntryBias : (state_q == StEnd) ? EntryEnd : EntryColumn;
+  assign entry_o.layer = pass_q.layer;
+  assign entry_o.kind  = kind;
+  assign entry_o.last  = pass_q.last;
+  assign entry_o.undo  = undo;
+  assign entry_o.index = {e_vec_q, e_lane};
+  assign entry_o.delta = e_delta_q[e_lane*ActBits +: ActBits];
 
   assign pass_ready_o = (state_q == StIdle);
   assign idle_o       = (state_q == StIdle);
@@ -191,8 +177,8 @@ module delta_encoder
       e_delta_q <= d_delta_q;
       e_vec_q   <= d_vec_q;
     end
-    theta_up_q   <= (theta_q == '0) ? 16'sd1 : {1'b0, theta_q};
-    theta_down_q <= (theta_q == '0) ? -16'sd1 : -$signed({1'b0, theta_q});
+    theta_up_q   <= (pass_q.theta == '0) ? 16'sd1 : {1'b0, pass_q.theta};
+    theta_down_q <= (pass_q.theta == '0) ? -16'sd1 : -$signed({1'b0, pass_q.theta});
   end
 
   always_ff @(posedge clk_i) begin
@@ -219,13 +205,9 @@ module delta_encoder
     end else begin
       case (state_q)
         StIdle: if (pass_valid_i) begin
-          type_q  <= pass_type_i;
-          layer_q <= pass_layer_i;
-          last_q  <= pass_last_i;
-          size_q  <= pass_size_i;
-          theta_q <= pass_theta_i;
+          pass_q  <= pass_i;
           vec_q   <= '0;
-          state_q <= (pass_type_i == PassInit) ? StBias : StWalk;
+          state_q <= (pass_i.op == PassInit) ? StBias : StWalk;
         end
         StWalk: if (a_fire) begin
           vec_q <= vec_q + 1'b1;
@@ -255,7 +237,7 @@ module delta_encoder
   logic [VecWidth-1:0]    ref_wdata_q;
   always_ff @(posedge clk_i) begin
     ref_we_q    <= clearing ? {VecLanes{1'b1}} : (d_fire & {VecLanes{d_move}});
-    ref_waddr_q <= {ref_wkind, layer_q[LayerIndexBits-1:0], ref_wvec[VecIndexBits-1:0]};
+    ref_waddr_q <= {ref_wkind, pass_q.layer[LayerIndexBits-1:0], ref_wvec[VecIndexBits-1:0]};
     ref_wdata_q <= clearing ? '0 : d_ref_new;
   end
 
@@ -264,7 +246,7 @@ module delta_encoder
   ) u_references (
     .clk_i,
     .re_i   (b_ready),
-    .raddr_i({kind, layer_q[LayerIndexBits-1:0], vec_q[VecIndexBits-1:0]}),
+    .raddr_i({kind, pass_q.layer[LayerIndexBits-1:0], vec_q[VecIndexBits-1:0]}),
     .rdata_o(ref_rdata),
     .we_i   (ref_we_q),
     .waddr_i(ref_waddr_q),
@@ -277,17 +259,16 @@ module delta_encoder
   ) u_kept (
     .clk_i,
     .re_i   (b_ready),
-    .raddr_i({layer_q[LayerIndexBits-1:0], vec_q[VecIndexBits-1:0]}),
+    .raddr_i({pass_q.layer[LayerIndexBits-1:0], vec_q[VecIndexBits-1:0]}),
     .rdata_o(kept_rdata),
     .we_i   (d_valid_q && of_h && !undo),     // again and again while D stalls, which changes nothing
-    .waddr_i({layer_q[LayerIndexBits-1:0], d_vec_q[VecIndexBits-1:0]}),
+    .waddr_i({pass_q.layer[LayerIndexBits-1:0], d_vec_q[VecIndexBits-1:0]}),
     .wdata_i(d_ref_q)
   );
 
-  `EDGEDRNN_ASSERT(PassIsPossible, !(pass_valid_i && pass_ready_o) || (pass_size_i != '0
-                   && int'(pass_size_i) <= MaxUnits && int'(pass_layer_i) < MaxLayers))
-  `EDGEDRNN_STABLE(EntryStable, entry_valid_o, entry_ready_i, {entry_type_o, entry_layer_o, entry_kind_o,
-                   entry_last_o, entry_undo_o, entry_index_o, entry_delta_o}, flush_i)
+  `EDGEDRNN_ASSERT(PassIsPossible, !(pass_valid_i && pass_ready_o) || (pass_i.size != '0
+                   && int'(pass_i.size) <= MaxUnits && int'(pass_i.layer) < MaxLayers))
+  `EDGEDRNN_STABLE(EntryStable, entry_valid_o, entry_ready_i, entry_o, flush_i)
   `EDGEDRNN_ASSERT(StateIsLegal, state_q <= StClearH)
   `EDGEDRNN_NEVER(WalkPastTheEnd, a_fire && (vec_q >= vecs))
   `EDGEDRNN_NEVER(CaptureOverwritten, a_fire && b_valid_q && !b_move)

@@ -147,11 +147,8 @@ module edgedrnn
   logic                 x_valid, x_ready;
   logic [VecWidth-1:0]  x_data;
 
-  logic                 pass_valid, pass_ready, pass_last;
-  pass_e                pass_type;
-  logic [LayerBits-1:0] pass_layer;
-  logic [SizeBits-1:0]  pass_size;
-  logic [ThetaBits-1:0] pass_theta;
+  logic                 pass_valid, pass_ready;
+  pass_t                pass;
 
   logic encoder_idle, fetch_idle, work_few, reader_idle, pe_idle, gate_start, gate_ready, gate_done;
   logic slverr, decerr, timed_out;
@@ -185,11 +182,7 @@ module edgedrnn
     .x_beat_i      (x_beat),
     .pass_valid_o  (pass_valid),
     .pass_ready_i  (pass_ready),
-    .pass_type_o   (pass_type),
-    .pass_layer_o  (pass_layer),
-    .pass_last_o   (pass_last),
-    .pass_size_o   (pass_size),
-    .pass_theta_o  (pass_theta),
+    .pass_o        (pass),
     .gate_started_i(gate_start && gate_ready),
     .gate_done_i   (gate_done),
     .work_low_i      (work_low_q),
@@ -235,22 +228,15 @@ module edgedrnn
   logic [LayerBits-1:0] gate_layer;
   logic [VecBits:0]     gate_vecs;
 
-  logic                 entry_valid, entry_ready, entry_kind, entry_last, entry_undo;
-  entry_e               entry_type;
-  logic [LayerBits-1:0] entry_layer;
-  logic [UnitBits-1:0]  entry_index;
-  act_t                 entry_delta;
+  logic                 entry_valid, entry_ready;
+  entry_t               entry;
 
   delta_encoder #(.MaxLayers(MaxLayers), .MaxUnits(MaxUnits)) u_delta_encoder (
     .clk_i, .rst_ni,
     .flush_i      (flush),
     .pass_valid_i (pass_valid),
     .pass_ready_o (pass_ready),
-    .pass_type_i  (pass_type),
-    .pass_layer_i (pass_layer),
-    .pass_last_i  (pass_last),
-    .pass_size_i  (pass_size),
-    .pass_theta_i (pass_theta),
+    .pass_i       (pass),
     .x_valid_i    (x_valid),
     .x_ready_o    (x_ready),
     .x_data_i     (x_data),
@@ -264,13 +250,7 @@ module edgedrnn
     .gate_vecs_i  (gate_vecs),
     .entry_valid_o(entry_valid),
     .entry_ready_i(entry_ready),
-    .entry_type_o (entry_type),
-    .entry_layer_o(entry_layer),
-    .entry_kind_o (entry_kind),
-    .entry_last_o (entry_last),
-    .entry_undo_o (entry_undo),
-    .entry_index_o(entry_index),
-    .entry_delta_o(entry_delta),
+    .entry_o      (entry),
     .idle_o       (encoder_idle)
   );
 
@@ -278,11 +258,8 @@ module edgedrnn
   logic                    burst_valid, burst_ready;
   logic [AxiAddrWidth-1:0] burst_addr;
   logic [FetchBits-1:0]    burst_beats;
-  logic                    push_valid, push_ready, push_kind, push_last;
-  entry_e                  push_type;
-  logic [LayerBits-1:0]    push_layer;
-  act_t                    push_delta;
-  logic [SizeBits-1:0]     push_last_group;
+  logic                    push_valid, push_ready;
+  work_t                   push;
   logic                    column, undo;
 
   column_fetch #(
@@ -296,25 +273,14 @@ module edgedrnn
     .addr_bias_i  (bus_bias),
     .entry_valid_i(entry_valid),
     .entry_ready_o(entry_ready),
-    .entry_type_i (entry_type),
-    .entry_layer_i(entry_layer),
-    .entry_kind_i (entry_kind),
-    .entry_last_i (entry_last),
-    .entry_undo_i (entry_undo),
-    .entry_index_i(entry_index),
-    .entry_delta_i(entry_delta),
+    .entry_i      (entry),
     .burst_valid_o(burst_valid),
     .burst_ready_i(burst_ready),
     .burst_addr_o (burst_addr),
     .burst_beats_o(burst_beats),
     .work_valid_o (push_valid),
     .work_ready_i (push_ready),
-    .work_type_o  (push_type),
-    .work_layer_o (push_layer),
-    .work_kind_o  (push_kind),
-    .work_last_o  (push_last),
-    .work_delta_o (push_delta),
-    .work_last_group_o(push_last_group),
+    .work_o       (push),
     .column_o     (column),
     .undo_o       (undo),
     .idle_o       (fetch_idle)
@@ -347,31 +313,18 @@ module edgedrnn
     .idle_o       (reader_idle)
   );
 
-  logic                 work_valid, work_ready, work_kind, work_last, next_closes, work_empty;
-  entry_e               work_type;
-  logic [LayerBits-1:0] work_layer;
-  act_t                 work_delta;
-  logic [SizeBits-1:0]  work_last_group;
+  logic  work_valid, work_ready, next_closes, work_empty;
+  work_t work;
 
   work_queue #(.Depth(2 * Outstanding)) u_work_queue (
     .clk_i, .rst_ni,
     .flush_i      (flush),
     .in_valid_i   (push_valid),
     .in_ready_o   (push_ready),
-    .in_type_i    (push_type),
-    .in_layer_i   (push_layer),
-    .in_kind_i    (push_kind),
-    .in_last_i    (push_last),
-    .in_delta_i   (push_delta),
-    .in_last_group_i(push_last_group),
+    .in_i         (push),
     .out_valid_o  (work_valid),
     .out_ready_i  (work_ready),
-    .out_type_o   (work_type),
-    .out_layer_o  (work_layer),
-    .out_kind_o   (work_kind),
-    .out_last_o   (work_last),
-    .out_delta_o  (work_delta),
-    .out_last_group_o(work_last_group),
+    .out_o        (work),
     .next_closes_o(next_closes),
     .few_o        (work_few),
     .empty_o      (work_empty)
@@ -392,12 +345,7 @@ module edgedrnn
     .flush_i       (flush),
     .work_valid_i  (work_valid),
     .work_ready_o  (work_ready),
-    .work_type_i   (work_type),
-    .work_layer_i  (work_layer),
-    .work_kind_i   (work_kind),
-    .work_last_i   (work_last),
-    .work_delta_i  (work_delta),
-    .work_last_group_i(work_last_group),
+    .work_i        (work),
     .next_closes_i (next_closes),
     .beat_valid_i  (beat_valid),
     .beat_ready_o  (beat_ready),
@@ -491,7 +439,7 @@ module edgedrnn
   // ---- Registers and counters -----------------------------------------------------------------------------------------------
   logic [Counters-1:0]    events;
   logic [Counters*64-1:0] counts;
-  wire  bias_beat = beat_valid && beat_ready && (work_type == EntryBias);
+  wire  bias_beat = beat_valid && beat_ready && (work.op == EntryBias);
 
   always_comb begin
     events    = '0;
@@ -505,9 +453,9 @@ module edgedrnn
     events[EventColumnsUndone] = column && undo;
     for (int l = 0; l < MaxLayers; l++) begin
       events[GeneralCounters + LayerCounters*l + LayerEventColumnsX] =
-          column && !undo && (push_kind == KindX) && (push_layer == LayerBits'(l));
+          column && !undo && (push.kind == KindX) && (push.layer == LayerBits'(l));
       events[GeneralCounters + LayerCounters*l + LayerEventColumnsH] =
-          column && !undo && (push_kind == KindH) && (push_layer == LayerBits'(l));
+          column && !undo && (push.kind == KindH) && (push.layer == LayerBits'(l));
     end
   end
 
@@ -554,8 +502,7 @@ module edgedrnn
   wire unused = ^{addr_wx, addr_wh, addr_bias, work_empty, settings.irq_enable};
 
   `EDGEDRNN_STABLE(BurstStable, burst_valid, burst_ready, {burst_addr, burst_beats}, flush)
-  `EDGEDRNN_STABLE(WorkStable, push_valid, push_ready, {push_type, push_layer, push_kind, push_last, push_delta,
-                   push_last_group}, flush)
+  `EDGEDRNN_STABLE(WorkStable, push_valid, push_ready, push, flush)
 endmodule
 
 `default_nettype wire

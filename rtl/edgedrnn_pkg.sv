@@ -86,6 +86,37 @@ package edgedrnn_pkg;
   typedef logic signed [15:0] act_t;
   typedef logic signed [31:0] acc_t;
 
+  // ---- What travels between modules ---------------------------------------------------------------------------------
+  // From the sequencer to the encoder.
+  typedef struct packed {
+    pass_e                op;
+    logic [LayerBits-1:0] layer;
+    logic                 last;        // copied into the EntryEnd: the gates may run after this pass
+    logic [SizeBits-1:0]  size;        // elements to walk (PassInit: the larger of inputs and units)
+    logic [ThetaBits-1:0] theta;
+  } pass_t;
+
+  // From the encoder to column_fetch.
+  typedef struct packed {
+    entry_e                    op;
+    logic [LayerBits-1:0]      layer;
+    logic                      kind;   // KindX or KindH
+    logic                      last;
+    logic                      undo;   // of a PassUndo
+    logic [UnitBits-1:0]       index;
+    logic signed [ActBits-1:0] delta;
+  } entry_t;
+
+  // From column_fetch through the work queue to the PEs.
+  typedef struct packed {
+    entry_e                    op;
+    logic [LayerBits-1:0]      layer;
+    logic                      kind;
+    logic                      last;
+    logic [SizeBits-1:0]       last_group;  // groups of the layer, less one
+    logic signed [ActBits-1:0] delta;
+  } work_t;
+
   // Clip a wider two's complement number to Q8.8.
   function automatic act_t sat16(input logic signed [AccBits+3:0] a);
     if (a > 36'sd32767) return 16'sh7fff;

@@ -37,12 +37,7 @@ module pe_array
 
   input  logic                          work_valid_i,
   output logic                          work_ready_o,
-  input  entry_e                        work_type_i,
-  input  logic [LayerBits-1:0]          work_layer_i,
-  input  logic                          work_kind_i,
-  input  logic                          work_last_i,
-  input  act_t                          work_delta_i,
-  input  logic [SizeBits-1:0]           work_last_group_i,  // groups of the layer, less one
+  input  work_t                         work_i,
   input  logic                          next_closes_i,
 
   input  logic                          beat_valid_i,
@@ -78,14 +73,14 @@ module pe_array
   logic [3:0]          sub_q;           // column: 0 r, 1 z, 2 n; bias: {bank, quarter}
   logic                started_q;       // the gates follow the column at the head
 
-  wire is_end   = work_valid_i && (work_type_i == EntryEnd);
-  wire is_bias  = (work_type_i == EntryBias);
-  wire is_data  = work_valid_i && (work_type_i != EntryEnd);
+  wire is_end   = work_valid_i && (work_i.op == EntryEnd);
+  wire is_bias  = (work_i.op == EntryBias);
+  wire is_data  = work_valid_i && (work_i.op != EntryEnd);
   // A column whose layer the gates still read: before each group it waits until they have passed the next one, which
   // is compared a cycle ahead; the first cycle at the head is not. Within a group it must not wait, since its beat of z
   // keeps the gates away.
   logic fresh_q, clear_q;
-  wire conflict = gate_busy_i && (gate_layer_i == work_layer_i) && !started_q && (sub_q == 4'd0) && (fresh_q || !clear_q);
+  wire conflict = gate_busy_i && (gate_layer_i == work_i.layer) && !started_q && (sub_q == 4'd0) && (fresh_q || !clear_q);
   always_ff @(posedge clk_i) begin
     fresh_q <= work_ready_o || !work_valid_i;
     clear_q <= (group_q + 1'b1 < gate_passed_i);
@@ -98,12 +93,12 @@ module pe_array
   assign wanting_o    = is_data && !conflict && !yield && !beat_valid_i;
   wire   fire         = beat_valid_i && beat_ready_o;
   wire   sub_last     = (sub_q == (is_bias ? 4'd15 : 4'd2));
-  wire   item_last    = fire && sub_last && (group_q == work_last_group_i);
+  wire   item_last    = fire && sub_last && (group_q == work_i.last_group);
 
-  assign gate_start_o = !started_q && ((is_end && work_last_i) || (is_data && !is_bias && next_closes_i));
-  assign gate_layer_o = work_layer_i;
+  assign gate_start_o = !started_q && ((is_end && work_i.last) || (is_data && !is_bias && next_closes_i));
+  assign gate_layer_o = work_i.layer;
   wire   starting     = gate_start_o && gate_ready_i;
-  wire   end_pop      = is_end && (!work_last_i || started_q || starting);
+  wire   end_pop      = is_end && (!work_i.last || started_q || starting);
   assign work_ready_o = item_last || end_pop;
 
   logic [Banks-1:0] bank;
@@ -114,8 +109,8 @@ module pe_array
     end else begin
       bank[BankR]  = (sub_q == 4'd0);
       bank[BankZ]  = (sub_q == 4'd1);
-      bank[BankNx] = (sub_q == 4'd2) && (work_kind_i == KindX);
-      bank[BankNh] = (sub_q == 4'd2) && (work_kind_i == KindH);
+      bank[BankNx] = (sub_q == 4'd2) && (work_i.kind == KindX);
+      bank[BankNh] = (sub_q == 4'd2) && (work_i.kind == KindH);
     end
   end
 
@@ -130,7 +125,7 @@ module pe_array
         if (item_last)     group_q <= '0;
         else if (sub_last) group_q <= group_q + 1'b1;
       end
-      if (end_pop && work_last_i) started_q <= 1'b0;
+      if (end_pop && work_i.last) started_q <= 1'b0;
       else if (starting)          started_q <= 1'b1;
     end
   end
@@ -146,10 +141,10 @@ module pe_array
 
   always_ff @(posedge clk_i) begin
     s1_bank_q       <= bank;
-    s1_addr_q       <= {work_layer_i[LayerIndexBits-1:0], group_q[GroupBits-1:0]};
+    s1_addr_q       <= {work_i.layer[LayerIndexBits-1:0], group_q[GroupBits-1:0]};
     s1_bias_q       <= is_bias;
     s1_data_q       <= beat_data_i;
-    s1_delta_q      <= work_delta_i;
+    s1_delta_q      <= work_i.delta;
     s1_group_q      <= group_q;
     s1_group_done_q <= sub_last;
     s1_item_done_q  <= item_last;
@@ -251,7 +246,7 @@ module pe_array
     end else begin
       if (s1_valid_q && s1_item_done_q)       done_q <= '0;
       else if (s1_valid_q && s1_group_done_q) done_q <= s1_group_q + 1'b1;
-      if ((s1_valid_q && s1_closes_q) || (end_pop && work_last_i)) all_ready_q <= 1'b1;
+      if ((s1_valid_q && s1_closes_q) || (end_pop && work_i.last)) all_ready_q <= 1'b1;
       else if (starting)                                           all_ready_q <= 1'b0;
     end
   end
@@ -261,12 +256,12 @@ module pe_array
   assign idle_o         = !work_valid_i && !s1_valid_q && !s2_valid_q && !s3_valid_q;
 
   // A column of a layer whose gates still read: they have passed the group. The column that they follow is their own.
-  `EDGEDRNN_NEVER(ColumnOvertakesGates, fire && gate_busy_i && (gate_layer_i == work_layer_i) && !started_q
+  `EDGEDRNN_NEVER(ColumnOvertakesGates, fire && gate_busy_i && (gate_layer_i == work_i.layer) && !started_q
                   && (group_q >= gate_passed_i))
   `EDGEDRNN_NEVER(PopWhenEmpty, work_ready_o && !work_valid_i)
   `EDGEDRNN_NEVER(BeatWithoutWork, beat_ready_o && !work_valid_i)
   `EDGEDRNN_ASSERT(OneBankABeat, !s1_valid_q || $onehot(s1_bank_q))
-  `EDGEDRNN_ASSERT(GroupWithinLayer, !fire || (group_q <= work_last_group_i))
+  `EDGEDRNN_ASSERT(GroupWithinLayer, !fire || (group_q <= work_i.last_group))
   `EDGEDRNN_STABLE(GateStartStable, gate_start_o, gate_ready_i, gate_layer_o, flush_i)
 endmodule
 

@@ -56,11 +56,7 @@ module sequencer
   // Encoder
   output logic                           pass_valid_o,
   input  logic                           pass_ready_i,
-  output pass_e                          pass_type_o,
-  output logic [LayerBits-1:0]           pass_layer_o,
-  output logic                           pass_last_o,
-  output logic [SizeBits-1:0]            pass_size_o,
-  output logic [ThetaBits-1:0]           pass_theta_o,
+  output pass_t                          pass_o,
 
   // What the rest is doing
   input  logic                           gate_started_i,   // pulses
@@ -212,12 +208,12 @@ module sequencer
   wire x_runs = begins_step || (stepping && (x_next_q != num_layers_i) && (x_next_q <= started_q));
   wire h_runs = h_valid_q && (stepping ? (h_urgent_q || work_low_i) : (open_q && work_low_i));
 
-  assign pass_layer_o = init ? init_q[LayerBits-1:0] : x_runs ? x_next_q[LayerBits-1:0] : h_layer_q;
-  assign pass_type_o  = init ? PassInit : x_runs ? PassX : h_undo_q ? PassUndo : PassH;
-  assign pass_last_o  = begins_step ? (h_given_q[0] && !differ_q[0])
+  assign pass_o.layer = init ? init_q[LayerBits-1:0] : x_runs ? x_next_q[LayerBits-1:0] : h_layer_q;
+  assign pass_o.op    = init ? PassInit : x_runs ? PassX : h_undo_q ? PassUndo : PassH;
+  assign pass_o.last  = begins_step ? (h_given_q[0] && !differ_q[0])
                       : x_runs ? (h_given_q[x_index] && !stale_q[x_index]) : h_last_q;
-  assign pass_size_o  = init ? i_size_q : begins_step ? input_size_i[SizeBits-1:0] : x_runs ? x_size_q : h_size_q;
-  assign pass_theta_o = begins_step ? theta_x[ThetaBits-1:0] : x_runs ? x_theta_q : h_theta_q;
+  assign pass_o.size  = init ? i_size_q : begins_step ? input_size_i[SizeBits-1:0] : x_runs ? x_size_q : h_size_q;
+  assign pass_o.theta = begins_step ? theta_x[ThetaBits-1:0] : x_runs ? x_theta_q : h_theta_q;
   assign pass_valid_o = init ? (init_left && i_known_q) : (x_runs || h_runs);
   assign handed       = pass_valid_o && pass_ready_i;
   wire   h_handed     = handed && !init && !x_runs;
@@ -384,7 +380,7 @@ module sequencer
   `EDGEDRNN_ASSERT(StateIsLegal, state_q <= SeqDrain)
   `EDGEDRNN_ASSERT(StoppedMeansItsStates, stopped_q == (state_q == SeqError || state_q == SeqDrain))
   `EDGEDRNN_ASSERT(OpenOnlyWhileWaiting, !open_q || waiting)
-  `EDGEDRNN_ASSERT(PassOfALayer, !handed || ({1'b0, pass_layer_o} < num_layers_i))
+  `EDGEDRNN_ASSERT(PassOfALayer, !handed || ({1'b0, pass_o.layer} < num_layers_i))
   `EDGEDRNN_ASSERT(LayersInOrder, !stepping || (done_q <= started_q && started_q <= num_layers_i
                    && x_next_q <= num_layers_i))
 endmodule

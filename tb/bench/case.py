@@ -29,6 +29,7 @@ TOP = "edgedrnn_tb"
 SOURCES = [
     *PROTOCOL_CHECKERS,
     CHECKERS / "core_checker.sv",
+    MONITORS / "stream_fields.sv",
     MONITORS / "trace_monitor.sv",
     MONITORS / "timeline_monitor.sv",
     TOPS / "probe_pkg.sv",

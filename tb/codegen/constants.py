@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters and enums of the RTL's package as a Python module."""
+"""Parameters, enums and structs of the RTL's package as a Python module."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def render(found: Package, roms: dict[str, int]) -> str:
         stem = camel(name.removesuffix("_e").upper())
         out += ["", "", f"class {stem}Type(IntEnum):", f'    """The codes of {name}."""', ""]
         out += [f"    {snake(m.removeprefix(stem))} = {value}" for m, value in members.items()]
+    if found.structs:
+        out += ["", "", "# Fields of the packed structs: (lowest bit, bits)."]
+    for name, fields in found.structs.items():
+        out += [f"{name.removesuffix('_t').upper()}_FIELDS = {{"]
+        out += [f'    "{field}": ({low}, {bits}),' for field, (low, bits) in fields.items()] + ["}"]
     out.append("")
     return "\n".join(out)
 

@@ -17,11 +17,14 @@ TOP = "edgedrnn"
 
 @dataclass(frozen=True)
 class Package:
-    """A package: integer parameters, enum types as {member: value}, and the widths of types."""
+    """A package: integer parameters, enum types as {member: value}, the widths of types, and packed
+    structs as {field: (lowest bit, bits)}, the highest field first.
+    """
 
     parameters: dict[str, int] = field(default_factory=dict)
     enums: dict[str, dict[str, int]] = field(default_factory=dict)
     type_bits: dict[str, int] = field(default_factory=dict)
+    structs: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
 
 
 def compiled(sources: Sequence[Path]) -> Any:
@@ -59,6 +62,10 @@ def package(name: str, design: Any | None = None) -> Package:
             if isinstance(kind, ast.EnumType):
                 members: Any = kind
                 result.enums[symbol.name] = {m.name: int(m.value.value) for m in members}
+            elif isinstance(kind, ast.PackedStructType):
+                result.structs[symbol.name] = {
+                    name: (low, bits) for name, low, bits in reversed(_fields(kind))
+                }
     return result
 
 
@@ -73,8 +80,13 @@ def struct_fields(name: str, struct: str, design: Any) -> list[tuple[str, int, i
     alias = found.find(struct) if found is not None else None
     if not isinstance(alias, ast.TypeAliasType):
         raise KeyError(f"{name}::{struct}")
-    members: Any = alias.canonicalType
-    fields = [f for f in members if isinstance(f, ast.FieldSymbol)]
+    return _fields(alias.canonicalType)
+
+
+def _fields(struct: Any) -> list[tuple[str, int, int]]:
+    from pyslang import ast
+
+    fields = [f for f in struct if isinstance(f, ast.FieldSymbol)]
     return sorted(
         ((f.name, int(f.bitOffset), int(f.type.bitWidth)) for f in fields),
         key=lambda one: one[1],
@@ -110,7 +122,9 @@ def enum_types() -> dict[str, dict[int, str]]:
 
 @cache
 def enum_variables() -> dict[str, tuple[str, dict[int, str]]]:
-    """Path of each enum variable below ``u_dut`` -> (name of its type, {value: name})."""
+    """Path of each enum, variable or member of a struct, below ``u_dut`` -> (name of its
+    type, {value: name}).
+    """
     from pyslang import ast
 
     found: dict[str, tuple[str, dict[int, str]]] = {}
@@ -118,16 +132,25 @@ def enum_variables() -> dict[str, tuple[str, dict[int, str]]]:
     def visit(symbol: Any) -> None:
         if not isinstance(symbol, ast.ValueSymbol) or isinstance(symbol, ast.EnumValueSymbol):
             return
-        kind = symbol.type.canonicalType
+        top, _, path = symbol.hierarchicalPath.partition(".")
+        if top != TOP:
+            return
+        kind: Any = symbol.type.canonicalType
         if isinstance(kind, ast.EnumType):
-            top, _, path = symbol.hierarchicalPath.partition(".")
-            if top == TOP:
-                entries: Any = kind
-                values = {int(entry.value.value): entry.name for entry in entries}
-                found[path] = (_type_name(symbol), values)
+            found[path] = (_type_name(symbol), _names(kind))
+        elif isinstance(kind, ast.PackedStructType):
+            for member in kind:
+                if isinstance(member, ast.FieldSymbol):
+                    of = member.type.canonicalType
+                    if isinstance(of, ast.EnumType):
+                        found[f"{path}.{member.name}"] = (member.type.name, _names(of))
 
     core().getRoot().visit(visit)
     return found
+
+
+def _names(enum: Any) -> dict[int, str]:
+    return {int(entry.value.value): entry.name for entry in enum}
 
 
 def _type_name(symbol: Any) -> str:

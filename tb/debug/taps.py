@@ -21,6 +21,9 @@ DUT = "u_dut"
 _TAP = re.compile(rf"`define tap_(\w+)(?:\((\w)\))? +({DUT}\.\S+)")
 _OTHER = re.compile(r"//.*|`ifndef CORE_TAPS_SVH|`define CORE_TAPS_SVH|`endif|")
 _NAME = re.compile(r"(\w+)(?:\[([^\]]+)\])?")
+_MEMBER = re.compile(r"\.(?!u_|gen_)\w+\.\w+$")
+FIELDS = "u_fields"
+"""The instance of stream_fields.sv, which has a net for each tap that is a member of a struct."""
 
 
 class TapError(ValueError):
@@ -59,11 +62,20 @@ def is_tap(name: str) -> bool:
     return (taps()[parts[1]][1] is None) == (parts[2] is None)
 
 
-def tap_path(name: str) -> str:
-    """The path of a tap below the bench's top; TapError when there is no tap of this name."""
+def rtl_path(name: str) -> str:
+    """Where a tap is in the RTL, from the core's instance down; TapError when there is none."""
     parts = _NAME.fullmatch(name)
     if parts is None or not is_tap(name):
         raise TapError(f"{name}: found no such tap in {SHEET.name}")
     base, number = parts.groups()
     path, letter = taps()[base]
     return path if letter is None else path.replace(f"[{letter}]", f"[{number}]")
+
+
+def tap_path(name: str) -> str:
+    """The path of a tap in a dump, below the bench's top; TapError when there is none of the name.
+
+    A member of a struct has no path of its own there, see stream_fields.sv.
+    """
+    path = rtl_path(name)
+    return f"{FIELDS}.{name}" if _MEMBER.search(path) else path

@@ -73,3 +73,30 @@ class RegionType(IntEnum):
     WX = 0
     WH = 1
     BIAS = 2
+
+
+# Fields of the packed structs: (lowest bit, bits).
+PASS_FIELDS = {
+    "op": (30, 2),
+    "layer": (27, 3),
+    "last": (26, 1),
+    "size": (15, 11),
+    "theta": (0, 15),
+}
+ENTRY_FIELDS = {
+    "op": (32, 2),
+    "layer": (29, 3),
+    "kind": (28, 1),
+    "last": (27, 1),
+    "undo": (26, 1),
+    "index": (16, 10),
+    "delta": (0, 16),
+}
+WORK_FIELDS = {
+    "op": (32, 2),
+    "layer": (29, 3),
+    "kind": (28, 1),
+    "last": (27, 1),
+    "last_group": (16, 11),
+    "delta": (0, 16),
+}

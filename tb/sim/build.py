@@ -264,6 +264,7 @@ def run_top_sources() -> list[Path]:
     return [
         *PROTOCOL_CHECKERS,
         MEMORIES / "axi_dram.sv",
+        MONITORS / "stream_fields.sv",
         MONITORS / "trace_monitor.sv",
         MONITORS / "timeline_monitor.sv",
         TOPS / "run_top.sv",

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from golden.toml_file import Text, TomlError, read_toml
 from tb.codegen.rtl import enum_variables
-from tb.debug.taps import DUT, is_tap, tap_path
+from tb.debug.taps import DUT, is_tap, rtl_path, tap_path
 from tb.debug.wave_query import Wave, WaveError
 from tb.debug.waves.formats import Format
 from tb.paths import TABLES
@@ -84,10 +84,10 @@ def _each(path: str) -> Iterator[str]:
 
 def _rows(path: str, text: str, golden: dict[str, str]) -> Iterator[Row]:
     bounds = RANGE.search(path)
-    for one in map(_path, _each(RANGE.sub("", path))):
-        enum = None
+    for name in _each(RANGE.sub("", path)):
+        one, enum = _path(name), None
         if text == "enum":
-            below = one.removeprefix(DUT + ".")
+            below = (rtl_path(name) if is_tap(name) else one).removeprefix(DUT + ".")
             if below not in enum_variables():
                 raise WaveError(f"{one}: found no enum of this name in rtl/")
             enum = enum_variables()[below]

@@ -95,18 +95,18 @@
 // Passes, from the sequencer to the encoder.
 `define tap_pass_valid              u_dut.pass_valid
 `define tap_pass_ready              u_dut.pass_ready
-`define tap_pass_type               u_dut.pass_type
-`define tap_pass_layer              u_dut.pass_layer
-`define tap_pass_last               u_dut.pass_last
-`define tap_pass_size               u_dut.pass_size
-`define tap_pass_theta              u_dut.pass_theta
+`define tap_pass_type               u_dut.pass.op
+`define tap_pass_layer              u_dut.pass.layer
+`define tap_pass_last               u_dut.pass.last
+`define tap_pass_size               u_dut.pass.size
+`define tap_pass_theta              u_dut.pass.theta
 
 // delta_encoder: its pass, what it compares, what it writes.
 `define tap_encoder_idle            u_dut.encoder_idle
 `define tap_encoder_state           u_dut.u_delta_encoder.state_q
-`define tap_encoder_type            u_dut.u_delta_encoder.type_q
-`define tap_encoder_layer           u_dut.u_delta_encoder.layer_q
-`define tap_encoder_theta           u_dut.u_delta_encoder.theta_q
+`define tap_encoder_type            u_dut.u_delta_encoder.pass_q.op
+`define tap_encoder_layer           u_dut.u_delta_encoder.pass_q.layer
+`define tap_encoder_theta           u_dut.u_delta_encoder.pass_q.theta
 `define tap_encoder_next_vec        u_dut.u_delta_encoder.vec_q
 `define tap_encoder_capture         u_dut.u_delta_encoder.b_move
 `define tap_encoder_vec             u_dut.u_delta_encoder.c_vec_q
@@ -134,17 +134,17 @@
 // Entries, from the encoder to column_fetch.
 `define tap_entry_valid             u_dut.entry_valid
 `define tap_entry_ready             u_dut.entry_ready
-`define tap_entry_type              u_dut.entry_type
-`define tap_entry_layer             u_dut.entry_layer
-`define tap_entry_kind              u_dut.entry_kind
-`define tap_entry_last              u_dut.entry_last
-`define tap_entry_undo              u_dut.entry_undo
-`define tap_entry_index             u_dut.entry_index
-`define tap_entry_delta             u_dut.entry_delta
+`define tap_entry_type              u_dut.entry.op
+`define tap_entry_layer             u_dut.entry.layer
+`define tap_entry_kind              u_dut.entry.kind
+`define tap_entry_last              u_dut.entry.last
+`define tap_entry_undo              u_dut.entry.undo
+`define tap_entry_index             u_dut.entry.index
+`define tap_entry_delta             u_dut.entry.delta
 
 // column_fetch: bursts to burst_reader, and work to work_queue.
 `define tap_fetch_idle              u_dut.fetch_idle
-`define tap_fetch_index             u_dut.u_column_fetch.index2_q
+`define tap_fetch_index             u_dut.u_column_fetch.entry2_q.index
 `define tap_undo                    u_dut.undo
 `define tap_burst_valid             u_dut.burst_valid
 `define tap_burst_ready             u_dut.burst_ready
@@ -152,12 +152,12 @@
 `define tap_burst_beats             u_dut.burst_beats
 `define tap_push_valid              u_dut.push_valid
 `define tap_push_ready              u_dut.push_ready
-`define tap_push_type               u_dut.push_type
-`define tap_push_layer              u_dut.push_layer
-`define tap_push_kind               u_dut.push_kind
-`define tap_push_last               u_dut.push_last
-`define tap_push_delta              u_dut.push_delta
-`define tap_push_last_group         u_dut.push_last_group
+`define tap_push_type               u_dut.push.op
+`define tap_push_layer              u_dut.push.layer
+`define tap_push_kind               u_dut.push.kind
+`define tap_push_last               u_dut.push.last
+`define tap_push_delta              u_dut.push.delta
+`define tap_push_last_group         u_dut.push.last_group
 
 // burst_reader, and its beats to the PEs.
 `define tap_reader_idle             u_dut.reader_idle
@@ -170,12 +170,12 @@
 // Work, from work_queue to the PEs.
 `define tap_work_valid              u_dut.work_valid
 `define tap_work_ready              u_dut.work_ready
-`define tap_work_type               u_dut.work_type
-`define tap_work_layer              u_dut.work_layer
-`define tap_work_kind               u_dut.work_kind
-`define tap_work_last               u_dut.work_last
-`define tap_work_delta              u_dut.work_delta
-`define tap_work_last_group         u_dut.work_last_group
+`define tap_work_type               u_dut.work.op
+`define tap_work_layer              u_dut.work.layer
+`define tap_work_kind               u_dut.work.kind
+`define tap_work_last               u_dut.work.last
+`define tap_work_delta              u_dut.work.delta
+`define tap_work_last_group         u_dut.work.last_group
 `define tap_next_closes             u_dut.next_closes
 
 // pe_array: where it is in a column, a product, a sum as it is written.

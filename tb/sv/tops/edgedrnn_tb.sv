@@ -242,6 +242,8 @@ module edgedrnn_tb
     .error_count_o(core_errors_o)
   );
 
+  stream_fields u_fields ();
+
   trace_monitor u_trace (
     .clk_i(clk),
     .rst_ni

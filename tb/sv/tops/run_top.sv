@@ -231,6 +231,8 @@ module run_top #(
     .m_axis_h_tlast
   );
 
+  stream_fields u_fields ();
+
   trace_monitor u_trace (
     .clk_i (clk),
     .rst_ni(rst_n)

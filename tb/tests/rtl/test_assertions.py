@@ -18,6 +18,8 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
+from tb.device.constants import EntryType
+from tb.device.streams import PASS, WORK
 from tb.failure import SimulationError
 from tb.mutation.mutant import Edit, Mutant
 from tb.mutation.schemata import PACKAGE, PACKAGE_TEXT, mutated_text
@@ -26,7 +28,7 @@ from tb.sim.build import Build, build, read_filelist
 from tb.sim.run import run
 
 PASS_X, PASS_H, PASS_INIT = 0, 1, 2
-COLUMN = 0
+COLUMN = int(EntryType.COLUMN)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ PLANTED = (
     Planted(
         "ColumnOvertakesGates", "pe_array", "column_behind_gates",
         "wire conflict = ",
-        "gate_busy_i && (gate_layer_i == work_layer_i) && !started_q && (sub_q == 4'd0)"
+        "gate_busy_i && (gate_layer_i == work_i.layer) && !started_q && (sub_q == 4'd0)"
         " && (fresh_q || !clear_q)",
         "1'b0",
     ),
@@ -284,7 +286,7 @@ async def payload_changed(dut: Any) -> None:
 async def pushes_without_pops(dut: Any) -> None:
     """More is offered than fits."""
     await start(dut, in_valid=1)
-    data = dut.in_delta_i if hasattr(dut, "in_delta_i") else dut.in_data_i
+    data = dut.in_i if hasattr(dut, "in_i") else dut.in_data_i
     for number in range(12):
         data.value = number + 1
         await cycle(dut)
@@ -293,7 +295,8 @@ async def pushes_without_pops(dut: Any) -> None:
 @cocotb.test()
 async def column_behind_gates(dut: Any) -> None:
     """A column of a layer whose gates have read nothing yet, then one group after the other."""
-    await start(dut, gate_busy=1, beat_valid=1, work_type=COLUMN, work_last_group=3, work_valid=1)
+    work = WORK.word(op=COLUMN, last_group=3)
+    await start(dut, gate_busy=1, beat_valid=1, work=work, work_valid=1)
     taken = 0
     for passed in (0, 1, 2, 3, 2047):
         for _ in range(5):
@@ -307,7 +310,8 @@ async def column_behind_gates(dut: Any) -> None:
 @cocotb.test()
 async def gates_and_column_of_two_layers(dut: Any) -> None:
     """Gates of layer 0 read as fast as they may while a column of layer 1 comes with pauses."""
-    await start(dut, gate_busy=1, work_type=COLUMN, work_layer=1, work_last_group=15, work_valid=1)
+    work = WORK.word(op=COLUMN, layer=1, last_group=15)
+    await start(dut, gate_busy=1, work=work, work_valid=1)
     granted, behind, offered = 0, 0, False
     for number in range(80):
         offered = offered or number % 2 == 0
@@ -324,7 +328,8 @@ async def gates_and_column_of_two_layers(dut: Any) -> None:
 @cocotb.test()
 async def start_that_waits(dut: Any) -> None:
     """The end of a layer at the head of the queue while the gates are busy."""
-    await start(dut, gate_busy=1, gate_layer=1, work_type=2, work_last=1, work_valid=1)
+    work = WORK.word(op=EntryType.END, last=1)
+    await start(dut, gate_busy=1, gate_layer=1, work=work, work_valid=1)
     for number in range(6):
         await cycle(dut, beat_valid=number // 3)
         assert int(dut.gate_start_o.value) == 1
@@ -333,7 +338,8 @@ async def start_that_waits(dut: Any) -> None:
 
 async def hand_out(dut: Any, type_: int, layer: int, size: int) -> None:
     """Hand a pass to the encoder."""
-    await cycle(dut, pass_valid=1, pass_type=type_, pass_layer=layer, pass_size=size, pass_theta=1)
+    offered = PASS.word(op=type_, layer=layer, size=size, theta=1)
+    await cycle(dut, pass_valid=1, **{"pass": offered})
     dut.pass_valid_i.value = 0
 
 

@@ -15,12 +15,13 @@ from cocotb.triggers import RisingEdge
 from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import never, pause_of, rng_for
 from tb.device.constants import EntryType
+from tb.device.streams import ENTRY, WORK
 from tb.handover import simulation
 from tb.paths import SIMULATORS
 
 LAYERS, ADDR_BITS = 3, 32
 COLUMN, BIAS, END = EntryType.COLUMN, EntryType.BIAS, EntryType.END
-FIELDS = ("type", "layer", "kind", "last", "delta", "last_group")
+FIELDS = ("op", "layer", "kind", "last", "delta", "last_group")
 
 
 @pytest.mark.parametrize("sim", SIMULATORS)
@@ -35,7 +36,7 @@ def test_column_fetch(width: int, sim: str, tmp_path: Path) -> None:
 class Entry:
     """What the encoder hands over."""
 
-    type: int
+    op: int
     layer: int
     kind: int
     last: int
@@ -76,16 +77,17 @@ class Bench(ModuleBench):
         """Address and beats of an entry: the DRAM layout of docs/interfaces.md."""
         beat = self.width // 8
         padded = self.groups[entry.layer] * (self.width // 8)  # units, filled up to whole groups
-        if entry.type == END:
+        if entry.op == END:
             return None
-        if entry.type == BIAS:
+        if entry.op == BIAS:
             return self.base["bias"][entry.layer], 16 * padded // beat
         base = self.base["wh" if entry.kind else "wx"][entry.layer]
         return base + entry.index * 3 * padded, 3 * padded // beat
 
     async def show(self, layer: int) -> None:
         """A cycle in which nothing is offered, with the layer of what comes next."""
-        self.dut.entry_layer_i.value = self.layer = layer
+        self.dut.entry_i.value = ENTRY.word(layer=layer)
+        self.layer = layer
         await self.cycle(None)
 
     async def cycle(self, entry: Entry | None, flush: int = 0) -> bool:
@@ -94,12 +96,12 @@ class Bench(ModuleBench):
         dut.flush_i.value = flush
         if entry is not None and entry.layer != self.layer:
             # A pass shows its layer before its first entry.
-            dut.entry_layer_i.value = self.layer = entry.layer
+            dut.entry_i.value = ENTRY.word(layer=entry.layer)
+            self.layer = entry.layer
             entry = None
         dut.entry_valid_i.value = int(entry is not None)
         if entry is not None:
-            for name, value in vars(entry).items():
-                getattr(dut, f"entry_{name}_i").value = value
+            dut.entry_i.value = ENTRY.word(**vars(entry))
         burst_ready, work_ready = int(not next(self.burst_pause)), int(not next(self.work_pause))
         dut.burst_ready_i.value = burst_ready
         dut.work_ready_i.value = work_ready
@@ -110,7 +112,7 @@ class Bench(ModuleBench):
             assert work, "a request without its work item"
             self.bursts.append((int(dut.burst_addr_o.value), int(dut.burst_beats_o.value)))
         if work:
-            item = tuple(int(getattr(dut, f"work_{name}_o").value) for name in FIELDS)
+            item = WORK.of(dut.work_o.value, FIELDS)
             assert burst == (item[0] != END), "a work item without its request"
             self.work.append(item)
         column = dut.column_o.value == 1
@@ -123,7 +125,7 @@ class Bench(ModuleBench):
 def random_entry(rng: Any, bench: Bench) -> Entry:
     """Any entry; a third of them are not columns."""
     return Entry(
-        type=int(rng.choice([COLUMN, COLUMN, COLUMN, COLUMN, BIAS, END])),
+        op=int(rng.choice([COLUMN, COLUMN, COLUMN, COLUMN, BIAS, END])),
         layer=int(rng.integers(LAYERS)),
         kind=int(rng.integers(2)),
         last=int(rng.integers(2)),
@@ -162,12 +164,12 @@ async def random_entries(dut: Any) -> None:
         assert bench.bursts == [b for b in map(bench.expected, entries) if b is not None]
         assert bench.work == [
             (
-                *(e.type, e.layer, e.kind, e.last, e.delta if e.type == COLUMN else 0),
+                *(e.op, e.layer, e.kind, e.last, e.delta if e.op == COLUMN else 0),
                 bench.groups[e.layer] - 1,
             )
             for e in entries
         ]
-        assert bench.columns == [(e.layer, e.kind, e.undo) for e in entries if e.type == COLUMN]
+        assert bench.columns == [(e.layer, e.kind, e.undo) for e in entries if e.op == COLUMN]
 
 
 @cocotb.test()

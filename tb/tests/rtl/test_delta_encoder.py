@@ -18,6 +18,7 @@ from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import never, pause_of, rng_for
 from tb.device.beats import pack
 from tb.device.constants import EntryType, PassType
+from tb.device.streams import ENTRY, PASS
 from tb.handover import simulation
 from tb.paths import SIMULATORS
 
@@ -96,10 +97,11 @@ class Bench(ModuleBench):
         await RisingEdge(dut.clk_i)
         self.cycles += 1
         if dut.entry_valid_o.value == 1 and ready:
-            column = dut.entry_type_o.value == COLUMN  # others have neither index nor delta
-            names: tuple[str, ...] = ("type", "layer", "kind", "last", "undo")
-            names += ("index", "delta") if column else ()
-            self.entries.append(tuple(int(getattr(dut, f"entry_{n}_o").value) for n in names))
+            entry = dut.entry_o.value
+            names: tuple[str, ...] = ("op", "layer", "kind", "last", "undo")
+            if ENTRY.field(entry, "op") == COLUMN:  # others have neither index nor delta
+                names += ("index", "delta")
+            self.entries.append(ENTRY.of(entry, names))
         if dut.x_ready_o.value == 1 and offer:
             self.x.pop(0)
         if dut.h_re_o.value == 1:
@@ -118,12 +120,8 @@ class Bench(ModuleBench):
 
     def offer(self, kind: int, layer: int, size: int, theta: int, last: int) -> None:
         """Set the inputs that describe a pass."""
-        dut = self.dut
-        dut.pass_type_i.value = kind
-        dut.pass_layer_i.value = layer
-        dut.pass_size_i.value = size
-        dut.pass_theta_i.value = theta
-        dut.pass_last_i.value = last
+        offered = PASS.word(op=kind, layer=layer, size=size, theta=theta, last=last)
+        self.dut.pass_i.value = offered
 
     async def walk(
         self,

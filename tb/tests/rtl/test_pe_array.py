@@ -17,6 +17,7 @@ from golden import fixed
 from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
 from tb.device.constants import BANKS, SIZE_BITS, EntryType
+from tb.device.streams import WORK
 from tb.paths import SIMULATORS
 
 WIDTHS = (32, 64, 128, 256)
@@ -135,14 +136,21 @@ class Array:
         self.offered = data and (self.offered or rng.random() < beat_rate)
         dut.work_valid_i.value = int(head is not None)
         if head is None:  # what an entry that is not there would say is nobody's concern
-            dut.work_type_i.value = int(rng.integers(3)) if absent is None else absent
-            for name, values in (("layer", LAYERS), ("kind", 2), ("last", 2)):
-                getattr(dut, f"work_{name}_i").value = int(rng.integers(values))
+            dut.work_i.value = WORK.word(
+                op=int(rng.integers(3)) if absent is None else absent,
+                layer=int(rng.integers(LAYERS)),
+                kind=int(rng.integers(2)),
+                last=int(rng.integers(2)),
+            )
         else:
-            for name in ("type", "layer", "kind", "last"):
-                getattr(dut, f"work_{name}_i").value = getattr(head, name)
-            dut.work_last_group_i.value = self.network.groups[head.layer] - 1
-            dut.work_delta_i.value = head.delta
+            dut.work_i.value = WORK.word(
+                op=head.type,
+                layer=head.layer,
+                kind=head.kind,
+                last=head.last,
+                last_group=self.network.groups[head.layer] - 1,
+                delta=head.delta,
+            )
         closes = len(queue) > 1 and queue[1].type == END and queue[1].last == 1
         dut.next_closes_i.value = int(closes)
         dut.beat_valid_i.value = int(self.offered)

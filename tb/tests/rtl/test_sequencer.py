@@ -14,6 +14,7 @@ from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
 from tb.device.constants import PassType
 from tb.device.registers import Cause, State
+from tb.device.streams import PASS
 from tb.paths import SIMULATORS
 
 MAX_LAYERS = 4
@@ -203,13 +204,14 @@ class Life(ModuleBench):
         want = self.choose(x_first, work_low)
         assert int(dut.pass_valid_o.value) == (want is not None), f"expected {want}"
         if want is not None:
-            found = tuple(int(getattr(dut, f"pass_{n}_o").value) for n in ("type", "layer", "last"))
+            offered = dut.pass_o.value
+            found = PASS.of(offered, ("op", "layer", "last"))
             if want[0][0] in (PASS_INIT, UNDO):  # without `last`, and without a threshold
                 found = (*found[:2], found[2] if want[0][0] == UNDO else 0)
             assert found == want[0], f"{found}, expected {want[0]}"
-            assert int(dut.pass_size_o.value) == want[2]
+            assert PASS.field(offered, "size") == want[2]
             if want[1] is not None:
-                assert int(dut.pass_theta_o.value) == want[1]
+                assert PASS.field(offered, "theta") == want[1]
 
         soft_reset = bool(pulses.get("soft_reset"))
         fault = None if soft_reset else self.fault(pulses, beat)

@@ -13,10 +13,11 @@ from cocotb.triggers import RisingEdge
 
 from tb.bench.module_bench import ModuleBench, module_test
 from tb.bench.testbench import rng_for
+from tb.device.streams import WORK
 from tb.paths import SIMULATORS
 
 DEPTH = 8
-FIELDS = ("type", "layer", "kind", "last", "delta", "last_group")
+FIELDS = ("op", "layer", "kind", "last", "delta", "last_group")
 END = 2
 
 
@@ -44,8 +45,7 @@ async def random_traffic(dut: Any) -> None:
             int(rng.integers(n)) for n in (3, 8, 2, 2, 1 << 16, rng.choice([4, 16, 1 << 11]))
         )
         dut.in_valid_i.value = push
-        for name, value in zip(FIELDS, entry, strict=True):
-            getattr(dut, f"in_{name}_i").value = value
+        dut.in_i.value = WORK.word(**dict(zip(FIELDS, entry, strict=True)))
         dut.out_ready_i.value = pop
         dut.flush_i.value = flush
         await RisingEdge(dut.clk_i)
@@ -58,8 +58,7 @@ async def random_traffic(dut: Any) -> None:
         closes = len(queue) > 1 and queue[1][0] == END and queue[1][3] == 1
         assert int(dut.next_closes_o.value) == closes
         if queue:
-            head = tuple(int(getattr(dut, f"out_{n}_o").value) for n in FIELDS)
-            assert head == queue[0]
+            assert WORK.of(dut.out_o.value, FIELDS) == queue[0]
         full += not ready
         empty += not queue
         closing += closes

@@ -24,6 +24,8 @@ from tb.device.beats import (
     unpack_hex,
 )
 from tb.device.clock import BENCH_CLOCK_NS, RUN_CLOCK_NS
+from tb.device.constants import EntryType
+from tb.device.streams import ENTRY, PASS, WORK, Packed
 from tb.paths import CPP_DIR, TOPS
 
 
@@ -93,3 +95,27 @@ def test_clocks_of_the_bench_tops() -> None:
     main = (CPP_DIR / "loop_main.cpp").read_text()
     (half_ps,) = re.findall(r"HalfPeriodPs = (\d+)", main)
     assert 2 * int(half_ps) == 1000 * RUN_CLOCK_NS
+
+
+@pytest.mark.parametrize("packed", [PASS, ENTRY, WORK])
+def test_fields_of_a_packed_struct(packed: Packed) -> None:
+    """Could break: a field in another's bits, a gap, or an unknown bit read as a number."""
+    bits = sum(width for _, width in packed.fields.values())
+    ones = {name: (1 << width) - 1 for name, (_, width) in packed.fields.items()}
+    assert packed.word(**ones) == (1 << bits) - 1
+    for name in packed.fields:
+        word = packed.word(**{name: -1})
+        for text in (word, f"{word:0{bits}b}"):
+            assert packed.of(text, packed.fields) == tuple(
+                value if other == name else 0 for other, value in ones.items()
+            )
+
+
+def test_unknown_field_of_a_struct() -> None:
+    """Could break: the type of an entry unreadable since its delta, which it has not, is x."""
+    word = f"{ENTRY.word(op=EntryType.END, layer=5):034b}"[:-16] + 16 * "x"
+    assert ENTRY.of(word, ("op", "layer")) == (EntryType.END, 5)
+    with pytest.raises(ValueError, match="x"):
+        ENTRY.field(word, "delta")
+    with pytest.raises(KeyError, match="nothing"):
+        ENTRY.word(nothing=1)

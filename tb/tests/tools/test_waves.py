@@ -233,7 +233,7 @@ def test_unlisted_signal(dump: Path) -> None:
         ("u_gate_pipeline.gen_lane[2].u_lane.z8", 9, "Q2.8", "1"),  # as the catalogue has it
         ("u_gate_pipeline.gen_lane[2].u_lane.z9", 9, "Q2.8", "1"),  # too narrow for a sign
         ("u_gate_pipeline.m_q", 512, "Q17.15", "0.00781"),  # a lane of several
-        ("u_delta_encoder.entry_type_o", 2, "Q32.0", "?3"),  # an enum
+        ("u_sequencer.check_region", 2, "Q32.0", "?3"),  # an enum
     ],
 )
 def test_format_of_the_wrong_value(
