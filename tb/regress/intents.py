@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verification plan: reads tb/tables/plan.toml, holds it against tests and coverage groups.
 
-A test is named in the plan by its file (`tb/tests/rtl/test_x.py`: all in it) or by file and name
+A test is named in the plan by its file (`tb/tests/rtl/test_x.py`: all in it), by file and name
 (`tb/tests/system/test_x.py::name`), where the name is that of a pytest function or of a cocotb
-story.
+story, or by a pattern (`tb/tests/rtl/test_*.py`: every such file that no other intent names).
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from golden.toml_file import Text, TomlError, read_toml
 from tb.paths import REPO, TABLES, TEST_FOLDERS
@@ -52,7 +52,18 @@ def read_plan(path: Path = PLAN_FILE) -> list[Intent]:
     for number, name in enumerate(names):
         if name in names[:number]:
             raise PlanError.of(path.name, f"intent[{number}].id", repr(name), "a name of its own")
-    return intents
+    named = {test.partition("::")[0] for intent in intents for test in intent.tests}
+    return [replace(one, tests=tuple(_expanded(one.tests, named))) for one in intents]
+
+
+def _expanded(tests: Iterable[str], named: set[str]) -> Iterator[str]:
+    """Tests of an intent, with the files of each pattern in its place."""
+    for test in tests:
+        if "*" not in test:
+            yield test
+            continue
+        files = [path.relative_to(REPO).as_posix() for path in sorted(REPO.glob(test))]
+        yield from [file for file in files if file not in named] or [test]
 
 
 def collect_tests(root: Path = REPO) -> list[str]:

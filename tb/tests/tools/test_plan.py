@@ -69,6 +69,29 @@ def test_bad_plan(tmp_path: Path, text: str, message: str) -> None:
         read_plan(path)
 
 
+def test_files_of_a_pattern(tmp_path: Path) -> None:
+    """Could break: a pattern that takes what another intent names or hides its own error."""
+    rows = [f"{key} = 'x'" for key in ("title", "breaks", "stimulus", "check")]
+    texts = [
+        "\n".join(["[[intent]]", f"id = '{name}'", *rows, "coverage = []", f"tests = {tests}"])
+        for name, tests in (
+            ("named", ["tb/tests/rtl/test_gate_lane.py"]),
+            ("all", ["tb/tests/rtl/test_gate_*.py"]),
+            ("none", ["tb/tests/rtl/test_nothing_*.py"]),
+        )
+    ]
+    path = tmp_path / "plan.toml"
+    path.write_text("\n".join(texts))
+    assert [intent.tests for intent in read_plan(path)] == [
+        ("tb/tests/rtl/test_gate_lane.py",),
+        ("tb/tests/rtl/test_gate_pipeline.py",),
+        ("tb/tests/rtl/test_nothing_*.py",),
+    ]
+    assert orphans(read_plan(path), collect_tests(), []).intents == [
+        "none: tb/tests/rtl/test_nothing_*.py"
+    ]
+
+
 def test_matched_nodes_of_a_run() -> None:
     """Could break: results given to another intent, or to none."""
     node = "tb/tests/system/test_a.py::test_a[story-w64]"
