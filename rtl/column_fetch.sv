@@ -47,7 +47,7 @@ module column_fetch
   localparam int ColumnBits = SizeBits + 2;       // beats of a column: 3 groups
 
   // ---- 0: capture -------------------------------------------------------------------------------------------------
-  // The layer of a pass stands at entry_i.layer long before its first column.
+  // entry_i shows the layer of a pass long before its first column.
   wire  [SizeBits-1:0]   entry_groups = groups_i[entry_i.layer*SizeBits +: SizeBits];
   logic [ColumnBits-1:0] entry_beats_q, beats0;
   always_ff @(posedge clk_i) entry_beats_q <= {1'b0, entry_groups, 1'b0} + {2'b0, entry_groups};

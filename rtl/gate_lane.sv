@@ -13,7 +13,7 @@
 //     9                                                           rounded: |n|, 0 ... 256
 //    10     (256 - z) * |n|   and   z * h_{t-1}
 //    11     rne(., 8) with the sign of n  +  rne(., 8)                                           Q8.8
-//    12     h_t stands at h_o
+//    12     h_t is at h_o
 //
 // The tables hold arguments >= 0. sigma(-a) = 256 - sigma(a), so r q is up q or 256 q - up q; tanh is odd, and so is
 // rounding half to even, so its sign waits until the last addition. |h| <= 256 always: it is a blend of n and h_{t-1}.

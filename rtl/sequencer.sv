@@ -10,7 +10,7 @@
 //
 // So recurrent columns are read while x is awaited, and keep the port busy while gates fill their pipeline. A PassH
 // that ran before its step began used the threshold of that moment. If another one holds when the step begins, the
-// pass is taken back (PassUndo) and made again: a step always works with the thresholds that stood when the first
+// pass is taken back (PassUndo) and made again: a step always works with the thresholds in force when the first
 // beat of its x was taken.
 `include "edgedrnn_assert.svh"
 
@@ -123,7 +123,7 @@ module sequencer
   wire stepping  = (state_q == SeqStep);
   wire init_left = (init_q != num_layers_i);
 
-  // Thresholds as they stood a cycle ago, so that what depends on them can be decided a cycle ahead.
+  // Thresholds of a cycle ago, so that what depends on them can be decided a cycle ahead.
   logic [MaxLayers*ThetaBits-1:0] theta_x, theta_h;
   logic [MaxLayers-1:0]           changing;      // theta_h will be another one in the next cycle
   logic [MaxLayers-1:0]           differ_q;      // theta_h is not the one of the H pass handed out
@@ -348,7 +348,7 @@ module sequencer
     end
   end
 
-  // A step works with the thresholds that stood when its first beat was taken.
+  // A step works with the thresholds in force when its first beat was taken.
   always_ff @(posedge clk_i) begin
     if (x_first_i) begin
       theta_x_q <= theta_x;

@@ -5,7 +5,7 @@ The same time steps of the same network run in turn
   loop      in a bare C++ loop around the verilated core and its DRAM model: no Python, no checker
   cocotb    as scripts/simulate.py runs them: protocol checkers, trace, all compared with the model
   no-check  the same with --no-check
-  stock     with cocotb's own runner as it comes (--public-flat-rw), and cocotbext-axi on every bus
+  stock     with cocotb's own runner, --public-flat-rw, and cocotbext-axi on every bus
 and h of every step of every way is compared with the golden model.
 """
 

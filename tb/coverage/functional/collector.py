@@ -114,8 +114,8 @@ class Collector:
                 self.hits.add("fault", cause.name)
 
     def _packet(self, stream: str, packet: Packet) -> None:
-        stood = packet.first - packet.offered
-        self.hits.add("stream", f"{stream} offered", bins.STALL.label(stood))
+        stalled = packet.first - packet.offered
+        self.hits.add("stream", f"{stream} offered", bins.STALL.label(stalled))
         inside = packet.last - packet.first + 1 - len(packet.beats)
         self.hits.add("stream", f"{stream} inside", bins.STALL.label(inside))
         if stream == "h":

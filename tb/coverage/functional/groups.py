@@ -164,7 +164,7 @@ GROUPS: dict[str, Group] = {
         ),
         Group(
             "stall",
-            "Cycles that a channel of the weight port stood",
+            "Cycles that a channel of the weight port was stalled",
             {
                 "channel": ("AR held by memory", "R late in a burst", "R held by the core"),
                 "cycles": bins.STALL.labels,
@@ -182,7 +182,7 @@ GROUPS: dict[str, Group] = {
         ),
         Group(
             "stream",
-            "Cycles that a stream stood: until a packet's first beat was taken, and inside it",
+            "Cycles that a stream was stalled: until a packet's first beat, and inside it",
             {
                 "stream": ("x offered", "x inside", "h offered", "h inside"),
                 "cycles": bins.STALL.labels,

@@ -51,7 +51,7 @@ class PortSampler:
         self._address = address
         self._image = image
         self._under_way: deque[_Burst] = deque()
-        self._stood = {"ar": 0, "gap": 0, "held": 0}
+        self._stalled = {"ar": 0, "gap": 0, "held": 0}
         self._time = 0
         self._state: int | None = None
         self._profiles: set[str] = set()
@@ -63,7 +63,7 @@ class PortSampler:
             self._count_reset("hard", self._state)
         self._state = None
         self._under_way.clear()
-        self._stood = dict.fromkeys(self._stood, 0)
+        self._stalled = dict.fromkeys(self._stalled, 0)
 
     def latency_profiles(self) -> set[str]:
         """How the memory has behaved since this was asked last."""
@@ -84,19 +84,19 @@ class PortSampler:
         if now.rvalid and self._under_way:
             self._beat(now)
         elif self._under_way and self._under_way[0].beats:
-            self._stood["gap"] += 1
+            self._stalled["gap"] += 1
         if now.arvalid:
             if now.arready:
                 self._stand_ends("ar", "AR held by memory")
                 self._taken(*self._address())
             else:
-                self._stood["ar"] += 1
+                self._stalled["ar"] += 1
 
     def _count_reset(self, kind: str, state: int) -> None:
         self.hits.add("reset", kind, bins.STATES[state])
 
     def _stand_ends(self, which: str, channel: str) -> None:
-        cycles, self._stood[which] = self._stood[which], 0
+        cycles, self._stalled[which] = self._stalled[which], 0
         self.hits.add("stall", channel, bins.STALL.label(cycles))
         if cycles and which != "held":
             self._profiles.add("stalls")
@@ -104,7 +104,7 @@ class PortSampler:
     def _beat(self, now: Probe) -> None:
         burst = self._under_way[0]
         if not now.rready:
-            self._stood["held"] += 1
+            self._stalled["held"] += 1
             return
         if burst.beats:
             self._stand_ends("gap", "R late in a burst")

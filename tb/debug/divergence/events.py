@@ -74,4 +74,4 @@ KINDS = {
     "H": _kind("still", "the bench", "handshakes that have not changed for long",
                "streams gates quiet"),
 }  # fmt: skip
-"""By the code that stands in the third column of a line."""
+"""By the code in the third column of a line."""

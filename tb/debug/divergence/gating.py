@@ -35,7 +35,7 @@ def in_lane(name: str) -> str:
 
 
 def place(argument: np.ndarray, is_tanh: bool) -> np.ndarray:
-    """Where |argument|, Q8.8, stands in the half table."""
+    """The place of |argument|, Q8.8, in the half table."""
     return np.minimum(np.abs(np.asarray(argument, np.int64)), len(half_table(is_tanh)) - 1)
 
 
@@ -168,7 +168,7 @@ class Gating:
         self.flow.same("group read by the gates", at, QUAD * quad // self.flow.pes, group, **where)
 
     def _read(self, event: Event, word: int, bank: int, quad: int, where: Where) -> None:
-        """A word of a delta memory as it comes to the gates."""
+        """A word of a delta memory, as the gates read it."""
         first = QUAD * quad
         inside = first % self.flow.pes
         got = event.lanes(word, 32)[inside : inside + QUAD]
@@ -247,7 +247,7 @@ class Gating:
         where: Where,
         inputs: LaneInputs,
     ) -> None:
-        """A gate's pre-activation in a word, and in the next where it stands in the table."""
+        """A gate's pre-activation in a word, and in the next its place in the table."""
         where = where | {"gate": gate}
         value, address = (in_lane(signal) for signal in signals)
         self._lane(

@@ -7,7 +7,7 @@
 //   NOT_STABLE    the payload does not change while valid waits for ready (unless MayChange)
 //   VALID_IN_RESET  valid is low in reset (from the second cycle of it on)
 //
-// flush_i takes back what is offered: valid may fall, or stand for something else, behind such a cycle.
+// flush_i takes back what is offered: valid may fall, or offer something else, after such a cycle.
 // Nothing is checked before the first reset: until then signals may be anything.
 // A checker only watches. It counts what it found in error_count_o and prints one line for each,
 // up to MaxMessages of them. On a two-state simulator the X rules never fire.

@@ -6,7 +6,7 @@
 // inputs before its outputs. A cycle is counted as trace_monitor counts it.
 //
 // tb/debug/divergence/events.py lists the codes: what each says, which module says it, and its fields. Digits and the
-// letters a, c are stages of gate_pipeline: what stands there when a quad is in that stage.
+// letters a, c are stages of gate_pipeline: the values there when a quad is in that stage.
 //
 // A run that hangs is ended once there has been no event for QuietLimit cycles, and with +REPLAY_END_NS=N at that time.
 `default_nettype none
@@ -193,7 +193,7 @@ module deep_monitor
                 `tap_gates_quad, `tap_bank_group[BankR*SizeBits +: SizeBits], `tap_all_ready,
                 `tap_groups_ready, `tap_gates_to_output, `tap_out_room);
       end
-      // Stages: layer, quad, then what stands there.
+      // Stages: layer, quad, then the values there.
       if (stage[StageReadZ]) begin
         $fwrite(file, "%0d %0d 1 %h %h %h %h\n", u_trace.cycle_q, $time, `tap_gate_layer,
                 `tap_stage_quad(StageReadZ), `tap_bank_group[BankZ*SizeBits +: SizeBits],

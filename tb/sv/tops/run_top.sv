@@ -6,7 +6,7 @@
 // Python's side of s_axil works on py_clk, which rises 1 ns after clk: whatever the simulator, by then
 // all that the edge of clk caused has happened. What the core drives, Python sees as it was at that
 // edge; what Python drives reaches the core before the next one. While asleep is high py_clk
-// stands still and costs nothing.
+// does not toggle, which costs nothing.
 //
 // With CLOCK_FROM_MAIN defined both clocks come from outside, at the same times: tb/sv/cpp/run_main.cpp
 // makes them faster than Verilator's delays would, and leaves a sleeping Python alone.

@@ -30,7 +30,7 @@ async def random_accesses(dut: Any) -> None:
     """Could break: lanes that write each other's bits, a lane that is lost because another one of
     its word is written, a collision that passes for a value, an output that moves without a read.
     Random accesses, a quarter of them colliding, against a list of words; a lane read while it is
-    written must show the complement of what stood there.
+    written must show the complement of the old value.
     """
     rng = rng_for("ram")
     await ModuleBench(dut).start()

@@ -416,7 +416,7 @@ async def threshold_changes(dut: Any) -> None:
             life.work_low = False
             assert await life.step() == [(X, layer, 1) for layer in range(layers)]
 
-            # Changed: the pass is taken back and made again with what stood at the first beat.
+            # Changed: the pass is taken back and made again with the threshold of the first beat.
             life.work_low = True
             for _ in range(30):
                 await life.cycle()

@@ -48,8 +48,8 @@ async def stalled_x(dut: Any) -> None:
     """
     tb, packets, inputs = await begun(dut, "x")
 
-    async def stood_after(late: int) -> int:
-        """How long the second of two packets stood that was offered that much after the first."""
+    async def stalled_after(late: int) -> int:
+        """How long the second of two packets stalled that was offered that much after the first."""
         await tb.settled()
         await tb.at_rest()
         tb.source.queue(next(inputs))
@@ -59,10 +59,10 @@ async def stalled_x(dut: Any) -> None:
         await tb.settled()
         return packets[-1].first - packets[-1].offered
 
-    most = 1 + await stood_after(1)
+    most = 1 + await stalled_after(1)
     assert most > STANDS[4]
     for cycles in STANDS[:5]:
-        assert await stood_after(most - cycles) == cycles
+        assert await stalled_after(most - cycles) == cycles
     for cycles in STANDS:
         tb.source.pause = itertools.chain([False], [True] * cycles, itertools.repeat(False))
         await tb.send(next(inputs)[None])
