@@ -33,6 +33,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     CHOOSE: (
         Command("convert", "tb.cli.convert", "a model file from PyTorch or ONNX"),
+        Command("attach", "tb.cli.attach", "features and a read-out for a converted model"),
         Command("train", "golden.train.training", "train a delta-GRU from a data set"),
         Command("datasets", "golden.datasets.__main__", "what a data set holds; write a split"),
         Command("activity", "tb.cli.activity", "would a delta network help, before any training"),
