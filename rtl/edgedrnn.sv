@@ -501,6 +501,7 @@ module edgedrnn
 
   wire unused = ^{addr_wx, addr_wh, addr_bias, work_empty, settings.irq_enable};
 
+  `EDGEDRNN_ASSERT(LowMeansLittleIsLeft, !work_low_q || $past(fetch_idle && work_few))
   `EDGEDRNN_STABLE(BurstStable, burst_valid, burst_ready, {burst_addr, burst_beats}, flush)
   `EDGEDRNN_STABLE(WorkStable, push_valid, push_ready, push, flush)
 endmodule

@@ -4,29 +4,45 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import tempfile
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
 
+from golden import command
+from golden.command import BAD_INPUT, FAILED, INTERRUPTED, OK, guarded, status_of
 from golden.fixed import THETA_MAX
 from golden.model_file import Model
+from golden.outputs import FORCE, FORCE_HELP, Output, check_outputs, check_place
 from tb.settings import SettingError, settings
 
-OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+__all__ = [
+    "BAD_INPUT",
+    "FAILED",
+    "INTERRUPTED",
+    "OK",
+    "BadInputError",
+    "Output",
+    "Parser",
+    "add_force",
+    "add_thresholds",
+    "check_outputs",
+    "check_place",
+    "guarded",
+    "load_stimulus",
+    "status_of",
+    "thresholds",
+    "whole_number",
+]
 
 
 class BadInputError(ValueError):
     """One line for the person who typed the command."""
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse whose errors are one line, without the usage text before it.
-
-    A variable of the environment that has a bad value is such an error as well.
+class Parser(command.Parser):
+    """The parser of every command: a variable of the environment that has a bad value is a mistake
+    at the command line as well.
     """
 
     def parse_args(  # type: ignore[override]  # a namespace of one's own is never given
@@ -40,32 +56,10 @@ class Parser(argparse.ArgumentParser):
             self.error(str(error))
         return parsed
 
-    def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: {message} (--help explains)\n")
 
-
-def status_of(
-    program: str,
-    work: Callable[[], None],
-    failures: tuple[type[Exception], ...],
-    mistakes: tuple[type[Exception], ...] = (ValueError, OSError),
-) -> int:
-    """Do the work of a command; its exit status, with one line on stderr unless that is 0.
-
-    ``failures`` are run-time failures, exit status 1; ``mistakes`` are bad usage or input, 2.
-    """
-    try:
-        work()
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except failures as error:
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
-        return FAILED
-    except mistakes as error:
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
-        return BAD_INPUT
-    return OK
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Option ``--force``, for `golden.outputs.check_outputs`."""
+    parser.add_argument(FORCE, action="store_true", help=FORCE_HELP)
 
 
 def add_thresholds(parser: argparse.ArgumentParser, default: str) -> None:
@@ -128,17 +122,3 @@ def load_stimulus(path: str, model: Model, model_path: str) -> np.ndarray:
     if len(stimulus) == 0:
         fail("no rows")
     return np.ascontiguousarray(stimulus.astype(np.int16))
-
-
-def check_output(path: Path, option: str) -> None:
-    """BadInputError unless a file can be written there; asked before the work, not after."""
-    if path.is_dir():
-        raise BadInputError(f"{option}: found a folder, {path}, expected a file name")
-    if not path.parent.is_dir():
-        raise BadInputError(f"{option}: {path}: found no folder {path.parent}, expected one")
-    try:  # the only test that also holds for root and for read-only file systems
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError:
-        raise BadInputError(
-            f"{option}: {path}: folder {path.parent} found read-only, expected a writable one"
-        ) from None

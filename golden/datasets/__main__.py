@@ -10,17 +10,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from golden.datasets import LOADERS, SPLITS, DatasetError, load, write_split
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        self.exit(2, f"{self.prog}: {message} (--help explains)\n")
+from golden.command import Parser, status_of
+from golden.datasets import LOADERS, SPLITS, load, write_split
+from golden.datasets.split_file import SPLIT_COLUMNS
+from golden.outputs import FORCE, FORCE_HELP, Output, check_outputs, text
 
 
 def parser():
     """The command line. Options of a set that are left out are not in the namespace."""
-    made = _Parser(
+    made = Parser(
         prog="python -m golden.datasets",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -32,6 +30,7 @@ def parser():
     made.add_argument("--write-split", type=Path, metavar="FILE",
                       help="write which sequence belongs to which split, as CSV; csv reads it "
                       "with --split, or as FOLDER/split.csv")  # fmt: skip
+    made.add_argument(FORCE, action="store_true", help=FORCE_HELP)
     options = made.add_argument_group("options of some sets")
 
     def add(name, **settings):
@@ -73,16 +72,20 @@ def main(arguments=None):
     made = parser()
     options = vars(made.parse_args(arguments))
     name, folder, file = options.pop("set"), options.pop("folder"), options.pop("write_split")
-    try:
+    force = options.pop("force")
+
+    def work():
+        if file:
+            split = Output("--write-split", file, text(",".join(SPLIT_COLUMNS)))
+            check_outputs([split], {"FOLDER": folder, "--split": options.get("split")}, force)
         data = load(name, folder, **options)
-        print("\n".join(description(data)))
         if file:
             write_split(file, data)
+        print("\n".join(description(data)))
+        if file:
             print(f"split written to {file}")
-    except DatasetError as error:
-        print(f"{made.prog}: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return status_of(made.prog, work)
 
 
 if __name__ == "__main__":

@@ -7,18 +7,20 @@ for its rows 1 to 700.
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from golden.command import disk_full
 from golden.datasets.base import SPLITS, DatasetError
 from golden.datasets.csv_file import Table, read
+from golden.files import write_rows
 
 SPLIT_COLUMN = "split"
 SPLIT_FILE = "split.csv"
+SPLIT_COLUMNS = ("file", SPLIT_COLUMN)
 HELD_OUT = 0.15  # of the files, or of the rows of a single file, validate; as many test
 _ROWS = re.compile(r"(.+):(\d+)-(\d+)")
 
@@ -46,11 +48,10 @@ def write_split(path, data):
     for its rows 1 to 700, which `dataset` reads back. DatasetError if `path` cannot be written.
     """
     try:
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("file", "split"))
-            writer.writerows((example.name, example.split) for example in data.examples)
+        write_rows(path, [SPLIT_COLUMNS, *((one.name, one.split) for one in data.examples)])
     except OSError as error:
+        if disk_full(error):
+            raise
         raise DatasetError(f"{path}: found {error.strerror}, expected a file to write") from None
 
 

@@ -8,11 +8,10 @@ the steps of a DeltaGRU are Python, whose threads wait for each other.
 """
 
 import copy
-import multiprocessing
-import signal
-from concurrent.futures import ProcessPoolExecutor
 
 import torch
+
+from golden.workers import Workers
 
 SETTINGS = ("theta_x", "theta_h", "quantised", "lut_frac", "track_moves")  # of a DeltaGRU
 
@@ -28,19 +27,14 @@ class Shares:
     def __init__(self, stack, count):
         self.stack, self.count = stack, count
         self.moves = []
-        # Forked processes could inherit locks of torch's threads.
-        context = multiprocessing.get_context("spawn")
-        self.workers = [
-            ProcessPoolExecutor(1, context, initializer=_begin, initargs=(copy.deepcopy(stack),))
-            for _ in range(count - 1)
-        ]
+        self.workers = [Workers(1, _begin, (copy.deepcopy(stack),)) for _ in range(count - 1)]
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         for worker in self.workers:
-            worker.shutdown(cancel_futures=True)
+            worker.kill()
 
     def __call__(self, x):
         """Output over time (T, B, H), and None for last states; `moves` as those of the stack."""
@@ -104,7 +98,6 @@ _own = {}
 
 
 def _begin(stack):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training is told, and ends its processes
     torch.set_num_threads(1)
     _own["stack"] = stack
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a training leaves on disk: a log with its plot, and checkpoints to go on from."""
 
-import csv
 import pickle
 from pathlib import Path
 
 import torch
 
-from golden.files import whole_path
+from golden.files import save_figure, whole_path, write_rows
+
+LOG_COLUMNS = ("stage", "epoch", "loss", "validation", "moves")
 
 
 class TrainingLog:
@@ -28,10 +29,7 @@ class TrainingLog:
         self._write()
 
     def _write(self):
-        with self._csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["stage", "epoch", "loss", "validation", "moves"])
-            writer.writerows(self.rows)
+        write_rows(self._csv, [LOG_COLUMNS, *self.rows])
 
     def __enter__(self):
         return self
@@ -57,7 +55,7 @@ class TrainingLog:
         axes[0].set_yscale("log")
         axes[0].legend()
         axes[-1].set_xlabel("epochs, all stages")
-        figure.savefig(self._picture, dpi=80)
+        save_figure(figure, self._picture, dpi=80)
         plt.close(figure)
 
 

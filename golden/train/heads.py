@@ -20,6 +20,7 @@ from golden import fixed
 from golden.batch import run_batch
 from golden.datasets.base import DatasetError
 from golden.datasets.features import BANDS, FLOOR, SAMPLE_RATE, Channels, Extractor
+from golden.outputs import MADE_BY
 from golden.train.evaluate import make_item
 from golden.train.readout import POOLINGS, Score
 
@@ -198,6 +199,7 @@ def attach(model, extract, task, labels, weight, bias, pooling):
     extras = {
         **model.extras,
         **extract.extras(),
+        MADE_BY: np.array("attach"),
         "readout.task": np.array(task),
         "readout.pooling": np.array(pooling),
         "readout.labels": np.array(labels),

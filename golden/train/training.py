@@ -23,16 +23,29 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from golden import datasets, fixed
+from golden.command import Parser, status_of
 from golden.datasets import DatasetError
 from golden.datasets import speech_synthesis as synthesis
 from golden.datasets.features import FLOOR, SAMPLE_RATES, Channels, Extractor
 from golden.importers.convert import convert_delta_gru
 from golden.model_file import load_model, save_model
+from golden.outputs import (
+    FORCE,
+    FORCE_HELP,
+    MADE_BY,
+    Output,
+    anything,
+    beside,
+    check_outputs,
+    model_of,
+    text,
+)
 from golden.toml_file import read_toml
 from golden.train.data_parallel import Shares
 from golden.train.delta_gru import DeltaGRU
 from golden.train.evaluate import evaluate_items, heading, make_item, prepare
 from golden.train.files import (
+    LOG_COLUMNS,
     TrainingLog,
     load_checkpoint,
     load_network,
@@ -58,7 +71,7 @@ def recipes():
 
 def parser():
     """The command line. Options without a default here have one in `DEFAULTS` of the task."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m golden.train",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -77,6 +90,7 @@ def parser():
         help="model file to write (.npz); beside it go the log, its plot, and OUT.dense.npz: "
         "the quantised network before it was retrained",
     )
+    add(FORCE, action="store_true", help=FORCE_HELP)
     add("--seed", type=int, default=1, help="of every random choice (default: 1)")
     add("--resume", action="store_true", help="go on where a run with equal settings was cut off")
     add("--start", type=Path, metavar="CKPT", help="skip stages: begin from OUT.quantised.ckpt of "
@@ -153,8 +167,6 @@ def parse_arguments(arguments=None):
         setattr(args, name, values * layers if len(values) == 1 else values)
     if args.workers < 1:
         made.error(f"--workers: found {args.workers}, expected 1 or more")
-    if not args.out.parent.is_dir():
-        made.error(f"--out: found no folder {args.out.parent}, expected one to write to")
     if args.synthetic and not synthesis.available():
         made.error("--synthetic: found no espeak-ng, expected it on PATH")
     return args
@@ -373,7 +385,12 @@ class Training:
         thetas = ([t / ONE for t in theta] for theta in (self.args.theta_x, self.args.theta_h))
         self.net.recurrent.set_theta(*thetas)
         described = np.array(json.dumps({**self.settings, **self._circumstances()}))
-        extras = {**self.extract.extras(), **self.net.extras(), "training": described}
+        extras = {
+            **self.extract.extras(),
+            **self.net.extras(),
+            "training": described,
+            MADE_BY: np.array("train"),
+        }
         return convert_delta_gru(self.net.recurrent, extras)
 
     def _circumstances(self):
@@ -392,7 +409,7 @@ def _synthesis_bar(jobs):
 
 def settings(args):
     """The options that decide the result, without anything of the machine."""
-    left_out = ("data", "out", "resume", "start", "device", "recipe")
+    left_out = ("data", "out", "force", "resume", "start", "device", "recipe")
     return {key: value for key, value in vars(args).items() if key not in left_out}
 
 
@@ -447,22 +464,38 @@ def report(model, dense, dataset):
 def main(arguments=None):
     """Entry point of ``python -m golden.train``; returns the exit status."""
     args = parse_arguments(arguments)
-    try:
-        training = Training(args)
-        training.run()
-        model, quantisation = training.model()
-        save_model(args.out.with_suffix(".dense.npz"), training.dense.with_theta(0, 0))
-        save_model(args.out, model)
-    except (ValueError, OSError) as error:
-        print(f"golden.train: {error}", file=sys.stderr)
-        return 2
-    except BrokenProcessPool as error:  # nothing that was typed is wrong
-        print(f"golden.train: {error}", file=sys.stderr)
-        return 1
+    # A process that died is nothing that was typed.
+    return status_of("golden.train", lambda: train(args), (BrokenProcessPool,))
+
+
+def outputs_of(out, resume=False):
+    """The files that a training writes beside the model `out`, for `check_outputs`. With `resume`
+    its checkpoint is there to go on from.
+    """
+    log = out.with_suffix(".log.csv")
+    ours = text(",".join(LOG_COLUMNS))
+    rest = [out.with_suffix(end) for end in (".log.png", ".quantised.ckpt")]
+    return [
+        Output("--out", out, model_of("train")),
+        Output("--out", out.with_suffix(".dense.npz"), model_of("train")),
+        Output("--out", log, ours),
+        *(Output("--out", path, beside(log, ours)) for path in rest),
+        Output("--out", out.with_suffix(".ckpt"), anything if resume else beside(log, ours)),
+    ]
+
+
+def train(args):
+    """Everything the command does; raises what it ends in otherwise."""
+    outputs = outputs_of(args.out, args.resume)
+    check_outputs(outputs, {"--data": args.data, "--start": args.start}, args.force)
+    training = Training(args)
+    training.run()
+    model, quantisation = training.model()
+    save_model(args.out.with_suffix(".dense.npz"), training.dense.with_theta(0, 0))
+    save_model(args.out, model)
     print(times(training.seconds))
     print(quantisation.table())
     report(load_model(args.out), training.dense, training.dataset)
-    return 0
 
 
 if __name__ == "__main__":

@@ -9,12 +9,14 @@ model's.
 """
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 
 from tqdm import tqdm
 
+from golden.command import Parser, status_of
+from golden.files import write_records, write_text
+from golden.outputs import FORCE, FORCE_HELP, Output, check_outputs, text
 from golden.train import training as train
 from golden.train.evaluate import evaluate_items, prepare
 from golden.tuning.search import loss_of_scores
@@ -59,10 +61,13 @@ def rows(recipe, data, start, folder, only=(), progress=lambda items: items):
         yield row
 
 
+PAGE_BEGINS = "| what is changed"
+
+
 def markdown(found, metric):
     """Rows as a Markdown table, test split."""
     lines = [
-        f"| what is changed | Θx | Θh | {metric} at Θ = 0 | {metric} | loss | fewer weight bytes |",
+        f"{PAGE_BEGINS} | Θx | Θh | {metric} at Θ = 0 | {metric} | loss | fewer weight bytes |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in found:
@@ -76,7 +81,7 @@ def markdown(found, metric):
 
 def main(arguments=None):
     """Entry point; returns the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m golden.tuning.ablate",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -88,24 +93,25 @@ def main(arguments=None):
     add("--folder", type=Path, default=Path("build/ablations"), help="where trainings leave files")
     add("--only", nargs="+", default=(), metavar="NAME", help="run these ablations alone")
     add("--out", required=True, type=Path, help="table to write, as .csv and .md")
+    add(FORCE, action="store_true", help=FORCE_HELP)
     args = parser.parse_args(arguments)
-    try:
-        args.folder.mkdir(parents=True, exist_ok=True)
-        found = []
-        for row in rows(
-            args.recipe, args.data, args.start, args.folder, args.only, lambda n: tqdm(list(n))
-        ):
-            found.append(row)
-            print(row)
-            with args.out.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, row, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(found)
-            args.out.with_suffix(".md").write_text(markdown(found, "error"), encoding="utf-8")
-    except (ValueError, OSError) as error:
-        print(f"golden.tuning.ablate: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return status_of(parser.prog, lambda: ablate(args))
+
+
+def ablate(args):
+    """Everything the command does; raises what it ends in otherwise. The table grows row by row."""
+    table, page = args.out.with_suffix(".csv"), args.out.with_suffix(".md")
+    outputs = [Output("--out", table, text("ablation,")), Output("--out", page, text(PAGE_BEGINS))]
+    check_outputs(outputs, {"--data": args.data, "--start": args.start}, args.force)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    for row in rows(
+        args.recipe, args.data, args.start, args.folder, args.only, lambda n: tqdm(list(n))
+    ):
+        found.append(row)
+        write_records(table, found)
+        write_text(page, markdown(found, "error"))
+        print(row)
 
 
 if __name__ == "__main__":

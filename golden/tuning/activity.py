@@ -12,6 +12,7 @@ import torch
 
 from golden import fixed
 from golden.batch import hold, run_batch
+from golden.files import save_figure
 from golden.importers.convert import convert_gru
 from golden.layout import column_bytes
 from golden.train.network import orthogonal_gru
@@ -117,5 +118,5 @@ def picture(path, title, names, found, rate):
     axes[1].set_ylim(0, 105)
     axes[1].grid(alpha=0.3)
     axes[1].legend()
-    figure.savefig(path, dpi=80)
+    save_figure(figure, path, dpi=80)
     plt.close(figure)

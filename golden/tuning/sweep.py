@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many choices of thresholds measured at once, in parallel, and drawn."""
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-
+from golden.files import save_figure
 from golden.tuning.operating_point import measure, pareto
+from golden.workers import workers
 
 _job = {}  # of a worker process: what does not change from point to point
 
@@ -20,10 +19,7 @@ def measure_all(model, items, thetas, platform, jobs=1, progress=lambda: None):
             points.append(measure(model, items, theta_x, theta_h, platform))
             progress()
         return points
-    # Forked workers could inherit locks of torch's threads.
-    with ProcessPoolExecutor(
-        jobs, get_context("spawn"), initializer=_begin, initargs=(model, items, platform)
-    ) as pool:
+    with workers(jobs, _begin, (model, items, platform)) as pool:
         futures = [pool.submit(_measure, *theta) for theta in thetas]
         for future in futures:
             future.add_done_callback(lambda _: progress())
@@ -84,5 +80,5 @@ def picture(path, title, points, marked=()):
         axis.grid(alpha=0.3, which="both")
     axes[0].legend(loc="upper right", fontsize=8)
     figure.colorbar(dots, ax=axes, label="largest Θh, Q8.8 (256 = 1.0)")
-    figure.savefig(path, dpi=90)
+    save_figure(figure, path, dpi=90)
     plt.close(figure)

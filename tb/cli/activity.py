@@ -20,8 +20,17 @@ from tqdm import tqdm
 
 from golden import datasets
 from golden.datasets.features import BANDS, FLOOR, Channels, Extractor
+from golden.outputs import picture as picture_of_ours
 from golden.tuning.activity import activities, picture, table
-from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
+from tb.command_line import (
+    BadInputError,
+    Output,
+    Parser,
+    add_force,
+    check_outputs,
+    status_of,
+    whole_number,
+)
 
 EXAMPLES = """examples:
   python scripts/activity.py --set csv --data my.csv
@@ -53,6 +62,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--limit", default="100", metavar="N", help="training sequences to look at (default: 100)")
     add("--output", type=Path, default=Path("activity.png"), metavar="FILE.png",
         help="picture of the first block size (default: %(default)s)")  # fmt: skip
+    add_force(parser)
     return parser.parse_args(argv)
 
 
@@ -69,7 +79,8 @@ def show(args: argparse.Namespace) -> None:
     limit = whole_number(args.limit, "--limit", 1, 10**9)
     if len(set(hidden)) != 1 or len(hidden) > 4:
         raise BadInputError(f"--hidden: found {args.hidden}, expected 1 to 4 equal sizes")
-    check_output(args.output, "--output")
+    drawn = Output("--output", args.output, picture_of_ours)
+    check_outputs([drawn], {"--data": args.data}, args.force)
     dataset = datasets.load_as_typed(args.set, args.data, args.target)
     print(dataset.summary())
     examples = dataset.of_split("train")
@@ -90,8 +101,8 @@ def show(args: argparse.Namespace) -> None:
             hidden,
             lambda t: tqdm(t, unit="Θ", leave=False),
         )
-        print(f"\n{rate:g} steps a second, {len(hidden)} layers of {hidden[0]} units:")
-        print(table(found))
         if block == blocks[0]:
             picture(args.output, f"{args.set}: {len(signals)} sequences", names, found, rate)
+        print(f"\n{rate:g} steps a second, {len(hidden)} layers of {hidden[0]} units:")
+        print(table(found))
     print(f"\n{args.output}")

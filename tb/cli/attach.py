@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from golden import datasets
 from golden.model_file import Model, load_model, save_model
+from golden.outputs import model_of
 from golden.train.evaluate import evaluate_items
 from golden.train.heads import (
     FEATURES,
@@ -37,7 +38,15 @@ from golden.train.heads import (
     units_of,
 )
 from golden.train.readout import METRICS
-from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
+from tb.command_line import (
+    BadInputError,
+    Output,
+    Parser,
+    add_force,
+    check_outputs,
+    status_of,
+    whole_number,
+)
 
 FIT, IDENTITY = "fit", "identity"
 EPILOG = """\
@@ -79,6 +88,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         "target)")  # fmt: skip
     add("--seed", default="1", metavar="S", help="seed of the fit (default: 1)")
     add("--output", required=True, type=Path, metavar="READY.npz", help="model file to write")
+    add_force(parser)
     return parser.parse_args(argv)
 
 
@@ -90,7 +100,10 @@ def main(argv: list[str] | None = None) -> int:
 def attach_file(args: argparse.Namespace) -> None:
     """Everything the command does; raises what it ends in otherwise."""
     seed = whole_number(args.seed, "--seed", 0, 2**31 - 1)
-    check_output(args.output, "--output")
+    sources = {"--model": args.model, "--data": args.data}
+    files = {"--features": args.features, "--readout": args.readout}
+    sources |= {option: name for option, name in files.items() if Path(name).is_file()}
+    check_outputs([Output("--output", args.output, model_of("attach"))], sources, args.force)
     model = load_model(args.model)
     dataset = datasets.load_as_typed(args.set, args.data, args.target)
     if dataset.task not in POOLING_OF_TASK:
@@ -123,8 +136,9 @@ def attach_file(args: argparse.Namespace) -> None:
         if len(weight) == len(order):  # else `attach` says what was expected
             weight, bias = weight[order], bias[order]
     ready = attach(model, extract, dataset.task, labels, weight, bias, pooling)
-    ready = _compared(ready, dataset.task, train, judged)
+    said = _compared(ready, dataset.task, train, judged)
     save_model(args.output, ready)
+    print(said)
     print(f"\n{args.output}: {len(labels)} outputs: {', '.join(labels)}")
 
 
@@ -141,17 +155,17 @@ def _order(text: str | None, labels: tuple[str, ...]) -> list[int]:
     return [named.index(label) for label in labels]
 
 
-def _compared(model: Model, task: str, train: list[Any], judged: list[Any]) -> Model:
-    """Print the error on the validation split beside that of a constant answer; `model` again."""
+def _compared(model: Model, task: str, train: list[Any], judged: list[Any]) -> str:
+    """The error on the validation split beside that of a constant answer, in words."""
     found = evaluate_items(model, judged).score
     constant = chance(task, train, judged)
-    print(
+    said = (
         f"validation split, {METRICS[task]}: {found.value:.4g} (always the same answer: "
         f"{constant.value:.4g})"
     )
     if found.value >= constant.value:
-        print(
-            "warning: the network is no better than always giving the same answer; check "
+        said += (
+            "\nwarning: the network is no better than always giving the same answer; check "
             "--features and the order of --labels"
         )
-    return model
+    return said

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from golden.files import whole_path, write_text
+from golden.files import save_figure, write_text
 from golden.timing import CLOCK_MHZ
 from tb.checks.compare import MismatchError
-from tb.command_line import FAILED, OK, Parser
+from tb.command_line import FAILED, OK, Parser, guarded
 from tb.failure import BuildError, SimulationError
 from tb.flows.benchmark import LONG_GAP, MODEL_LIMIT, Case, Row, measure_all
 from tb.fpga.tools import revision, table
@@ -166,11 +166,11 @@ def picture(rows: list[Row], path: Path) -> None:
     axes[1].legend(
         handles, [*labels, "beats on the way: the port's bound"], loc="upper left", fontsize=8
     )
-    with whole_path(path) as scratch:
-        figure.savefig(scratch, dpi=110, format="png")
+    save_figure(figure, path, dpi=110, format="png")
     pyplot.close(figure)
 
 
+@guarded("bench.py")
 def main() -> int:
     """Run the set, write table and plot, say what does not hold."""
     args = arguments()

@@ -20,15 +20,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from golden.files import whole_file
+from golden.outputs import OutputError
 from tb.checks.compare import MismatchError
 from tb.command_line import (
     BAD_INPUT,
     FAILED,
-    INTERRUPTED,
     OK,
     BadInputError,
     Parser,
-    check_output,
+    check_place,
+    guarded,
     whole_number,
 )
 from tb.failure import BuildError, SimulationError
@@ -141,6 +142,7 @@ def report(load: Workload, speeds: list[Speed], rounds: int, where: str) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
+@guarded("bench_sim.py")
 def main(argv: list[str] | None = None) -> int:
     args = parse_arguments(argv)
     try:
@@ -151,11 +153,11 @@ def main(argv: list[str] | None = None) -> int:
         stock_steps = whole_number(args.stock_steps, "--stock-steps", 1, 100_000)
         seed = whole_number(args.seed, "--seed", 0, 2**31 - 1)
         if args.json:
-            check_output(args.json, "--json")
+            check_place("--json", args.json)
         if args.page:
             before, after = read_page(args.page)
-            check_output(args.page, "--page")
-    except BadInputError as error:
+            check_place("--page", args.page)
+    except (BadInputError, OutputError) as error:
         print(f"bench_sim.py: {error}", file=sys.stderr)
         return BAD_INPUT
 
@@ -177,9 +179,6 @@ def main(argv: list[str] | None = None) -> int:
             write(args.json, report(load, speeds, rounds, where))
         if args.page:
             write(args.page, f"{before}\n{markdown(load, speeds, rounds, where)}{after}")
-    except KeyboardInterrupt:
-        print("bench_sim.py: interrupted, nothing written", file=sys.stderr)
-        return INTERRUPTED
     except (MismatchError, SimulationError, BuildError, OSError) as error:
         print(f"bench_sim.py: {error}", file=sys.stderr)
         return FAILED

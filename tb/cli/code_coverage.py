@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 
 from golden.files import write_text
-from tb.command_line import BadInputError, Parser, status_of
+from tb.command_line import BadInputError, Parser, guarded, status_of
 from tb.coverage import code as code_coverage
 from tb.paths import REPO
 from tb.regress.tree import tree_hash
@@ -35,6 +35,7 @@ class NotEnoughError(Exception):
     """A goal is missed, or a hole has no reason."""
 
 
+@guarded("code_coverage.py")
 def main() -> int:
     """Merge, report; the exit status."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

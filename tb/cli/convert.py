@@ -12,19 +12,25 @@ import math
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from golden import fixed
 from golden.files import whole_file
 from golden.importers.convert import ConversionError, QuantReport, convert_layers
 from golden.importers.importing import FORMATS, read_network
 from golden.model_file import Model, ModelFileError, save_model
+from golden.outputs import MADE_BY, OutputError, model_of, text
 from tb.command_line import (
     BAD_INPUT,
     FAILED,
     OK,
     BadInputError,
+    Output,
     Parser,
+    add_force,
     add_thresholds,
-    check_output,
+    check_outputs,
+    guarded,
     thresholds,
     whole_number,
 )
@@ -87,19 +93,18 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--pad", action="store_true",
                         help=f"fill hidden sizes up to a multiple of {fixed.HIDDEN_STEP} with "
                         "units that stay 0, which changes no result")  # fmt: skip
+    add_force(parser)
     return parser.parse_args(argv)
 
 
 def check_files(args: argparse.Namespace) -> None:
-    check_output(args.output, "--output")
+    outputs = [Output("--output", args.output, model_of("convert"))]
     if args.report:
-        check_output(args.report, "--report")
         if args.report.suffix not in REPORTS:
             raise BadInputError(f"--report: found {args.report}, expected {' or '.join(REPORTS)}")
-    named = {"--input": args.input, "--output": args.output, "--report": args.report}
-    places = [path.resolve() for path in named.values() if path]
-    if len(set(places)) < len(places):
-        raise BadInputError(f"{', '.join(named)}: found one file twice, expected different files")
+        ours = text('[\n {\n  "tensor"') if args.report.suffix == ".json" else text("tensor,")
+        outputs.append(Output("--report", args.report, ours))
+    check_outputs(outputs, {"--input": args.input}, args.force)
 
 
 def convert(args: argparse.Namespace) -> tuple[Model, QuantReport, tuple[str, ...]]:
@@ -114,6 +119,7 @@ def convert(args: argparse.Namespace) -> tuple[Model, QuantReport, tuple[str, ..
         lut_frac,
         pad=args.pad,
         source=str(args.input),
+        extras={MADE_BY: np.array("convert")},
     )
     return model, report, network.notes
 
@@ -149,12 +155,13 @@ def summary(model: Model) -> str:
     return text if real is None else f"{text}, padded from {'-'.join(map(str, real))} units"
 
 
+@guarded("convert.py")
 def main(argv: list[str] | None = None) -> int:
     args = parse_arguments(argv)
     try:
         check_files(args)
         model, report, notes = convert(args)
-    except (BadInputError, ConversionError, ModelFileError) as error:
+    except (BadInputError, ConversionError, ModelFileError, OutputError) as error:
         print(f"convert.py: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     try:

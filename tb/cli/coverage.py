@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.files import write_text
-from tb.command_line import BadInputError, Parser, check_output, status_of
+from tb.command_line import BadInputError, Parser, check_place, status_of
 from tb.coverage.functional.merge import Merged, merge, read_exclusions
 from tb.paths import REPO
 from tb.regress import intents as plan
@@ -113,7 +113,7 @@ def work(options: argparse.Namespace) -> None:
     for option, path in outputs.items():
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            check_output(path, option)
+            check_place(option, path)
     jobs = read_jobs(options.jobs)
     merged = merge(folders, read_exclusions())
     if not merged.runs:

@@ -22,11 +22,13 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.command import disk_full, line_of
 from golden.datasets.base import DatasetError
 from golden.datasets.features import features_from_model
 from golden.datasets.fsdd import Recording, load_folder, of_split
 from golden.model_file import ModelFileError, load_model
 from tb.checks.compare import MismatchError
+from tb.command_line import BAD_INPUT, FAILED, OK, Parser, guarded
 from tb.failure import BuildError, SimulationError
 from tb.flows.digits import (
     Setting,
@@ -43,10 +45,10 @@ from tb.paths import REPO
 FORECAST_THETAS = (16, 32, 64, 96, 128)  # Q8.8
 
 
-def arguments() -> argparse.Namespace:
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = Parser(
+        prog="demo.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=Path, default=REPO / "golden/models/digits-2l128h.npz")
     parser.add_argument("--fsdd", type=Path, metavar="FOLDER", help="recordings to use instead")
@@ -60,7 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--picture", type=Path, default=REPO / "reports/demo.png")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.count < 1 or args.jobs < 1:
         parser.error("--count and --jobs: expected at least 1")
     return args
@@ -82,9 +84,10 @@ def pick(folder: Path | None, count: int) -> list[Recording]:
     return [recordings[i] for i in few]
 
 
-def main() -> int:
+@guarded("demo.py")
+def main(argv: list[str] | None = None) -> int:
     """Run the demo; the exit status."""
-    args = arguments()
+    args = arguments(argv)
     from tqdm import tqdm
 
     started = time.monotonic()
@@ -113,11 +116,11 @@ def main() -> int:
                 progress=bar.update,
             )
     except (ModelFileError, DatasetError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        print(f"demo.py: {line_of(error)}", file=sys.stderr)
+        return FAILED if disk_full(error) else BAD_INPUT
     except (MismatchError, SimulationError, BuildError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        print(f"demo.py: {error}", file=sys.stderr)
+        return FAILED
 
     print("\nsaid    " + " ".join(str(one.recording.digit) for one in heard[0]))
     for setting, runs in zip(settings, heard, strict=True):
@@ -140,4 +143,4 @@ def main() -> int:
         shown = shown.relative_to(Path.cwd())
     print(f"\nEvery step equal to the golden model. Picture: {shown}")
     print(f"{steps} steps in {time.monotonic() - started:.0f} s")
-    return 0
+    return OK

@@ -19,6 +19,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tb.command_line import Parser, guarded
 from tb.fault_file import Fault, read_faults
 from tb.paths import REPO
 from tb.settings import child_env, settings
@@ -54,11 +55,10 @@ def outcome(tests: list[str], fault: Fault | None) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@guarded("faults.py")
 def main() -> int:
     """Run all faults; the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="faults to plant (default: all)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()

@@ -6,16 +6,17 @@ Without options: write the generated files. With `--check`: exit 1, naming each 
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from tb.codegen.generate import generate, stale
 from tb.codegen.regmap import MapError
+from tb.command_line import Parser, guarded
 
 
+@guarded("gen_registers.py")
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser = Parser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail if stale")
     args = parser.parse_args(argv)
     try:

@@ -5,10 +5,10 @@ generated files are fresh. Exit status 1 on the first finding.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 
+from tb.command_line import Parser, guarded
 from tb.paths import REPO
 from tb.sim.toolchain import verilator_env
 
@@ -23,9 +23,10 @@ CONFIGURATIONS: tuple[dict[str, int], ...] = (
 )
 
 
+@guarded("lint.py")
 def main() -> int:
     """Run all checks; 0 when nothing was found."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    Parser(description=__doc__).parse_args()
     generated = subprocess.run(
         [sys.executable, str(REPO / "scripts/gen_registers.py"), "--check"], check=False
     )

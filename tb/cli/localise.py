@@ -22,7 +22,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tb.command_line import BAD_INPUT, FAILED, OK, Parser, status_of
+from tb.command_line import BAD_INPUT, FAILED, OK, Parser, guarded, status_of
 from tb.debug.divergence import planted
 from tb.debug.divergence.replay import LocaliseError, UnknownTestError, localise
 from tb.paths import REPO
@@ -72,6 +72,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@guarded("localise.py")
 def main(argv: list[str] | None = None) -> int:
     """The exit status."""
     args = parse(argv)

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
+from tb.command_line import BadInputError, Parser, check_place, status_of, whole_number
 from tb.paths import REPO, TABLES
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def work(args: argparse.Namespace) -> None:
         JSON.parent.mkdir(exist_ok=True)
     for path, option in ((args.json, "--json"), (args.markdown, "--markdown")):
         if path is not None and not (args.only and option == "--json"):
-            check_output(path, option)
+            check_place(option, path)
     run(args, plan, mutants, planted, reasons, seed=seed, jobs=jobs, possible=len(possible))
 
 

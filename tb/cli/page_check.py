@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tb.command_line import BadInputError, Parser, status_of
+from tb.command_line import BadInputError, Parser, guarded, status_of
 from tb.paths import REPO
 from tb.report import sample
 from tb.report.browser import VIEWS, BrowserError, chromium, complaints
@@ -31,6 +31,7 @@ class PageError(RuntimeError):
     """Something is wrong with a page."""
 
 
+@guarded("page_check.py")
 def main(argv: list[str] | None = None) -> int:
     """Look at the pages; the exit status."""
     parser = Parser(

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from golden.files import write_text
-from tb.command_line import FAILED, OK, Parser
+from tb.command_line import FAILED, OK, Parser, guarded
 from tb.fpga.sdf_timing import TimingError, TimingPath, read_sdf, worst_paths
 from tb.fpga.tools import (
     EXIT_STATUS,
@@ -26,10 +26,10 @@ from tb.fpga.tools import (
     Parameters,
     ToolError,
     add_options,
+    attempted,
     check_outputs,
     copy_rtl,
     document_of,
-    guarded,
     parameters_of,
     read_rtl,
     revision,
@@ -255,7 +255,8 @@ def measure(args: argparse.Namespace, page: Path) -> int:
     return OK
 
 
+@guarded("pnr.py")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     args, page = parse_arguments(argv)
-    return guarded(lambda: measure(args, page))
+    return attempted(lambda: measure(args, page))

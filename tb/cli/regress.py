@@ -19,6 +19,7 @@ from tb.command_line import (
     OK,
     BadInputError,
     Parser,
+    guarded,
     whole_number,
 )
 from tb.paths import REPO, SIMULATORS
@@ -155,6 +156,7 @@ def follow_up(root: Path, name: str, words: list[Any] | None) -> bool:
     return done.returncode == 0
 
 
+@guarded("regress.py")
 def main(argv: list[str] | None = None) -> int:
     """The exit status."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -25,7 +25,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tb.command_line import FAILED, OK, Parser, status_of
+from tb.command_line import FAILED, OK, Parser, guarded, status_of
 from tb.paths import REPO
 from tb.regress.tree import tree_hash
 from tb.report.load import PARTS, ReportError
@@ -50,6 +50,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@guarded("report.py")
 def main(argv: list[str] | None = None) -> int:
     """Make the page; the exit status."""
     args = parse(argv)

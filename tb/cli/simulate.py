@@ -12,20 +12,23 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from golden.files import whole_file
+from golden.files import whole_file, write_text
 from golden.model_file import ModelFileError, load_model
+from golden.outputs import OutputError, archive, beside, text
 from golden.timing import CLOCK_MHZ
 from tb.checks.compare import MismatchError
 from tb.checks.trace import TraceError
 from tb.command_line import (
     BAD_INPUT,
     FAILED,
-    INTERRUPTED,
     OK,
     BadInputError,
+    Output,
     Parser,
+    add_force,
     add_thresholds,
-    check_output,
+    check_outputs,
+    guarded,
     load_stimulus,
     thresholds,
     whole_number,
@@ -39,6 +42,7 @@ from tb.records import to_json
 from tb.settings import settings
 
 MAX_INTERVAL = 10**9
+WAVE_SUFFIXES = (".fst", ".vcd")
 
 EPILOG = """\
 the input files
@@ -99,6 +103,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
                         "Verilator lacks lz4.h and zlib.h")  # fmt: skip
     parser.add_argument("--no-check", action="store_true",
                         help="do not compare with the golden model")  # fmt: skip
+    add_force(parser)
     return parser.parse_args(argv)
 
 
@@ -148,12 +153,31 @@ def localised(words: list[str], mismatch: MismatchError, seed: int) -> str:
         return f"not localised: {' '.join(str(error).split())}"
 
 
+def outputs_of(args: argparse.Namespace, output: Path) -> list[Output]:
+    """What is written; the waves of an earlier run are ours if its results are."""
+    ours = archive("h", "latency", "period", "dram_bytes")
+    outputs = [Output("--output", output, ours)]
+    if args.waves:
+        waves = [output.with_suffix(suffix) for suffix in WAVE_SUFFIXES]
+        outputs += [Output("--waves", path, beside(output, ours)) for path in waves]
+    if args.failure is not None:
+        outputs.append(Output("--failure", Path(args.failure), text('{\n "kind"')))
+    return outputs
+
+
+def sources_of(args: argparse.Namespace) -> dict[str, str | None]:
+    """What is read, by option."""
+    memory = args.dram if Path(args.dram).is_file() else None
+    return {"--model": args.model, "--stimulus": args.stimulus, "--dram": memory}
+
+
 def leave_failure(file: str | None, error: Exception) -> None:
     """Write what ended the run where ``--failure`` wants it."""
     if file is not None:
-        Path(file).write_text(to_json(failure_of(error)) + "\n", encoding="utf-8")
+        write_text(file, to_json(failure_of(error)) + "\n")
 
 
+@guarded("simulate.py")
 def main(argv: list[str] | None = None) -> int:
     args = parse_arguments(argv)
     output = Path(args.output)
@@ -169,11 +193,10 @@ def main(argv: list[str] | None = None) -> int:
         if args.steps is not None:
             stimulus = stimulus[: whole_number(args.steps, "--steps", 1, len(stimulus))]
         dram = load_dram(args.dram)
-        check_output(output, "--output")
+        check_outputs(outputs_of(args, output), sources_of(args), args.force)
         if args.failure is not None:
-            check_output(Path(args.failure), "--failure")
             Path(args.failure).unlink(missing_ok=True)
-    except (BadInputError, ModelFileError, DramError) as error:
+    except (BadInputError, ModelFileError, DramError, OutputError) as error:
         print(f"simulate.py: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
 
@@ -193,9 +216,6 @@ def main(argv: list[str] | None = None) -> int:
                 reproduce=shlex.join(words),
             )
         write_output(output, result)
-    except KeyboardInterrupt:
-        print("simulate.py: interrupted, nothing written", file=sys.stderr)
-        return INTERRUPTED
     except MismatchError as error:
         leave_failure(args.failure, error)
         print(f"simulate.py: mismatch: {error}", file=sys.stderr)

@@ -15,17 +15,20 @@ import numpy as np
 from golden.edges import hidden_edges
 from golden.files import whole_file
 from golden.model_file import Model, ModelFileError, load_model
+from golden.outputs import OutputError, archive
 from golden.stimulus import DESCRIPTIONS, KINDS, random_inputs
 from golden.trace import GoldenTrace, TraceFileError, read_trace, record, replay, write_trace
 from tb.command_line import (
     BAD_INPUT,
     FAILED,
-    INTERRUPTED,
     OK,
     BadInputError,
+    Output,
     Parser,
+    add_force,
     add_thresholds,
-    check_output,
+    check_outputs,
+    guarded,
     load_stimulus,
     thresholds,
     whole_number,
@@ -106,6 +109,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
                         help="write the stimulus for simulate.py too")  # fmt: skip
     parser.add_argument("--memories", action="store_true", help="keep all delta memories")
     parser.add_argument("--gates", action="store_true", help="keep all gates r, z, n")
+    add_force(parser)
     return parser.parse_args(argv)
 
 
@@ -157,6 +161,23 @@ def write(args: argparse.Namespace, trace: GoldenTrace) -> None:
     write_trace(args.output, trace)
 
 
+def outputs_of(args: argparse.Namespace) -> list[Output]:
+    """What is written. X.npy is ours if the trace beside it holds the same stimulus."""
+    trace = Path(args.output)
+
+    def of_trace(path: Path) -> bool:
+        try:
+            found = np.load(path, allow_pickle=False)
+            return isinstance(found, np.ndarray) and np.array_equal(read_trace(trace).x, found)
+        except (OSError, ValueError, EOFError):
+            return False
+
+    outputs = [Output("--output", trace, archive("x", "kind", "model_sha256"))]
+    if args.x_out is not None:
+        outputs.append(Output("--x-out", Path(args.x_out), of_trace))
+    return outputs
+
+
 def compare(path: str, trace: GoldenTrace, model: Model) -> int:
     """Replay a trace: the exit status."""
     difference = replay(model, trace)
@@ -167,6 +188,7 @@ def compare(path: str, trace: GoldenTrace, model: Model) -> int:
     return OK
 
 
+@guarded("stimulus.py")
 def main(argv: list[str] | None = None) -> int:
     args = parse_arguments(argv)
     try:
@@ -177,21 +199,16 @@ def main(argv: list[str] | None = None) -> int:
                     option = f"--{name.replace('_', '-')}"
                     raise BadInputError(f"{option}: found beside --replay, expected --output")
             return compare(args.replay, read_trace(args.replay), model)
-        check_output(Path(args.output), "--output")
-        if args.x_out is not None:
-            check_output(Path(args.x_out), "--x-out")
-            if Path(args.x_out).resolve() == Path(args.output).resolve():
-                raise BadInputError(f"--x-out: found {args.x_out}, expected another than --output")
+        check_outputs(
+            outputs_of(args), {"--model": args.model, "--stimulus": args.stimulus}, args.force
+        )
         trace = make(args, model)
         write(args, trace)
-    except (BadInputError, ModelFileError, TraceFileError) as error:
+    except (BadInputError, ModelFileError, OutputError, TraceFileError) as error:
         print(f"stimulus.py: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     except OSError as error:
         print(f"stimulus.py: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("stimulus.py: interrupted", file=sys.stderr)
-        return INTERRUPTED
     print(summary(trace))
     return OK

@@ -52,6 +52,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", default="1", metavar="S", help="seed of whatever is random (default: 1)")
 
 
+def sources(args: argparse.Namespace) -> dict[str, str | Path | None]:
+    """What a study reads, by option, for `check_outputs`."""
+    dense = Path(args.reference or Path(args.model).with_suffix(".dense.npz"))
+    memory = args.dram if Path(args.dram).is_file() else None
+    return {
+        "--model": args.model,
+        "--data": args.data,
+        "--reference": dense,
+        "--dram": memory,
+    }
+
+
 @dataclass(frozen=True)
 class Study:
     """What was asked for, read and checked. `reference`: the Model that losses are over."""

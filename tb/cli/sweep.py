@@ -9,7 +9,6 @@ on the RTL in the same go, and measured on the test split. Writes OUTPUT.csv, OU
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from pathlib import Path
 
@@ -19,11 +18,20 @@ use_one_blas_thread()  # before numpy is imported
 
 from tqdm import tqdm
 
+from golden.files import write_records, write_text
+from golden.outputs import beside, text
 from golden.tuning.operating_point import OperatingPoint, grid, heading, measure, pareto, row
 from golden.tuning.search import loss_of
 from golden.tuning.sweep import measure_all, picture
 from tb.cli import study
-from tb.command_line import Parser, status_of, whole_number
+from tb.command_line import (
+    Output,
+    Parser,
+    add_force,
+    check_outputs,
+    status_of,
+    whole_number,
+)
 from tb.flows.confirm import RTL_FAILURES
 
 DEFAULT_THETAS = "0,16,32,48,64,96,128"
@@ -54,6 +62,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
                         "percentage points, or percent of the RMSE (default: 0.5)")  # fmt: skip
     parser.add_argument("--output", type=Path, default=Path("reports/sweep"), metavar="PATH",
                         help="results, without their suffix (default: reports/sweep)")  # fmt: skip
+    add_force(parser)
     return parser.parse_args(argv)
 
 
@@ -70,11 +79,7 @@ def cheapest(
 
 
 def write_csv(path: Path, points: list[OperatingPoint], front: list[OperatingPoint]) -> None:
-    rows = [{**p.fields(), "pareto": int(any(p is f for f in front))} for p in points]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_records(path, [{**p.fields(), "pareto": int(any(p is f for f in front))} for p in points])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -87,6 +92,14 @@ def sweep(args: argparse.Namespace) -> None:
     started = time.monotonic()
     theta_x, theta_h = values(args.theta_x, "--theta-x"), values(args.theta_h, "--theta-h")
     study.output_folder(args.output)
+    table, page, drawn = (args.output.with_suffix(end) for end in (".csv", ".md", ".png"))
+    ours = text("theta_x0,")
+    outputs = [
+        Output("--output", table, ours),
+        Output("--output", page, beside(table, ours)),
+        Output("--output", drawn, beside(table, ours)),
+    ]
+    check_outputs(outputs, study.sources(args), args.force)
     asked = study.load(args)
     model = asked.model
     thetas = grid(theta_x, theta_h, model.num_layers, args.per_layer)
@@ -113,7 +126,7 @@ def sweep(args: argparse.Namespace) -> None:
         f"{Path(args.model).name}: {len(points)} choices of thresholds on "
         f"{len(asked.items)} sequences, {args.split} split"
     )
-    text = [
+    lines = [
         f"{title}; {asked.platform.clock_mhz:g} MHz, DRAM {args.dram}, 64-bit port",
         "",
         "Pareto front of error and weight bytes:",
@@ -129,11 +142,12 @@ def sweep(args: argparse.Namespace) -> None:
         heading(points),
         *(f"{row(p)}   {name}" for name, p in test),
     ]
-    print("\n".join(text))
-    confirmed = study.confirmations(asked, [(net, p) for _, net, p in marked])
-    print("\n" + "\n".join(confirmed))
-    write_csv(args.output.with_suffix(".csv"), points, front)
-    report = "\n".join([*text, "", *confirmed])
-    args.output.with_suffix(".md").write_text(f"```\n{report}\n```\n", encoding="utf-8")
-    picture(args.output.with_suffix(".png"), title, points, [(p, n) for n, _, p in marked])
+    write_csv(table, points, front)
+    picture(drawn, title, points, [(p, n) for n, _, p in marked])
+    report = "\n".join(lines)
+    write_text(page, f"```\n{report}\n```\n")
+    print(report)
+    confirmed = "\n".join(study.confirmations(asked, [(net, p) for _, net, p in marked]))
+    write_text(page, f"```\n{report}\n\n{confirmed}\n```\n")
+    print(f"\n{confirmed}")
     print(f"\n{args.output}.csv, .md, .png; {time.monotonic() - started:.0f} s")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.files import write_text
-from tb.command_line import FAILED, OK, Parser
+from tb.command_line import FAILED, OK, Parser, guarded
 from tb.fpga.tools import (
     EXIT_STATUS,
     TOP,
@@ -26,10 +26,10 @@ from tb.fpga.tools import (
     Parameters,
     ToolError,
     add_options,
+    attempted,
     check_outputs,
     copy_rtl,
     document_of,
-    guarded,
     parameters_of,
     read_rtl,
     revision,
@@ -408,7 +408,8 @@ def measure(args: argparse.Namespace, page: Path) -> int:
     return OK
 
 
+@guarded("synth.py")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     args, page = parse_arguments(argv)
-    return guarded(lambda: measure(args, page))
+    return attempted(lambda: measure(args, page))

@@ -9,6 +9,7 @@ import argparse
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,17 +21,21 @@ from golden.datasets.features import features_from_model
 from golden.datasets.fsdd import load_folder
 from golden.files import whole_file
 from golden.model_file import Model, ModelFileError, load_model
+from golden.outputs import OutputError, anything, beside, text
+from golden.outputs import picture as is_our_picture
 from tb.checks.compare import MismatchError
 from tb.checks.trace import TraceError
 from tb.command_line import (
     BAD_INPUT,
     FAILED,
-    INTERRUPTED,
     OK,
     BadInputError,
+    Output,
     Parser,
+    add_force,
     add_thresholds,
-    check_output,
+    check_outputs,
+    guarded,
     load_stimulus,
     thresholds,
     whole_number,
@@ -50,6 +55,7 @@ from tb.paths import REPO, SIMULATORS
 DEMO_MODEL = REPO / "golden/models/digits-2l128h.npz"
 DEMO_CLIPS = REPO / "golden/clips"
 MAX_INTERVAL = 10**9
+TRACE_BEGINS = '{"schema": 1, "displayTimeUnit"'
 CAUSES = "\n".join(f"  {cause.name:<17} {cause.why}" for cause in ALL)
 
 EPILOG = f"""\
@@ -111,24 +117,47 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--plot", metavar="FILE",
                         help=f"{', '.join(SUFFIXES)} (default: reports/timeline.png)")  # fmt: skip
     parser.add_argument("--record", metavar="FILE", help="default: reports/timeline.txt")
+    add_force(parser)
     return parser.parse_args(argv)
 
 
-def output_path(text: str | None, option: str, name: str) -> Path:
+def output_path(named: str | None, name: str) -> Path:
     """Where an output goes: as given, or under reports/, which is made."""
-    if text is None:
+    if named is None:
         folder = REPO / "reports"
         folder.mkdir(exist_ok=True)
         return folder / name
-    check_output(Path(text), option)
-    return Path(text)
+    return Path(named)
 
 
-def step_range(text: str | None, count: int) -> tuple[int, int]:
+def outputs_of(trace: Path, picture: Path, record: Path | None) -> list[Output]:
+    """What is written. Those under reports/ are always ours."""
+    found = [
+        Output("--json", trace, text(TRACE_BEGINS)),
+        Output("--plot", picture, is_our_picture),
+    ]
+    if record is not None:
+        found.append(Output("--record", record, beside(trace, text(TRACE_BEGINS))))
+    return [replace(one, made=anything) if one.path.parent == REPO / "reports" else one
+            for one in found]  # fmt: skip
+
+
+def sources_of(args: argparse.Namespace) -> dict[str, str | None]:
+    """What is read, by option."""
+    memory = args.dram if Path(args.dram).is_file() else None
+    return {
+        "--model": args.model or str(DEMO_MODEL),
+        "--stimulus": args.stimulus,
+        "--trace": args.trace,
+        "--dram": memory,
+    }
+
+
+def step_range(named: str | None, count: int) -> tuple[int, int]:
     """``N`` or ``A:B`` as (first, one past the last) of ``count`` steps; BadInputError."""
-    if text is None:
+    if named is None:
         return 0, count
-    first, colon, last = text.rpartition(":")
+    first, colon, last = named.rpartition(":")
     begin = whole_number(first, "--steps", 0, count - 1) if colon and first else 0
     end = count if colon and not last else whole_number(last, "--steps", begin + 1, count)
     return begin, end
@@ -201,10 +230,10 @@ def compared(timeline: Timeline, core: Counters) -> str:
 def show(timeline: Timeline, steps: list[Step], title: str, trace: Path, picture: Path) -> None:
     """Print the table and write trace and picture."""
     summary = summarise(timeline, steps)
-    print(f"{cause_table(summary)}\n\n{verdict(summary)}")
     with whole_file(trace) as file:
         file.write(json.dumps(chrome_trace(timeline, steps)).encode())
     draw(picture, timeline, summary, neighbours(steps, summary.worst.step), title)
+    print(f"{cause_table(summary)}\n\n{verdict(summary)}")
     print(f"trace for ui.perfetto.dev: {short(trace)}; picture: {short(picture)}")
 
 
@@ -226,6 +255,7 @@ def of_trace(args: argparse.Namespace) -> tuple[Timeline, list[Step]]:
     return timeline, timeline.steps[begin:end]
 
 
+@guarded("timeline.py")
 def main(argv: list[str] | None = None) -> int:
     args = parse_arguments(argv)
     words = ["python", "scripts/timeline.py", *(argv if argv is not None else sys.argv[1:])]
@@ -235,18 +265,20 @@ def main(argv: list[str] | None = None) -> int:
         return status
 
     try:
-        trace = output_path(args.json, "--json", "timeline.json")
-        picture = output_path(args.plot, "--plot", "timeline.png")
+        trace = output_path(args.json, "timeline.json")
+        picture = output_path(args.plot, "timeline.png")
         if picture.suffix not in SUFFIXES:
             raise BadInputError(
                 f"--plot: found {picture.name!r}, expected a name with {', '.join(SUFFIXES)}"
             )
+        record = output_path(args.record, "timeline.txt")
+        outputs = outputs_of(trace, picture, None if args.trace else record)
+        check_outputs(outputs, sources_of(args), args.force)
         if args.trace is not None:
             timeline, steps = of_trace(args)
         else:
-            record = output_path(args.record, "--record", "timeline.txt")
             job = job_of(args)
-    except (BadInputError, ModelFileError, DramError, TimelineError) as error:
+    except (BadInputError, ModelFileError, DramError, OutputError, TimelineError) as error:
         return one_line(error, BAD_INPUT)
 
     try:
@@ -259,9 +291,6 @@ def main(argv: list[str] | None = None) -> int:
         title = f"{units} units, {args.sim}, DRAM {args.dram}, 64-bit port"
         show(timeline, timeline.steps[slice(*job.steps)], title, trace, picture)
         print(verdict_of_counters)
-    except KeyboardInterrupt:
-        print("timeline.py: interrupted", file=sys.stderr)
-        return INTERRUPTED
     except MismatchError as error:
         return one_line(error, FAILED)
     except (SimulationError, BuildError, TraceError, TimelineError, OSError) as error:

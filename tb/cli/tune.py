@@ -16,13 +16,23 @@ from tb.settings import use_one_blas_thread
 
 use_one_blas_thread()  # before numpy is imported
 
+import numpy as np
 from tqdm import tqdm
 
 from golden.model_file import save_model
+from golden.outputs import MADE_BY, model_of
 from golden.tuning.operating_point import heading, measure, row
 from golden.tuning.search import Budget, TuningError, tune
 from tb.cli import study
-from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
+from tb.command_line import (
+    BadInputError,
+    Output,
+    Parser,
+    add_force,
+    check_outputs,
+    status_of,
+    whole_number,
+)
 from tb.flows.confirm import RTL_FAILURES
 
 EXAMPLES = """examples:
@@ -52,6 +62,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--largest", default="256", metavar="V", help="highest threshold to try, Q8.8 "
         "(default: 256, which is 1.0)")  # fmt: skip
     add("--output", required=True, type=Path, metavar="TUNED.npz", help="model file to write")
+    add_force(parser)
     return parser.parse_args(argv)
 
 
@@ -67,7 +78,8 @@ def tune_file(args: argparse.Namespace) -> None:
             raise BadInputError(f"{option}: found {value:g}, expected a number from 0 up")
     trials = whole_number(args.trials, "--trials", 1, 100_000)
     largest = whole_number(args.largest, "--largest", 4, 32764)
-    check_output(args.output, "--output")
+    sources = study.sources(args)
+    check_outputs([Output("--output", args.output, model_of("tune"))], sources, args.force)
     budget = Budget(args.latency_us, args.max_loss)
     asked = study.load(args)
     reference = None  # its own at Θ = 0, which the search measures anyway
@@ -86,6 +98,9 @@ def tune_file(args: argparse.Namespace) -> None:
             reference,
         )
     best, zero = tuned.best, tuned.reference
+    model = asked.model.with_theta(best.theta_x, best.theta_h)
+    said = {**tuned.extras(budget, trials, asked.seed, args.split), MADE_BY: np.array("tune")}
+    save_model(args.output, dataclasses.replace(model, extras={**model.extras, **said}))
     print(f"{len(tuned.tried)} choices of thresholds tried; budget: {budget}")
     for split, items in ((args.split, None), ("test", asked.test)):
         print(f"\n{split} split:\n{heading([best])}")
@@ -99,7 +114,4 @@ def tune_file(args: argparse.Namespace) -> None:
             print(f"{row(point)}   {name}")
     confirmed = study.confirmations(asked, [(asked.model, best)])
     print("\n" + "\n".join(confirmed))
-    model = asked.model.with_theta(best.theta_x, best.theta_h)
-    said = tuned.extras(budget, trials, asked.seed, args.split)
-    save_model(args.output, dataclasses.replace(model, extras={**model.extras, **said}))
     print(f"\n{args.output}: thresholds x {best.theta_x}, h {best.theta_h}")

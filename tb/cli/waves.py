@@ -9,12 +9,27 @@ import shutil
 import sys
 from pathlib import Path
 
-from tb.command_line import BadInputError, Parser, check_output, status_of, whole_number
+from golden.outputs import Recogniser, picture, text
+from tb.command_line import (
+    BadInputError,
+    Output,
+    Parser,
+    add_force,
+    check_outputs,
+    status_of,
+    whole_number,
+)
 from tb.debug.waves.outputs import AFTER, BEFORE, Scene, open_scene, save_picture
 from tb.debug.waves.text import draw_text
 from tb.settings import settings
 
 VIEWERS = {"gtkwave": ".gtkw", "surfer": ".sucl"}
+MADE: dict[str, Recogniser] = {
+    "gtkwave": text("[dumpfile]"),
+    "surfer": text("divider_add"),
+    "svg": picture,
+    "png": picture,
+}
 
 EPILOG = """\
 what is shown
@@ -67,6 +82,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
                         "or 120)")  # fmt: skip
     output.add_argument("--open", choices=VIEWERS, help="write a layout beside the dump and start "
                         "the viewer")  # fmt: skip
+    add_force(parser)
     return parser.parse_args(argv)
 
 
@@ -97,8 +113,8 @@ def run(args: argparse.Namespace) -> None:
         raise BadInputError("--at, --step: found both, expected one of them")
     files = {name: Path(value) for name in ("gtkwave", "surfer", "svg", "png")
              if (value := getattr(args, name)) is not None}  # fmt: skip
-    for name, path in files.items():
-        check_output(path, f"--{name}")
+    outputs = [Output(f"--{name}", path, MADE[name]) for name, path in files.items()]
+    check_outputs(outputs, {"DUMP": args.dump, "--divergence": args.divergence}, args.force)
     cycles = whole_number(args.cycles, "--cycles", 4, 400)
     step = None if args.step is None else whole_number(args.step, "--step", 0, 10**9)
     width = shutil.get_terminal_size((120, 40)).columns

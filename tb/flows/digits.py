@@ -18,6 +18,7 @@ import numpy as np
 from golden import timing
 from golden.datasets.features import features_from_model
 from golden.datasets.fsdd import Recording
+from golden.files import save_figure
 from golden.integer import IntegerGru
 from golden.model_file import Model
 from golden.timing import CLOCK_MHZ
@@ -338,5 +339,5 @@ def picture(
         for start in starts[1:-1]:
             axis.axvline(start / 100.0, color="0.75", lw=0.6)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=80)
+    save_figure(figure, path, dpi=80)
     plt.close(figure)

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from golden.files import move_file
 from golden.integer import IntegerGru, encode_delta
 from golden.model_file import Model
 from tb.bench.replay_recorder import Recorder
@@ -202,9 +203,9 @@ def simulate(
     finally:
         comparison.close()
         if waves_file is not None and not replay and waves.exists():
-            shutil.move(waves, waves_file.with_suffix(built.wave_suffix))
+            move_file(waves, waves_file.with_suffix(built.wave_suffix))
         if timeline_file is not None and timeline.exists():
-            shutil.move(timeline, timeline_file)
+            move_file(timeline, timeline_file)
     shutil.rmtree(folder, ignore_errors=True)
     return result
 

@@ -29,7 +29,7 @@ from typing import IO, Any, TextIO
 
 from golden.files import write_text
 from tb import checkout
-from tb.command_line import FAILED, INTERRUPTED
+from tb.command_line import FAILED
 from tb.failure import BuildError
 from tb.paths import REPO, RTL_FILELIST
 from tb.sim.build import read_filelist
@@ -132,16 +132,13 @@ def check_outputs(args: argparse.Namespace, parser: argparse.ArgumentParser, pag
             parser.error(f"{path}: found a folder, expected a file")
 
 
-def guarded(command: Callable[[], int]) -> int:
+def attempted(command: Callable[[], int]) -> int:
     """Run a command; its exit status, or that of what went wrong, which is said in one line."""
     try:
         return command()
     except (ToolError, BuildError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return INTERRUPTED
 
 
 # ---------------------------------------------------------------------------------- the tools

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from golden.files import save_figure
 from golden.timing import CLOCK_MHZ
 from tb.debug.timeline.account import Summary, clipped
 from tb.debug.timeline.causes import ALL, BY_CODE
@@ -43,7 +44,7 @@ def draw(
         _steps(above, summary, shown)
         _tracks(below, timeline, shown)
         above.set_title(title, loc="left", fontsize=10, color=INK, pad=16)
-        figure.savefig(path, dpi=130)
+        save_figure(figure, path, dpi=130)
         plt.close(figure)
 
 

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from vcd.gtkw import GTKWColor, GTKWFlag, GTKWSave
 
+from golden.files import write_text
 from tb.debug.wave_query import Wave
 from tb.debug.waves.catalog import Group, Row
 from tb.debug.waves.diagram import rows_of
@@ -82,7 +83,7 @@ def _trace(
         table = filters / f"{style.name}.txt"
         lines = [f"{value:x} {text}" for value, text in style.names.items()]
         filters.mkdir(parents=True, exist_ok=True)
-        table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(table, "\n".join(lines) + "\n")
         save.trace(name, row.label, colour, translate_filter_file=str(table.resolve()))
     else:
         save.trace(name, row.label, colour, FORMATS[style.what])

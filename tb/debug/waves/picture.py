@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from golden.outputs import picture_metadata
 from tb.debug.waves.diagram import Diagram, Line
 
 if TYPE_CHECKING:
@@ -63,13 +64,8 @@ def draw_picture(diagram: Diagram, path: Path) -> None:
             for line in lines:
                 _line(axes, line, y, left)
                 y += ROW
-        figure.savefig(path, dpi=130, metadata=_metadata(path))
+        figure.savefig(path, dpi=130, metadata=picture_metadata(path))
         plt.close(figure)
-
-
-def _metadata(path: Path) -> dict[str, str | None]:
-    """None for what would differ from run to run."""
-    return {"Date": None} if path.suffix == ".svg" else {"Software": None}
 
 
 def _name_marks(axes: Axes, diagram: Diagram, y: float) -> None:

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from golden.files import write_text
 from tb.debug.wave_query import Wave
 from tb.debug.waves.catalog import Group, Row
 from tb.debug.waves.diagram import rows_of
@@ -104,7 +105,8 @@ class _Mnemonics:
         for (name, width), texts in self.tables.items():
             lines = [f"{value:#x} {text}" for value, text in sorted(texts.items())]
             head = f"Name: {name}_{width}\nBits: {width}\n"
-            (self.folder / f"{name}_{width}.txt").write_text(head + "\n".join(lines) + "\n")
+            text = head + "\n".join(lines) + "\n"
+            write_text(self.folder / f"{name}_{width}.txt", text)
 
 
 def _looks(wave: Wave, row: Row, mnemonics: _Mnemonics) -> list[str]:
