@@ -8,6 +8,7 @@ import inspect
 
 from golden.datasets import connected, fsdd, har, skab, table, tidigits
 from golden.datasets.base import SPLITS, TASKS, Dataset, DatasetError, Example
+from golden.datasets.options import given
 from golden.datasets.split_file import write_split
 
 __all__ = [
@@ -51,9 +52,9 @@ def load(name, folder, **options):
     return LOADERS[name](folder, **options)
 
 
-def load_as_typed(name, folder, target=None):
-    """`load` with what commands offer: `target`, a column of 'csv' or 'skab', or None."""
-    return load(name, folder, **({} if target is None else {"target": target}))
+def load_as_typed(args):
+    """The data set that the options of `golden.datasets.options` name; raises as `load` does."""
+    return load(args.set, args.data, **given(args))
 
 
 def options_of(name):

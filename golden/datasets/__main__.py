@@ -12,12 +12,13 @@ from pathlib import Path
 
 from golden.command import Parser, status_of
 from golden.datasets import LOADERS, SPLITS, load, write_split
+from golden.datasets.options import add_set_options, given
 from golden.datasets.split_file import SPLIT_COLUMNS
 from golden.outputs import FORCE, FORCE_HELP, Output, check_outputs, text
 
 
 def parser():
-    """The command line. Options of a set that are left out are not in the namespace."""
+    """The command line."""
     made = Parser(
         prog="python -m golden.datasets",
         description=__doc__,
@@ -33,15 +34,9 @@ def parser():
     made.add_argument(FORCE, action="store_true", help=FORCE_HELP)
     options = made.add_argument_group("options of some sets")
 
-    def add(name, **settings):
-        options.add_argument(name, default=argparse.SUPPRESS, **settings)
-
-    add("--target", metavar="COLUMN", help="csv, skab: the column to tell from the others")
-    add("--columns", metavar="COLUMN", nargs="+", help="csv: the channels")
-    add("--task", choices=("frames", "regression"), help="csv: a class or a value for each row")
-    add("--split", metavar="FILE", help="csv: the split, columns file and split")
-    add("--rate", metavar="HZ", type=float, help="csv: rows per second (default: 1)")
-    add("--speakers", metavar="GROUP", nargs="+", help="tidigits: man, woman, boy, girl")
+    add_set_options(options)
+    options.add_argument("--speakers", metavar="GROUP", nargs="+",
+                         help="tidigits: man, woman, boy, girl")  # fmt: skip
     return made
 
 
@@ -70,14 +65,14 @@ def description(data):
 def main(arguments=None):
     """Run the command; returns the exit status."""
     made = parser()
-    options = vars(made.parse_args(arguments))
-    name, folder, file = options.pop("set"), options.pop("folder"), options.pop("write_split")
-    force = options.pop("force")
+    args = made.parse_args(arguments)
+    name, folder, file = args.set, args.folder, args.write_split
+    options = given(args) | ({"speakers": args.speakers} if args.speakers else {})
 
     def work():
         if file:
             split = Output("--write-split", file, text(",".join(SPLIT_COLUMNS)))
-            check_outputs([split], {"FOLDER": folder, "--split": options.get("split")}, force)
+            check_outputs([split], {"FOLDER": folder, "--split": args.split}, args.force)
         data = load(name, folder, **options)
         if file:
             write_split(file, data)

@@ -47,7 +47,7 @@ class Dataset:
 
     `labels`: names of the classes, or of the targets of a regression. `channels`: names of the
     columns of a signal, empty for sound. `rate`: samples or rows per second. `source`: where the
-    set is from, and its licence.
+    set is from, and its licence. `notes`: what was decided in reading it, a line each.
     """
 
     name: str
@@ -57,16 +57,18 @@ class Dataset:
     rate: float
     source: str
     channels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def of_split(self, split: str) -> list[Example]:
         """The examples of 'train', 'validation' or 'test'."""
         return [example for example in self.examples if example.split == split]
 
     def summary(self) -> str:
-        """One line: how many examples each split has."""
+        """How many examples each split has, and the notes, in lines."""
         count = Counter(example.split for example in self.examples)
         sizes = ", ".join(f"{count[split]} {split}" for split in SPLITS)
-        return f"{self.name}: {self.task}, {sizes}; {self.source}"
+        first = f"{self.name}: {self.task}, {sizes}; {self.source}"
+        return "\n".join([first, *(f"  {note}" for note in self.notes)])
 
 
 Groups = Annotated[tuple[Text, ...], Meta(min_length=1)]

@@ -30,28 +30,67 @@ FLOOR = 1e-4  # E0, in units of the squared DFT of a windowed frame
 
 
 def read_wav(path, sample_rate=SAMPLE_RATE):
-    """Samples of a mono 16-bit WAV file at `sample_rate`, float64, full scale 1.
+    """Samples of a mono WAV file at `sample_rate`, float64, full scale 1.
 
-    Another rate is resampled. Raises ValueError of one line for a file that is not such a WAV.
+    8 to 32 bits, float, and extensible ones; another rate is resampled. Raises ValueError of one
+    line for a file that is none, has several channels, or was cut off.
     """
+    import soundfile
+
+    path = Path(path)
     try:
-        with wave.open(str(path), "rb") as file:
-            channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            data = file.readframes(file.getnframes())
-    except (OSError, EOFError, wave.Error) as error:
+        with soundfile.SoundFile(path) as file:
+            form, channels, rate, frames = file.format, file.channels, file.samplerate, file.frames
+            samples = file.read(dtype="float64")
+        size = path.stat().st_size
+    except (OSError, soundfile.SoundFileError) as error:
+        found = _reason(path, error)
+        raise ValueError(f"{path}: found {found}, expected a WAV file") from None
+    if form not in ("WAV", "WAVEX", "RF64"):
+        raise ValueError(f"{path}: found a file of the format {form}, expected a WAV file")
+    if channels != 1:
+        raise ValueError(f"{path}: found {channels} channels, expected one")
+    missing = _declared_bytes(path) - size
+    if missing > 0 or len(samples) < frames:
         raise ValueError(
-            f"{path}: found {error or 'a cut-off file'}, expected a WAV file"
-        ) from None
-    if channels != 1 or width != 2 or len(data) < 2:
-        raise ValueError(
-            f"{path}: found {channels} channels of {8 * width} bits, {len(data)} bytes, "
-            "expected one channel of 16 bits that is not empty"
+            f"{path}: found a file that was cut off, {max(missing, 1)} bytes before its end, "
+            "expected a whole WAV file"
         )
-    samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2") / 32768.0
+    if not len(samples):
+        raise ValueError(f"{path}: found no samples, expected a recording")
+    if not np.isfinite(samples).all():
+        raise ValueError(f"{path}: found samples that are not finite, expected a recording")
     if rate != sample_rate:
         common = gcd(rate, sample_rate)
         samples = resample_poly(samples, sample_rate // common, rate // common)
     return samples
+
+
+def _reason(path, error):
+    """Why a file cannot be read, in words; never empty."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if not path.is_file():
+        return "a folder" if path.is_dir() else "no such file"
+    if not path.stat().st_size:
+        return "an empty file"
+    return "something else, or a file that was cut off"
+
+
+def _declared_bytes(path):
+    """Bytes that the data of a RIFF file ends at, as its chunks say; 0 for what is no RIFF."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF":
+            return 0  # RF64 keeps its sizes elsewhere; libsndfile reads them
+        place = 12
+        while len(chunk := file.read(8)) == 8:
+            size = int.from_bytes(chunk[4:], "little")
+            if chunk[:4] == b"data":
+                return place + 8 + size if size != 0xFFFFFFFF else 0
+            place += 8 + size + size % 2
+            file.seek(place)
+    return 0
 
 
 @dataclass(frozen=True)
@@ -127,7 +166,7 @@ class Extractor:
         """The extractor whose features have mean 0 and deviation `scale` over `recordings`."""
         made = cls(None, None, floor, sample_rate, smooth)
         frames = np.concatenate([made._steps(samples) for samples in recordings])
-        return replace(made, mean=frames.mean(axis=0), std=frames.std(axis=0) / scale)
+        return replace(made, mean=frames.mean(axis=0), std=_deviation(frames) / scale)
 
     def __call__(self, samples):
         """Features int16 (T, 40), Q8.8, of samples (N,)."""
@@ -136,6 +175,11 @@ class Extractor:
     def _steps(self, samples):
         frames = log_mel(samples, self.floor, self.sample_rate)
         return _trailing(frames, self.smooth, 1).mean(axis=2)
+
+    @property
+    def width(self):
+        """Features in a step."""
+        return BANDS
 
     def extras(self):
         """What a model file must hold to make these features again."""
@@ -179,14 +223,17 @@ class Channels:
         """Features with mean 0 and deviation `scale` over `signals`, each (T, I).
 
         `window`: None for `block`. `floor`: in deviations of each channel. A feature that never
-        moves is left at 0.
+        moves is left at 0, see `constant`.
         """
-        floors = floor * np.concatenate(signals).std(axis=0) + 1e-12 if spread else None
+        floors = floor * _deviation(np.concatenate(signals)) if spread else None
         made = cls(tuple(names), None, None, block, window or block, spread, floors)
         rows = np.concatenate([made._steps(signal) for signal in signals])
-        std = rows.std(axis=0)
-        std = np.where(std > 1e-9, std, 1.0) / scale
-        return replace(made, mean=rows.mean(axis=0), std=std)
+        return replace(made, mean=rows.mean(axis=0), std=_deviation(rows) / scale)
+
+    def constant(self, signals):
+        """Names of the channels that are the same in every row of `signals`, each (T, I)."""
+        moves = _moves(np.concatenate(signals))
+        return tuple(name for name, moving in zip(self.names, moves, strict=True) if not moving)
 
     @property
     def width(self):
@@ -231,6 +278,21 @@ class Channels:
             "features.std": self.std,
             **({"features.floors": self.floors} if self.spread else {}),
         }
+
+
+def _moves(rows):
+    """Which columns of `rows` (T, I) change, bool (I,): by more than their own values are rounded,
+    whatever their unit.
+    """
+    return np.ptp(rows, axis=0) > 64 * np.finfo(np.float64).eps * np.abs(rows).max(axis=0)
+
+
+def _deviation(rows):
+    """Standard deviation of the columns of `rows` (T, I), float64 (I,); of a constant one its
+    value, or 1.
+    """
+    largest = np.abs(rows).max(axis=0)
+    return np.where(_moves(rows), rows.std(axis=0), np.where(largest > 0, largest, 1.0))
 
 
 def _trailing(rows, window, block):

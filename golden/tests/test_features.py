@@ -2,10 +2,10 @@
 """Sound to Q8.8 features and back from h to a digit."""
 
 import dataclasses
-import wave
 
 import numpy as np
 import pytest
+import soundfile
 
 from golden.datasets import features
 from golden.datasets.features import (
@@ -235,17 +235,74 @@ def test_wav_round_trip_and_resampling(tmp_path):
     np.testing.assert_allclose(back[100:-100], tone[100:-100], atol=0.01)
 
 
-@pytest.mark.parametrize(("channels", "width", "frames"), [(2, 2, 10), (1, 1, 10), (1, 2, 0)])
-def test_unsupported_wavs(tmp_path, channels, width, frames):
-    path = tmp_path / "bad.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setparams((channels, width, 8000, frames, "NONE", ""))
-        file.writeframes(bytes(channels * width * frames))
-    with pytest.raises(ValueError, match=r"bad.wav: found .* expected one channel of 16 bits"):
+@pytest.mark.parametrize(
+    ("form", "subtype"),
+    [
+        *(("WAV", subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT")),
+        *(("WAVEX", subtype) for subtype in ("PCM_16", "PCM_24", "DOUBLE")),
+        ("RF64", "PCM_24"),
+    ],
+)
+def test_kinds_of_wav(tmp_path, form, subtype):
+    """Could break: a recording that any player plays, refused or read on another scale."""
+    tone = 0.5 * np.sin(2 * np.pi * 400 * np.arange(800) / 8000)
+    soundfile.write(tmp_path / "a.wav", tone, 8000, subtype, format=form)
+    np.testing.assert_allclose(read_wav(tmp_path / "a.wav"), tone, atol=2**-6)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.99])
+def test_wav_that_was_cut_off(tmp_path, subtype, share):
+    """Could break: the first half of a recording that passes for all of it."""
+    path = tmp_path / "cut.wav"
+    soundfile.write(path, np.ones(800) / 2, 8000, subtype)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ValueError, match=r"cut.wav: found a file that was cut off, \d+ bytes"):
         read_wav(path)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no sound at all", b"RIFF\x10\0\0\0WAVE"])
+def test_unsupported_wavs(tmp_path):
+    soundfile.write(tmp_path / "two.wav", np.zeros((10, 2)), 8000)
+    soundfile.write(tmp_path / "none.wav", np.zeros(0), 8000)
+    soundfile.write(tmp_path / "nan.wav", np.full(9, np.nan), 8000, "FLOAT")
+    soundfile.write(tmp_path / "flac.wav", np.zeros(10), 8000, format="FLAC")
+    for name, found in (
+        ("two", "2 channels, expected one"),
+        ("none", "no samples, expected a recording"),
+        ("nan", "samples that are not finite, expected a recording"),
+        ("flac", "a file of the format FLAC, expected a WAV file"),
+    ):
+        with pytest.raises(ValueError, match=rf"^[^\n]*{name}.wav: found {found}$"):
+            read_wav(tmp_path / f"{name}.wav")
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("spread", [False, True])
+def test_scale_in_any_unit(unit, spread, rng):
+    """Could break: farads taken for a channel that never changes, where picofarads train."""
+    signal = rng.normal(3, 0.1, (200, 2))
+    signal[:, 1] = 7.7
+    made = [
+        Channels.fitted(("c", "still"), [signal * factor], block=2, spread=spread)
+        for factor in (1.0, unit)
+    ]
+    reference, scaled = made[0](signal), made[1](signal * unit)
+    assert np.abs(reference.astype(int) - scaled.astype(int)).max() <= 1
+    assert scaled[:, 0].std() > 200 and not scaled[:, 1].any()
+    assert made[1].constant([signal * unit]) == ("still",)
+
+
+def test_small_ripple_on_a_large_value(rng):
+    """Could break: a pressure of 101325 Pa that moves by a millipascal taken for constant."""
+    signal = 101325 + 1e-3 * rng.normal(size=(300, 1))
+    made = Channels.fitted(("p",), [signal])
+    assert made.constant([signal]) == () and 200 < made(signal).std() < 300
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"no sound at all", b"RIFF\x10\0\0\0WAVE", b"\0" * 99]
+)
 def test_files_that_are_not_wav(tmp_path, content):
     path = tmp_path / "bad.wav"
     if content is not None:

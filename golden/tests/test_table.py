@@ -3,6 +3,7 @@
 
 import csv
 import gzip
+import re
 
 import numpy as np
 import pytest
@@ -19,8 +20,13 @@ def write(path, header, rows, delimiter=","):
 
 
 def series(count=20, label=lambda i: "walk" if i % 3 else "sit"):
-    """Rows of time, two channels and a label; the first channel counts rows."""
-    return [(f"10:00:{i:02}", i, -i / 4, label(i)) for i in range(count)]
+    """Rows of time, two channels and a label; the first channel is `at` of the row."""
+    return [(f"10:00:{i:02}", at(i), -i / 4, label(i)) for i in range(count)]
+
+
+def at(row):
+    """A number for each row that is no other's, and does not rise as a row number does."""
+    return row ^ 1
 
 
 HEADER = ("time", "ax", "ay", "label")
@@ -50,10 +56,14 @@ def test_time_split_of_one_file(walk):
     assert (data.task, data.labels, data.rate) == ("frames", ("sit", "walk"), 50)
     assert data.channels == ("ax", "ay")
     rows = {e.split: e.signal[:, 0].tolist() for e in data.examples}
-    assert rows == {"train": list(range(14)), "validation": [14, 15, 16], "test": [17, 18, 19]}
+    assert rows == {
+        "train": [at(i) for i in range(14)],
+        "validation": [15, 14, 17],
+        "test": [16, 19, 18],
+    }
     train = data.of_split("train")[0]
     assert train.signal.dtype == np.float64
-    assert train.signal[3].tolist() == [3, -0.75]
+    assert train.signal[3].tolist() == [2, -0.75]
     assert train.target.dtype == np.int64
     assert train.target[:4].tolist() == [0, 1, 1, 0]
     assert "by order of rows, 70/15/15 %" in data.source
@@ -77,10 +87,10 @@ def test_split_column_and_its_sequences(tmp_path):
     data = datasets.load("csv", path)
     assert data.channels == ("ax", "ay")
     assert [(e.split, e.signal[:, 0].tolist()) for e in data.examples] == [
-        ("train", [0, 1, 2, 3]),
-        ("test", [4, 5]),
-        ("validation", [6, 7]),
-        ("train", [8, 9, 10]),
+        ("train", [1, 0, 3, 2]),
+        ("test", [5, 4]),
+        ("validation", [7, 6]),
+        ("train", [9, 8, 11]),
     ]
     assert "by the column split" in data.source
 
@@ -183,27 +193,27 @@ def test_delimiters_and_gzip(tmp_path, delimiter, zipped):
     ],
 )
 def test_spreadsheet_files(tmp_path, header, row):
-    text = "\r\n\r\n".join([header, *(row.format(i, i % 2) for i in range(8)), ""])
+    text = "\r\n\r\n".join([header, *(row.format(at(i), i % 2) for i in range(8)), ""])
     (tmp_path / "a.csv").write_bytes(text.encode())
     data = datasets.load("csv", tmp_path / "a.csv")
     assert data.channels == ("a; x",)  # a column without a name is no channel
     assert data.labels == ("up0", "up1")
-    assert data.of_split("train")[0].signal[:3].tolist() == [[0.5], [1.5], [2.5]]
+    assert data.of_split("train")[0].signal[:3].tolist() == [[1.5], [0.5], [3.5]]
 
 
 @pytest.mark.parametrize("time", ["time", "Timestamp", "DATETIME", "date"])
 def test_channel_selection(tmp_path, time):
-    rows = [(i, i, "remark", "", 2 * i, f"c{i % 2}") for i in range(20)]
+    rows = [(i, at(i), "remark", "", 2 * at(i), f"c{i % 2}") for i in range(20)]
     path = write(tmp_path / "a.csv", (time, "b", "note", "empty", "a", "Label"), rows)
     data = datasets.load("csv", path)
     assert data.channels == ("b", "a")
     chosen = datasets.load("csv", path, columns=["a", time])
     assert chosen.channels == ("a", time)
-    assert chosen.of_split("train")[0].signal[5].tolist() == [10, 5]
+    assert chosen.of_split("train")[0].signal[5].tolist() == [8, 5]
 
 
 def test_default_target_names(tmp_path):
-    rows = [(i, i % 2, i % 3) for i in range(30)]
+    rows = [(at(i), i % 2, i % 3) for i in range(30)]
     for header, target, channels in (
         (("x", "y", "label"), "label", ("x", "y")),
         (("x", "y", "target"), "target", ("x", "y")),
@@ -388,3 +398,157 @@ def test_incomplete_split_file(tmp_path):
 
 def test_too_few_files_to_split(tmp_path):
     refused("found 2 files, expected 3 or more to split by their order", runs(tmp_path, "ab"))
+
+
+def column(folder, cells, delimiter=";", name="ax", label=lambda i: ["sit", "walk"][i // 3 % 2]):
+    """A file in which a column has these cells, beside a channel and a label."""
+    rows = [(at(i), cell, label(i)) for i, cell in enumerate(cells)]
+    return write(folder / "a.csv", ("b", name, "label"), rows, delimiter)
+
+
+def values(data, name):
+    """All rows of a channel, in order."""
+    order = sorted(data.examples, key=lambda e: int(e.name.rpartition(":")[2].split("-")[0]))
+    return np.concatenate([e.signal[:, data.channels.index(name)] for e in order]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["0,5", "-1,25", "1.0", "2"], None),
+        (["0,5", "-1,25", "3", "2,0001"], [0.5, -1.25, 3, 2.0001]),
+        (["20,013", "-0,199", "4,816", "1,0e2"], [20.013, -0.199, 4.816, 100]),
+        (["1D2", "-2.5d-1", "1E1", ".5"], [100, -0.25, 10, 0.5]),
+        (["true", "FALSE", "True", "false"], [1, 0, 1, 0]),
+        (["+1", "2.", "-.5", "1e-12"], [1, 2, -0.5, 1e-12]),
+    ],
+)
+def test_ways_to_write_a_number(tmp_path, cells, expected):
+    """Could break: a column dropped, or read as other numbers, for its decimal mark or exponent."""
+    path = column(tmp_path, cells * 5)
+    if expected is None:
+        refused("column ax: row 1: found '0,5', .*this is a number with a comma", path)
+        return
+    data = datasets.load("csv", path)
+    assert data.channels == ("b", "ax") and values(data, "ax") == expected * 5
+
+
+@pytest.mark.parametrize(
+    ("cell", "found"),
+    [
+        ("12%", "a percentage"),
+        ("12 %", "a percentage"),
+        ("3.3V", "a number with a unit"),
+        ("-5 ms", "a number with a unit"),
+        ("$5.00x", "a number with a unit"),
+        ("1,234.5", "a number with thousands marks"),
+        ("1'234'567", "a number with thousands marks"),
+        ("1.234.567", "a number with thousands marks"),
+        ("0x1F", "a number of another base"),
+        ("1,2,3", "a number with a comma"),
+    ],
+)
+def test_cells_that_are_almost_numbers(tmp_path, cell, found):
+    """Could break: a channel, or the target, that is dropped or turned into classes by its form."""
+    path = column(tmp_path, [cell, cell.replace("1", "2")] * 10)
+    refused(rf"column ax: row 1: found {re.escape(repr(cell))}, .*{found}.*--columns", path)
+    assert datasets.load("csv", path, columns=["b"]).channels == ("b",)
+    path = column(tmp_path, range(20), label=lambda i: f"1{cell}" if i % 2 else cell)
+    if found == "a number with a unit":  # 5 km and 10 km are labels
+        assert datasets.load("csv", path, columns=["b"]).task == "frames"
+    else:
+        refused(f"column label: row 1: .*{found}", path, columns=["b"])
+        assert datasets.load("csv", path, columns=["b"], task="frames").task == "frames"
+
+
+def test_comma_that_is_decimal_or_thousands(tmp_path):
+    """Could break: 20,013 read as one or the other without a word."""
+    path = column(tmp_path, ["20,013", "21,500"] * 10)
+    refused("column ax: row 1: found '20,013', expected .*The option --decimal says so", path)
+    data = datasets.load("csv", path, decimal=",")
+    assert values(data, "ax")[:2] == [20.013, 21.5] and "decimal commas" in data.notes
+    refused("this is a number with thousands marks", path, decimal=".")
+    refused("decimal: found ':', expected one of . ,", path, decimal=":")
+
+
+def test_regression_target_with_decimal_commas(tmp_path):
+    """Could break: a target of hundreds of values taken for hundreds of classes."""
+    path = column(tmp_path, [1, 5] * 100, label=lambda i: f"2{i % 83},{i % 7}0")
+    data = datasets.load("csv", path)
+    assert (data.task, data.labels) == ("regression", ("label",))
+    assert data.of_split("train")[0].target[:3, 0].tolist() == [20.0, 21.1, 22.2]
+
+
+def test_target_of_many_texts(tmp_path):
+    """Could break: a column of names taken for the classes."""
+    path = column(tmp_path, [1, 5] * 100, label=lambda i: f"run{i}")
+    refused("column label: found 200 different texts, such as 'run0', .*--task frames", path)
+    rows = [(at(i), f"run{i % 150}") for i in range(1000)]
+    path = write(tmp_path / "b.csv", ("b", "label"), rows)
+    assert len(datasets.load("csv", path, task="frames").labels) == 150
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "role"),
+    [
+        ("Time", lambda i: at(i), "a time stamp by its name"),
+        ("index", lambda i: at(i), "a row number by its name"),
+        ("Zeit", lambda i: i, "a row number or a clock"),
+        ("clock", lambda i: 1.7e9 + 0.02 * i, "a row number or a clock"),
+        ("when", lambda i: f"2024-05-0{i % 9 + 1} 10:00", "a time stamp"),
+        ("when", lambda i: f"{i % 24}:30", "a time stamp"),
+        ("remark", lambda i: "ok", "text"),
+        ("void", lambda i: "", "empty"),
+    ],
+)
+def test_columns_left_out(tmp_path, name, cell, role):
+    """Could break: a row number or a clock that becomes a feature, or a column lost in silence."""
+    path = column(tmp_path, [cell(i) for i in range(30)], name=name)
+    data = datasets.load("csv", path)
+    assert data.channels == ("b",)
+    assert any(note.startswith(f"{name}: left out, {role}") for note in data.notes)
+    assert f"{name}: left out" in data.summary()
+
+
+def test_column_that_only_rises(tmp_path):
+    """Could break: an irregular clock that becomes a feature; or a meter that is left out."""
+    path = column(tmp_path, [i + (i % 3) / 10 for i in range(30)])
+    refused("column ax: row 1: found '0.0', expected a channel: it rises in every row", path)
+    assert datasets.load("csv", path, columns=["b", "ax"]).channels == ("b", "ax")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('a,label\n1,"x\n2,y\n3,x\n', "line 4: found .*, expected quotes that open and close"),
+        ('a,label\n1,"x\n2,y"\n3,x\n', "row 1: found a cell over several lines"),
+        ('a,label\n1,"x"y\n', "line 2: found .*, expected quotes"),
+        ("a;b,label\n1;2,x\n", "found a header that ',' and ';' cut alike, .*--delimiter"),
+        ("a,label\n1,x\0\n", "found a zero byte"),
+    ],
+)
+def test_quotes_and_marks(tmp_path, text, message):
+    """Could break: an unclosed quote that swallows the rest of the file."""
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    refused(rf"a\.csv: {message}", path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_marks_and_line_ends(walk, encoding, end):
+    """Could break: a file from a spreadsheet, with a mark in front or other line ends."""
+    reference = datasets.load("csv", walk)
+    text = walk.read_text(encoding="utf-8").replace("\n", end)
+    walk.write_bytes(text.encode(encoding))
+    data = datasets.load("csv", walk)
+    assert data.channels == reference.channels and values(data, "ax") == values(reference, "ax")
+
+
+def test_constant_target_and_missing_class(tmp_path):
+    """Could break: a training that cannot learn, found out when it is over."""
+    path = column(tmp_path, [1, 5] * 20, label=lambda i: 2.5 if i < 28 else i)
+    refused("column label: found the constant 2.5 in train", path)
+    path = column(tmp_path, [1, 5] * 20, label=lambda i: "c" if i > 35 else "ab"[i % 2])
+    notes = datasets.load("csv", path).notes
+    assert "warning: no row of train has c, which validation or test has" in notes

@@ -40,7 +40,7 @@ class Evaluation:
         """One line of the table that `heading` heads."""
         wrong = f"{self.score.wrong}/{self.score.total}" if self.score.task != "regression" else ""
         return (
-            f"{name:<26} {wrong:>12} {self.score.value:>13.2f} {self.rates()} "
+            f"{name:<26} {wrong:>12} {self.score.shown:>13} {self.rates()} "
             f"{self.bytes_per_step:>10.0f} {self.saving:>6.1f}x"
         )
 

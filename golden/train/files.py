@@ -11,6 +11,11 @@ from golden.files import save_figure, whole_path, write_rows
 LOG_COLUMNS = ("stage", "epoch", "loss", "validation", "moves")
 
 
+def figure(value):
+    """A metric with four decimals, or with six digits where it is so small that they are few."""
+    return f"{value:.4f}" if value >= 1 or value == 0 else f"{value:.6g}"
+
+
 class TrainingLog:
     """Metrics of every epoch: ``OUT.log.csv``, and ``OUT.log.png`` at the end.
 
@@ -25,7 +30,7 @@ class TrainingLog:
 
     def row(self, stage, epoch, loss, validation, moves):
         """One epoch: mean training loss, validation error, mean |h_t - h_{t-1}| (sum of layers)."""
-        self.rows.append([stage, epoch, f"{loss:.6f}", f"{validation:.4f}", f"{moves:.6f}"])
+        self.rows.append([stage, epoch, f"{loss:.6f}", figure(validation), f"{moves:.6f}"])
         self._write()
 
     def _write(self):

@@ -132,6 +132,11 @@ class Score:
         return 100.0 * self.wrong / self.total
 
     @property
+    def shown(self):
+        """`value` in digits: percent with two decimals, an RMSE, in any unit, with four digits."""
+        return f"{self.value:.4g}" if self.task == "regression" else f"{self.value:.2f}"
+
+    @property
     def name(self):
         """What `value` is."""
         return METRICS[self.task]

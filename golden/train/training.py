@@ -27,6 +27,7 @@ from golden.command import Parser, status_of
 from golden.datasets import DatasetError
 from golden.datasets import speech_synthesis as synthesis
 from golden.datasets.features import FLOOR, SAMPLE_RATES, Channels, Extractor
+from golden.datasets.options import add_options
 from golden.importers.convert import convert_delta_gru
 from golden.model_file import load_model, save_model
 from golden.outputs import (
@@ -80,9 +81,7 @@ def parser():
     )
     add = made.add_argument
     add("--recipe", choices=recipes(), help="settings of a committed model; options override them")
-    add("--set", choices=datasets.LOADERS, help="data set (docs/data.md)")
-    add("--data", required=True, type=Path, help="folder or file of the data set")
-    add("--target", metavar="NAME", help="column to learn, for csv and skab (docs/data.md)")
+    add_options(made, datasets.LOADERS, required=False)
     add(
         "--out",
         required=True,
@@ -180,9 +179,10 @@ class Training:
         torch.manual_seed(args.seed)
         torch.set_num_threads(1)  # more are slower: the products of one step are small
         self.device = _device(args.device)
-        self.dataset = datasets.load_as_typed(args.set, args.data, args.target)
+        self.dataset = datasets.load_as_typed(args)
         self.task = self.dataset.task
         self.extract = self._fit_features()
+        check_fitness(self.dataset, self.extract)
         self.validation = [make_item(self.extract, e) for e in self.dataset.of_split("validation")]
         more = synthesis.training_examples(_synthesis_bar) if args.synthetic else ()
         # Pools have a seed of their own, so that a resumed run finds them as they were.
@@ -407,6 +407,28 @@ def _synthesis_bar(jobs):
     return tqdm(jobs, desc="synthesis", unit="word")
 
 
+def check_fitness(dataset, extract):
+    """Say now what could not be learnt, or not be run by the core. Raises DatasetError."""
+    width = extract.width
+    if not 1 <= width <= fixed.MAX_INPUT:
+        raise DatasetError(
+            f"{dataset.name}: found {width} features a step, expected at most {fixed.MAX_INPUT}, "
+            "which the core takes; --columns chooses some"
+        )
+    if dataset.task == "regression":
+        values = np.concatenate([e.target for e in dataset.of_split("train")])
+        still = [
+            name
+            for name, column in zip(dataset.labels, values.T, strict=True)
+            if np.nanmax(column) == np.nanmin(column)
+        ]
+        if still:
+            raise DatasetError(
+                f"{dataset.name}: target {still[0]}: found one value in all of train, expected "
+                "several"
+            )
+
+
 def settings(args):
     """The options that decide the result, without anything of the machine."""
     left_out = ("data", "out", "force", "resume", "start", "device", "recipe")
@@ -489,6 +511,11 @@ def train(args):
     outputs = outputs_of(args.out, args.resume)
     check_outputs(outputs, {"--data": args.data, "--start": args.start}, args.force)
     training = Training(args)
+    print(training.dataset.summary())
+    if training.dataset.channels:
+        signals = [example.signal for example in training.dataset.of_split("train")]
+        for name in training.extract.constant(signals):
+            print(f"  warning: {name} is constant in train, so it is left at 0")
     training.run()
     model, quantisation = training.model()
     save_model(args.out.with_suffix(".dense.npz"), training.dense.with_theta(0, 0))

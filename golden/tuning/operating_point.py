@@ -86,7 +86,7 @@ class OperatingPoint:
             row |= {f"firing_{kind}{i}": round(float(value), 6) for i, value in enumerate(firing)}
         return row | {
             "metric": seen.score.name,
-            "error": round(self.error, 6),
+            "error": float(f"{self.error:.6g}"),
             "bytes_per_step": round(seen.bytes_per_step, 1),
             "saving": round(seen.saving, 3),
             "latency_cycles": round(float(self.cycles.mean()), 1),
@@ -161,11 +161,16 @@ def heading(points):
     )
 
 
+def _error(point):
+    regression = point.evaluation.score.task == "regression"
+    return f"{point.error:.4g}" if regression else f"{point.error:.3f}"
+
+
 def row(point):
     """One point under `heading`."""
     seen = point.evaluation
     return (
-        f"{point.name:<26} {point.error:>13.3f} {seen.rates()} {seen.bytes_per_step:>10.0f} "
+        f"{point.name:<26} {_error(point):>13} {seen.rates()} {seen.bytes_per_step:>10.0f} "
         f"{seen.saving:>6.1f}x {point.latency_us:>8.2f} {point.latency_percentile_us(99):>7.2f} "
         f"{point.dram_uj:>8.3f} {point.wall_uj:>8.1f}"
     )

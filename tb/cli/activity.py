@@ -20,6 +20,8 @@ from tqdm import tqdm
 
 from golden import datasets
 from golden.datasets.features import BANDS, FLOOR, Channels, Extractor
+from golden.datasets.options import add_options
+from golden.fixed import MAX_INPUT
 from golden.outputs import picture as picture_of_ours
 from golden.tuning.activity import activities, picture, table
 from tb.command_line import (
@@ -47,9 +49,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--set", required=True, choices=datasets.LOADERS, help="kind of data set (docs/data.md)")
-    add("--data", required=True, metavar="PATH", help="folder or file of the data set")
-    add("--target", metavar="NAME", help="column that is no input, for csv and skab")
+    add_options(parser, datasets.LOADERS)
     add("--theta", default="8,16,32,64,96,128,256", metavar="V,V,...",
         help="thresholds, Q8.8; 256 is one standard deviation of a feature "
         "(default: %(default)s)")  # fmt: skip
@@ -81,9 +81,18 @@ def show(args: argparse.Namespace) -> None:
         raise BadInputError(f"--hidden: found {args.hidden}, expected 1 to 4 equal sizes")
     drawn = Output("--output", args.output, picture_of_ours)
     check_outputs([drawn], {"--data": args.data}, args.force)
-    dataset = datasets.load_as_typed(args.set, args.data, args.target)
+    dataset = datasets.load_as_typed(args)
     print(dataset.summary())
     examples = dataset.of_split("train")
+    if len(dataset.channels) > MAX_INPUT:
+        raise BadInputError(
+            f"--data: {args.data}: found {len(dataset.channels)} channels, expected at most "
+            f"{MAX_INPUT}, which the core takes"
+        )
+    if dataset.channels:
+        extract = Channels.fitted(dataset.channels, [e.signal for e in examples])
+        for name in extract.constant([e.signal for e in examples]):
+            print(f"  warning: {name} is constant in train, so it is left at 0")
     signals = [e.signal for e in examples[:: max(1, len(examples) // limit)]][:limit]
     for block in blocks if dataset.channels else [1]:
         if dataset.channels:

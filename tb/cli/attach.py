@@ -20,6 +20,7 @@ use_one_blas_thread()  # before numpy is imported
 from tqdm import tqdm
 
 from golden import datasets
+from golden.datasets.options import add_options
 from golden.model_file import Model, load_model, save_model
 from golden.outputs import model_of
 from golden.train.evaluate import evaluate_items
@@ -74,9 +75,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--model", required=True, metavar="M.npz", help="converted model file (convert.py)")
-    add("--set", required=True, choices=datasets.LOADERS, help="kind of data set (docs/data.md)")
-    add("--data", required=True, metavar="PATH", help="folder or file of the data set")
-    add("--target", metavar="NAME", help="column that was learnt, for csv and skab")
+    add_options(parser, datasets.LOADERS)
     add("--features", required=True, metavar="SCALE", help="scale of the inputs: raw (the channels "
         "in their own units), standard (mean 0, deviation 1 over the training split), or FILE.npz "
         "with the mean and std that the network was trained with")  # fmt: skip
@@ -105,7 +104,8 @@ def attach_file(args: argparse.Namespace) -> None:
     sources |= {option: name for option, name in files.items() if Path(name).is_file()}
     check_outputs([Output("--output", args.output, model_of("attach"))], sources, args.force)
     model = load_model(args.model)
-    dataset = datasets.load_as_typed(args.set, args.data, args.target)
+    dataset = datasets.load_as_typed(args)
+    print(dataset.summary())
     if dataset.task not in POOLING_OF_TASK:
         raise BadInputError(
             f"--set: {args.set}: found the task {dataset.task!r}, expected one of "
@@ -160,8 +160,8 @@ def _compared(model: Model, task: str, train: list[Any], judged: list[Any]) -> s
     found = evaluate_items(model, judged).score
     constant = chance(task, train, judged)
     said = (
-        f"validation split, {METRICS[task]}: {found.value:.4g} (always the same answer: "
-        f"{constant.value:.4g})"
+        f"validation split, {METRICS[task]}: {found.shown} (always the same answer: "
+        f"{constant.shown})"
     )
     if found.value >= constant.value:
         said += (

@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from golden import datasets
+from golden.datasets.options import add_options
 from golden.model_file import Model, load_model
 from golden.timing import CLOCK_MHZ
 from golden.train.evaluate import prepare
@@ -20,17 +21,15 @@ from tb.device.dram import load_dram
 from tb.flows.confirm import Confirmation, confirm
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_study_options(parser: argparse.ArgumentParser) -> None:
     """Options for model, data, platform and confirmation."""
     add = parser.add_argument
     add("--model", required=True, metavar="M.npz", help="trained model file (golden/models)")
-    add("--set", required=True, choices=datasets.LOADERS, help="kind of data set (docs/data.md)")
-    add("--data", required=True, metavar="PATH", help="folder or file of the data set")
-    add("--target", metavar="NAME", help="column that was learnt, for csv and skab")
+    add_options(parser, datasets.LOADERS)
     add("--reference", metavar="DENSE.npz", help="network whose error at Θ = 0 a loss is over "
         "(default: M.dense.npz beside the model, where training leaves the network before it was "
         "retrained; else the model itself)")  # fmt: skip
-    add("--split", choices=datasets.SPLITS, default="validation",
+    add("--on", choices=datasets.SPLITS, default="validation",
         help="what thresholds are judged on (default: validation; the test split is for the "
         "figures at the end)")  # fmt: skip
     add("--limit", metavar="N", help="use only N sequences of a split, spread over it")
@@ -90,9 +89,10 @@ def load(args: argparse.Namespace) -> Study:
         raise BadInputError(f"--clock: found {args.clock:g}, expected 1 to 10000 MHz")
     model = load_model(args.model)
     memory = load_dram(args.dram).timing()
-    dataset = datasets.load_as_typed(args.set, args.data, args.target)
+    dataset = datasets.load_as_typed(args)
+    print(dataset.summary())
     items = []
-    for split in (args.split, "test"):
+    for split in (args.on, "test"):
         examples = dataset.of_split(split)
         if not examples:
             raise BadInputError(f"--data: {args.data}: found nothing in the {split} split")

@@ -50,7 +50,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    study.add_options(parser)
+    study.add_study_options(parser)
     for name, what in (("x", "inputs"), ("h", "hidden states")):
         parser.add_argument(f"--theta-{name}", default=DEFAULT_THETAS, metavar="V,V,...",
                             help=f"thresholds of {what} to try, Q8.8; 256 is 1.0 "
@@ -124,7 +124,7 @@ def sweep(args: argparse.Namespace) -> None:
     none = [] if chosen else [f"none of them within {args.max_loss:g} of the reference"]
     title = (
         f"{Path(args.model).name}: {len(points)} choices of thresholds on "
-        f"{len(asked.items)} sequences, {args.split} split"
+        f"{len(asked.items)} sequences, {args.on} split"
     )
     lines = [
         f"{title}; {asked.platform.clock_mhz:g} MHz, DRAM {args.dram}, 64-bit port",
@@ -133,7 +133,7 @@ def sweep(args: argparse.Namespace) -> None:
         heading(points),
         *map(row, front),
         "",
-        f"chosen, {args.split} split:",
+        f"chosen, {args.on} split:",
         heading(points),
         *(f"{row(p)}   {name}" for name, _, p in marked),
         *none,

@@ -48,7 +48,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    study.add_options(parser)
+    study.add_study_options(parser)
     add = parser.add_argument
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--latency-us", type=float, metavar="US",
@@ -99,10 +99,10 @@ def tune_file(args: argparse.Namespace) -> None:
         )
     best, zero = tuned.best, tuned.reference
     model = asked.model.with_theta(best.theta_x, best.theta_h)
-    said = {**tuned.extras(budget, trials, asked.seed, args.split), MADE_BY: np.array("tune")}
+    said = {**tuned.extras(budget, trials, asked.seed, args.on), MADE_BY: np.array("tune")}
     save_model(args.output, dataclasses.replace(model, extras={**model.extras, **said}))
     print(f"{len(tuned.tried)} choices of thresholds tried; budget: {budget}")
-    for split, items in ((args.split, None), ("test", asked.test)):
+    for split, items in ((args.on, None), ("test", asked.test)):
         print(f"\n{split} split:\n{heading([best])}")
         for name, net, point in (
             ("reference, Θ = 0", asked.reference, zero),

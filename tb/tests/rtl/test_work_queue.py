@@ -41,7 +41,9 @@ async def random_traffic(dut: Any) -> None:
     for cycle in range(3000):
         push = int(rng.random() < (0.8, 0.4, 0.5)[cycle // 100 % 3])
         pop, flush = int(rng.random() < 0.5), int(rng.random() < 0.01)
-        groups = int(rng.choice([0, 3, 4, 15, 16, rng.integers(1 << 11)]))  # of which few depends
+        groups = int(
+            rng.choice([0, 3, 4, 15, 16, int(rng.integers(1 << 11))])
+        )  # of which few depends
         entry = (*(int(rng.integers(n)) for n in (3, 8, 2, 2, 1 << 16)), groups)
         dut.in_valid_i.value = push
         dut.in_i.value = WORK.word(**dict(zip(FIELDS, entry, strict=True)))
