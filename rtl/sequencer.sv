@@ -250,12 +250,8 @@ module sequencer
       cause = ErrRrespSlverr;
     end else if (open && decerr_i) begin
       cause = ErrRrespDecerr;
-    end else if (open && r_short_i) begin
-      cause = ErrRShort;
-    end else if (open && r_long_i) begin
-      cause = ErrRLong;
-    end else if (open && r_unowed_i) begin
-      cause = ErrRUnowed;
+    end else if (open && (r_short_i || r_long_i || r_unowed_i)) begin   // one of them at a time
+      cause = r_unowed_i ? ErrRUnowed : r_long_i ? ErrRLong : ErrRShort;
     end else if (open && timeout_i) begin
       cause = ErrTimeout;
     end else if (open && x_short_i) begin

@@ -31,8 +31,8 @@ TESTS = (
     *("soft_reset_at_the_end_of_the_check", "commands_of_one_write", "reads_given_up"),
 )
 # Faults that come as pulses, the first of those that come together first.
-PULSES = {"slverr": SLVERR, "decerr": DECERR, "r_short": R_SHORT, "r_long": R_LONG}
-PULSES |= {"r_unowed": R_UNOWED, "timeout": TIMEOUT, "x_short": X_SHORT, "x_long": X_LONG}
+PULSES = {"slverr": SLVERR, "decerr": DECERR, "r_unowed": R_UNOWED, "r_long": R_LONG}
+PULSES |= {"r_short": R_SHORT, "timeout": TIMEOUT, "x_short": X_SHORT, "x_long": X_LONG}
 
 Pass = tuple[int, int, int]  # type, layer, last
 Pick = tuple[bool, Pass, str]  # urgent, pass, which threshold
