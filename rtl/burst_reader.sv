@@ -130,6 +130,7 @@ module burst_reader
   wire give_up = give_up_i && drain_q && expired;
   wire over    = drain_i && ((under_way_q == '0) || (!owed && !arvalid_q));
   wire forget  = give_up || over;
+  wire closes  = r_owed && m_axi_rlast && (under_way_q != CountBits'(arvalid_q));   // of those that are taken
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -137,7 +138,7 @@ module burst_reader
     end else if (forget) begin
       under_way_q <= CountBits'(arvalid_q && !m_axi_arready);
     end else begin
-      case ({issue, r_owed && m_axi_rlast})
+      case ({issue, closes})
         2'b10:   under_way_q <= under_way_q + 1'b1;
         2'b01:   under_way_q <= under_way_q - 1'b1;
         default: under_way_q <= under_way_q;

@@ -54,7 +54,7 @@ class Bench(ModuleBench):
         self.r_pause: Iterator[bool] = never()
         self.beat_pause: Iterator[bool] = never()
         self.responses: dict[int, int] = {}
-        self.misuse: dict[int, tuple[int, bool]] = {}  # by address: beats more, RLAST or none
+        self.misuse: dict[int, tuple[int, str]] = {}  # by address: beats more; RLAST on which
         self.stale = 0  # beats in the queue that nobody asked for
         self.requests: deque[tuple[int, int]] = deque()
         self.bursts: list[tuple[int, int]] = []
@@ -138,7 +138,7 @@ class Bench(ModuleBench):
         if not ready:
             return
         address, beats = burst
-        more, has_last = self.misuse.get(address, (0, True))
+        more, lasts = self.misuse.get(address, (0, "end"))
         assert 1 << int(dut.m_axi_arsize.value) == self.beat
         assert int(dut.m_axi_arburst.value) == 1 and int(dut.m_axi_arid.value) == 0
         assert beats <= MOST_BEATS and address % self.beat == 0
@@ -147,7 +147,8 @@ class Bench(ModuleBench):
         at = self.cycles + self.latency
         end = beats + more - 1
         self.queue += [
-            (address + i * self.beat, int(i == end and has_last), at) for i in range(end + 1)
+            (address + i * self.beat, int(lasts == "every" or (i == end and lasts == "end")), at)
+            for i in range(end + 1)
         ]
 
     def owe(self, beats: int, *, wait: int = 0, last: bool = True) -> None:
@@ -492,19 +493,19 @@ async def beats_taken_while_draining(dut: Any) -> None:
 async def short_and_long_bursts(dut: Any) -> None:
     """Could break: a burst that ends early, or does not end, and is taken for a good one; a drain
     that then waits for beats that never come, or for an RLAST. The second of three bursts lacks
-    beats, has more, or has no RLAST: told once, in the cycle after the beat that is wrong, with no
-    error before it. Then a drain, without a time-out, and good requests.
+    beats, has more, or has RLAST on none or on all: told once, in the cycle after the beat that is
+    wrong, with no error before it. Then a drain, without a time-out, and good requests.
     """
-    cases = [(-1, True), (-5, True), (-7, True), (1, True), (2, True), (9, True), (0, False)]
-    for more, has_last in [*cases, (6, False)]:
-        bench = Bench(dut, f"burst {more} {has_last}")
+    cases = [(more, "end") for more in (-1, -5, -7, 1, 2, 9)]
+    for more, lasts in [*cases, (0, "none"), (6, "none"), (0, "every")]:
+        bench = Bench(dut, f"burst {more} {lasts}")
         await bench.start()
         bench.latency = int(bench.rng.integers(1, 9))
         bench.beat_pause = pause_of("random", bench.rng)
-        bench.misuse = {0x2000: (more, has_last)}
+        bench.misuse = {0x2000: (more, lasts)}
         bench.requests.extend([(0x1000, 8), (0x2000, 8), (0x3000, 8)])
-        wrong = 8 + min(7, 7 + more)  # beat, counted from the first one
-        kind = "short" if more < 0 else "long"
+        wrong = 8 + (0 if lasts == "every" else min(7, 7 + more))  # which beat of all
+        kind = "short" if more < 0 or lasts == "every" else "long"
         for _ in range(400):
             before = bench.taken
             assert not any(bench.events.values())
@@ -514,7 +515,7 @@ async def short_and_long_bursts(dut: Any) -> None:
         assert not any(bench.events.values())
         await bench.cycle()
         told = {name for name, cycles in bench.events.items() if cycles}
-        assert told == {kind}, (more, has_last, bench.events)
+        assert told == {kind}, (more, lasts, bench.events)
         await bench.drained()
         await bench.works()
 
@@ -536,9 +537,10 @@ async def every_burst_short_or_long(dut: Any) -> None:
             address, beats = 0x10000 + 0x1000 * index, int(bench.rng.integers(1, 9))
             if bench.rng.random() < chance:
                 more = int(bench.rng.integers(1 - beats, 5))
-                bench.misuse[address] = (more, bool(bench.rng.random() < 0.8))
+                lasts = str(bench.rng.choice(["end", "end", "end", "none", "every"]))
+                bench.misuse[address] = (more, lasts)
             bench.requests.append((address, beats))
-        bench.misuse[0] = (0, True)
+        bench.misuse[0] = (0, "end")
         for _ in range(300):
             await bench.cycle()
             if any(bench.events.values()):
