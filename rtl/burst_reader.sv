@@ -6,6 +6,11 @@
 // drain_i: no new burst is started, those under way are waited for and their beats thrown away. An address that is
 // already offered stays offered until it is taken, as AXI demands, and its beats are waited for as well. idle_o then
 // says that the bus owes nothing.
+//
+// The length of each burst under way is kept, so that RLAST is checked against it. A burst that comes back short or
+// long, and a beat of no burst at all, are told. A beat that nobody owes is thrown away. After such an answer the count
+// of beats and the count of RLASTs disagree: a drain ends when either says that nothing is owed.
+// give_up_i: should what is owed not come within the time-out while draining, it is forgotten.
 `include "edgedrnn_assert.svh"
 
 `default_nettype none
@@ -20,7 +25,8 @@ module burst_reader
   input  logic                    clk_i,
   input  logic                    rst_ni,
   input  logic                    drain_i,
-  input  logic [31:0]             timeout_i,    // cycles without a handshake, 0: wait for ever
+  input  logic                    give_up_i,    // the time-out ends the drain
+  input  logic [31:0]             timeout_i,    // cycles in which what is owed first does not come, 0: wait for ever
 
   input  logic                    burst_valid_i,
   output logic                    burst_ready_o,
@@ -51,7 +57,11 @@ module burst_reader
 
   output logic                    slverr_o,     // pulses, a cycle after what they tell
   output logic                    decerr_o,
+  output logic                    short_o,      // RLAST before the last beat of its burst
+  output logic                    long_o,       // no RLAST on it
+  output logic                    unowed_o,     // a beat, and no burst under way
   output logic                    timeout_o,
+  output logic                    gave_up_o,    // what was owed has been forgotten
   output logic                    beat_taken_o,
   output logic                    waiting_o,    // bursts under way, no beat here
   output logic                    idle_o
@@ -68,6 +78,8 @@ module burst_reader
   logic                    held_q;                       // beats are left that have not been asked for
   logic [FetchBits-1:0]    left_q;                       // so many, less one
   logic [CountBits-1:0]    under_way_q;
+  logic [31:0]             silent_q;                     // cycles in which what is owed did not come
+  logic                    drain_q;
 
   // A request is split from the cycle in which it comes; what is left of it stays in addr_q and left_q.
   wire                     accepted = burst_valid_i && burst_ready_o;
@@ -84,7 +96,9 @@ module burst_reader
   logic [7:0]              arlen_q;
   wire ar_taken = arvalid_q && m_axi_arready;
   wire r_taken  = m_axi_rvalid && m_axi_rready;
-  wire room     = (under_way_q < CountBits'(Outstanding)) || (r_taken && m_axi_rlast);
+  wire owed;                                             // a burst whose address is taken lacks beats
+  wire r_owed   = r_taken && owed;
+  wire room     = (under_way_q < CountBits'(Outstanding)) || (r_owed && m_axi_rlast);
   wire issue    = (held_q || accepted) && (!arvalid_q || m_axi_arready) && room && !drain_i;
 
   assign burst_ready_o = !held_q;                        // what comes while drain_i is 1 is lost
@@ -112,11 +126,19 @@ module burst_reader
   end
 
   // Counted from the moment the address is offered, so that nothing is owed while idle_o is 1.
+  wire expired = (timeout_i != '0) && (silent_q == timeout_i);
+  wire give_up = give_up_i && drain_q && expired;
+  wire over    = drain_i && ((under_way_q == '0) || (!owed && !arvalid_q));
+  wire forget  = give_up || over;
+  wire closes  = r_owed && m_axi_rlast && (under_way_q != CountBits'(arvalid_q));   // of those that are taken
+
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       under_way_q <= '0;
+    end else if (forget) begin
+      under_way_q <= CountBits'(arvalid_q && !m_axi_arready);
     end else begin
-      case ({issue, r_taken && m_axi_rlast})
+      case ({issue, closes})
         2'b10:   under_way_q <= under_way_q + 1'b1;
         2'b01:   under_way_q <= under_way_q - 1'b1;
         default: under_way_q <= under_way_q;
@@ -135,14 +157,38 @@ module burst_reader
   assign m_axi_arqos   = 4'd0;
   assign m_axi_arvalid = arvalid_q;
 
+  // ---- Lengths of the bursts under way, less one ------------------------------------------------------------------
+  // Twice as many as bursts: some addresses may be taken between a short burst and the drain that it causes.
+  logic                 lengths_ready, lengths_empty;
+  logic [ChunkBits-1:0] length, beat_q;                  // of the oldest one; its beats that have come
+  wire                  ends = (beat_q == length);       // the next beat is its last
+
+  stream_fifo #(.Width(ChunkBits), .Depth(2 * Outstanding)) u_lengths (
+    .clk_i, .rst_ni,
+    .flush_i    (forget),
+    .in_valid_i (ar_taken),
+    .in_ready_o (lengths_ready),
+    .in_data_i  (arlen_q[ChunkBits-1:0]),
+    .out_valid_o(owed),
+    .out_ready_i(r_taken && ends),
+    .out_data_o (length),
+    .empty_o    (lengths_empty)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || forget || (r_owed && ends)) beat_q <= '0;
+    else if (r_owed)                           beat_q <= beat_q + 1'b1;
+  end
+
   // ---- Beats ------------------------------------------------------------------------------------------------------
   logic slice_ready, slice_empty;
+  wire  keep = m_axi_rvalid && owed && !drain_i;
   assign m_axi_rready = drain_i || slice_ready;
 
   stream_fifo #(.Width(AxiDataWidth), .Depth(2)) u_slice (
     .clk_i, .rst_ni,
     .flush_i    (drain_i),
-    .in_valid_i (m_axi_rvalid && !drain_i),
+    .in_valid_i (keep),
     .in_ready_o (slice_ready),
     .in_data_i  (m_axi_rdata),
     .out_valid_o(beat_valid_o),
@@ -155,25 +201,34 @@ module burst_reader
   assign idle_o       = (under_way_q == '0) && !held_q && slice_empty;
   assign waiting_o    = (under_way_q != '0) && !m_axi_rvalid;
 
-  // ---- Time-out: the memory owes an AR or an R handshake and makes none ---------------------------------------------
-  logic [31:0] silent_q;
-  wire owes = (arvalid_q && !m_axi_arready) || waiting_o;
+  // ---- Time-out: what the memory owes first does not come -----------------------------------------------------------
+  // That is a beat, or the taking of an address where no beat is owed. Nothing else that moves starts the count again.
+  // A drain has a count of its own.
+  wire moved = owed ? m_axi_rvalid : (ar_taken || !arvalid_q);
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || ar_taken || m_axi_rvalid || !owes || drain_i) silent_q <= '0;
-    else                                                         silent_q <= silent_q + 1'b1;
+    drain_q <= drain_i;
+    if (!rst_ni || moved || (drain_i && !(drain_q && give_up_i))) silent_q <= '0;
+    else                                                          silent_q <= silent_q + 1'b1;
   end
 
+  // An error response of a beat that nobody owes is not that of a read of ours.
   always_ff @(posedge clk_i) begin
-    slverr_o  <= rst_ni && r_taken && (m_axi_rresp == 2'b10);
-    decerr_o  <= rst_ni && r_taken && (m_axi_rresp == 2'b11);
-    timeout_o <= rst_ni && (timeout_i != '0) && (silent_q == timeout_i);
+    slverr_o  <= rst_ni && r_owed && (m_axi_rresp == 2'b10);
+    decerr_o  <= rst_ni && r_owed && (m_axi_rresp == 2'b11);
+    short_o   <= rst_ni && r_owed && m_axi_rlast && !ends;
+    long_o    <= rst_ni && r_owed && !m_axi_rlast && ends;
+    unowed_o  <= rst_ni && r_taken && !owed;
+    timeout_o <= rst_ni && expired;
+    gave_up_o <= rst_ni && give_up;
   end
 
-  wire unused = ^m_axi_rid;
+  wire unused = ^{m_axi_rid, lengths_ready, lengths_empty};
 
   `EDGEDRNN_ASSERT(BurstsWithinOutstanding, int'(under_way_q) <= Outstanding)
-  `EDGEDRNN_NEVER(BeatNotAskedFor, r_taken && (under_way_q == '0))
+  `EDGEDRNN_NEVER(BeatNotOwedKept, keep && !owed)
+  `EDGEDRNN_NEVER(LengthLost, ar_taken && !lengths_ready)
+  `EDGEDRNN_ASSERT(IdleMeansNothingOwed, rst_ni && drain_i && idle_o |=> lengths_empty)
   `EDGEDRNN_STABLE(AddressStable, m_axi_arvalid, m_axi_arready, {m_axi_araddr, m_axi_arlen}, 1'b0)
   `EDGEDRNN_NEVER(BurstCrossesPage, arvalid_q
                   && (int'(araddr_q[11:0]) + (int'(arlen_q) + 1) * BeatBytes > 4096))

@@ -151,7 +151,7 @@ module edgedrnn
   pass_t                pass;
 
   logic encoder_idle, fetch_idle, work_few, reader_idle, pe_idle, gate_start, gate_ready, gate_done;
-  logic slverr, decerr, timed_out;
+  logic slverr, decerr, r_short, r_long, r_unowed, timed_out, give_up, gave_up;
 
   // Little is queued for the PEs, as of the last cycle.
   logic work_low_q;
@@ -190,9 +190,14 @@ module edgedrnn
     .bus_idle_i    (reader_idle),
     .slverr_i      (slverr),
     .decerr_i      (decerr),
+    .r_short_i     (r_short),
+    .r_long_i      (r_long),
+    .r_unowed_i    (r_unowed),
     .timeout_i     (timed_out),
+    .gave_up_i     (gave_up),
     .flush_o       (flush),
     .drain_o       (drain),
+    .give_up_o     (give_up),
     .state_o       (state),
     .busy_init_o   (busy_init),
     .ready_o       (ready),
@@ -294,6 +299,7 @@ module edgedrnn
   ) u_burst_reader (
     .clk_i, .rst_ni,
     .drain_i      (drain),
+    .give_up_i    (give_up),
     .timeout_i    (timeout),
     .burst_valid_i(burst_valid),
     .burst_ready_o(burst_ready),
@@ -307,7 +313,11 @@ module edgedrnn
     .m_axi_rid, .m_axi_rdata, .m_axi_rresp, .m_axi_rlast, .m_axi_rvalid, .m_axi_rready,
     .slverr_o     (slverr),
     .decerr_o     (decerr),
+    .short_o      (r_short),
+    .long_o       (r_long),
+    .unowed_o     (r_unowed),
     .timeout_o    (timed_out),
+    .gave_up_o    (gave_up),
     .beat_taken_o (beat_taken),
     .waiting_o    (bus_waiting),
     .idle_o       (reader_idle)

@@ -201,6 +201,10 @@ package edgedrnn_reg_pkg;
   localparam logic [7:0] ErrXLong = 8'd9;
   localparam logic [7:0] ErrTimeout = 8'd10;
   localparam logic [7:0] ErrSeqIdle = 8'd11;
+  localparam logic [7:0] ErrRShort = 8'd12;
+  localparam logic [7:0] ErrRLong = 8'd13;
+  localparam logic [7:0] ErrRUnowed = 8'd14;
+  localparam logic [7:0] ErrResetTimeout = 8'd15;
 
 endpackage
 

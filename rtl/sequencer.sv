@@ -66,10 +66,15 @@ module sequencer
   input  logic                           bus_idle_i,       // no read is owed
   input  logic                           slverr_i,
   input  logic                           decerr_i,
+  input  logic                           r_short_i,
+  input  logic                           r_long_i,
+  input  logic                           r_unowed_i,
   input  logic                           timeout_i,
+  input  logic                           gave_up_i,        // reads that a soft reset waited for did not come
 
   output logic                           flush_o,
   output logic                           drain_o,
+  output logic                           give_up_o,        // draining counts towards the time-out
 
   // Status
   output seq_state_e                     state_o,
@@ -222,6 +227,7 @@ module sequencer
   assign flush_o     = stopped_q;
   assign x_drop_o    = flush_o;
   assign drain_o     = flush_o;
+  assign give_up_o   = (state_q == SeqDrain) && !soft_reset_i;   // each soft reset starts the count again
   assign state_o     = state_q;
   assign busy_init_o = pending_q || (state_q == SeqCheck) || (state_q == SeqInit);
 
@@ -240,6 +246,8 @@ module sequencer
       cause = ErrRrespSlverr;
     end else if (open && decerr_i) begin
       cause = ErrRrespDecerr;
+    end else if (open && (r_short_i || r_long_i || r_unowed_i)) begin   // one of them at a time
+      cause = r_unowed_i ? ErrRUnowed : r_long_i ? ErrRLong : ErrRShort;
     end else if (open && timeout_i) begin
       cause = ErrTimeout;
     end else if (open && x_short_i) begin
@@ -252,6 +260,8 @@ module sequencer
       cause       = check_cause;
       fault_layer = (check_cause == ErrCfgLayers) ? '0 : check_layer;
       info        = (check_cause == ErrCfgLayers || check_cause == ErrCfgSize) ? '0 : 16'(check_region);
+    end else if (state_q == SeqDrain && gave_up_i) begin
+      cause = ErrResetTimeout;
     end else if (start_i && state_q != SeqIdle) begin
       cause = ErrStartBusy;
     end else if (new_sequence_i && (state_q == SeqIdle || state_q == SeqDrain)) begin
@@ -381,6 +391,9 @@ module sequencer
   `EDGEDRNN_ASSERT(StoppedMeansItsStates, stopped_q == (state_q == SeqError || state_q == SeqDrain))
   `EDGEDRNN_ASSERT(OpenOnlyWhileWaiting, !open_q || waiting)
   `EDGEDRNN_ASSERT(PassOfALayer, !handed || ({1'b0, pass_o.layer} < num_layers_i))
+  // Commands of one write: a soft reset comes before the others, and a start goes with no new sequence.
+  `EDGEDRNN_ASSERT(SoftResetFirst, rst_ni && soft_reset_i |=> state_q == SeqDrain && !pending_q)
+  `EDGEDRNN_ASSERT(StartWithNewSequence, rst_ni && start_i && new_sequence_i && !soft_reset_i |=> state_q == SeqError)
   `EDGEDRNN_ASSERT(LayersInOrder, !stepping || (done_q <= started_q && started_q <= num_layers_i
                    && x_next_q <= num_layers_i))
 endmodule

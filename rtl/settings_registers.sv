@@ -68,9 +68,9 @@ module settings_registers
       endcase
     end else begin
       case (write_addr_i)
-        RegCtrl, RegIrqEnable, RegIrqStatus, RegPerfCtrl: accept_o = 1'b1;
+        RegCtrl, RegIrqEnable, RegIrqStatus, RegTimeout,
+        RegPerfCtrl: accept_o = 1'b1;
         RegNumLayers, RegLutFrac: accept_o = idle_i && (write_data_i[31:4] == '0);
-        RegTimeout: accept_o = idle_i;
         default: accept_o = 1'b0;
       endcase
     end

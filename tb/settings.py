@@ -205,8 +205,11 @@ def write_results_to(path: Path) -> None:
 
 
 def tool_env(*, path_first: Iterable[Path] = (), **variables: str) -> dict[str, str]:
-    """The environment of a tool: this one, with folders put first on PATH, and more `variables`."""
-    env = {**os.environ, **variables}
+    """The environment of a tool: this one, with folders put first on PATH, and more `variables`.
+
+    Nothing of a make that runs us: its switches are not for a make that the tool is or starts.
+    """
+    env = {k: v for k, v in os.environ.items() if k not in _OF_MAKE} | variables
     env["PATH"] = _joined([*path_first, *_split(env.get("PATH"))])
     return env
 
@@ -250,6 +253,7 @@ def simulator_env(
 
 
 _OF_ONE_PYTEST = ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", HANDOVER)
+_OF_MAKE = ("MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKEOVERRIDES", "MAKEFILES", "MAKELEVEL")
 _OF_COCOTB = ("COCOTB_TESTCASE", "COCOTB_TEST_FILTER", "COCOTB_USER_COVERAGE", "GUI")
 
 

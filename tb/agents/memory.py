@@ -43,6 +43,10 @@ class Burst:
     responses: list[int] = field(default_factory=list)
     ready_at: int = 0
     faults: dict[int, int] = field(default_factory=dict)
+    more: int = 0
+    """Beats that the memory gives beyond `length`; negative: it gives fewer."""
+    has_last: bool = True
+    """Whether RLAST comes with the last of them."""
 
 
 @dataclass
@@ -62,6 +66,7 @@ class AxiReadMemory(BusDriver):
     `latency`: cycles from the address to the first beat of its burst, one number a burst, at least
     1. `ar_pause`, `r_pause`: True holds the channel for that cycle. `depth`: most bursts accepted
     and not yet answered. `alternate`: takes no address in a cycle in which it offers a beat.
+    `survives_reset`: the reset pin is that of the core alone, and what is owed still comes.
     """
 
     _signals = _AR + _R
@@ -86,6 +91,8 @@ class AxiReadMemory(BusDriver):
         self.r_pause = r_pause or itertools.repeat(False)
         self.depth = depth
         self.alternate = alternate
+        self.survives_reset = False
+        self._forgets = False
         self.stalled_ar = False
         self.stalled_r = False
         self.statistics = MemoryStatistics()
@@ -95,6 +102,7 @@ class AxiReadMemory(BusDriver):
         self._address_faults: dict[int, int] = {}
         self._beat_faults: dict[int, int] = {}
         self._burst_faults: dict[int, tuple[str, int]] = {}
+        self._misfits: dict[int, tuple[int, bool]] = {}
         super().__init__(entity, name, clock, case_insensitive=False)
         self.width = len(self.bus.rdata)
         self.bytes = self.width // 8
@@ -116,11 +124,26 @@ class AxiReadMemory(BusDriver):
         assert where in ("first", "middle", "last"), where
         self._burst_faults[self.statistics.bursts + burst] = (where, response)
 
+    def misfit(self, burst: int, more: int, *, has_last: bool = True) -> None:
+        """Answer a burst (0: the next) with `more` beats than it has, or with fewer where negative,
+        but with one at least; RLAST comes on the last of them, or not at all.
+        """
+        self._misfits[self.statistics.bursts + burst] = (more, has_last)
+
+    def owe(self, beats: int, *, has_last: bool = True) -> None:
+        """Give beats that nobody asked for, after those that are owed."""
+        self._bursts.append(Burst(0, 0, self.bytes, more=beats, has_last=has_last))
+
+    def forget(self) -> None:
+        """Owe nothing any more, as after a reset of the memory alone, but a beat on offer."""
+        self._forgets = True
+
     def clear_faults(self) -> None:
         """Answer OKAY again from here on, bursts already accepted included."""
         self._address_faults.clear()
         self._beat_faults.clear()
         self._burst_faults.clear()
+        self._misfits.clear()
         for burst in self._bursts:
             burst.faults.clear()
 
@@ -146,7 +169,7 @@ class AxiReadMemory(BusDriver):
         while True:
             await edge
             cycle += 1
-            if self._reset_n.value != 1:
+            if self._reset_n.value != 1 and not self.survives_reset:
                 self._bursts.clear()
                 ar_up = r_up = False
                 bus.arready.value = 0
@@ -157,6 +180,9 @@ class AxiReadMemory(BusDriver):
             if r_up and bus.rready.value == 1:
                 self._beat_taken()
                 r_up = False
+            if self._forgets and not r_up:
+                self._bursts.clear()
+                self._forgets = False
             if not r_up:
                 r_up = (
                     bool(self._bursts)
@@ -183,6 +209,8 @@ class AxiReadMemory(BusDriver):
             where, response = self._burst_faults.pop(statistics.bursts)
             beat = {"first": 0, "middle": burst.length // 2, "last": burst.length - 1}[where]
             burst.faults[beat] = response
+        burst.more, burst.has_last = self._misfits.pop(statistics.bursts, (0, True))
+        burst.more = max(burst.more, 1 - burst.length)
         statistics.bursts += 1
         statistics.addresses.append(burst.address)
         statistics.lengths.append(burst.length)
@@ -196,25 +224,26 @@ class AxiReadMemory(BusDriver):
     def _offer(self, burst: Burst) -> None:
         beat = len(burst.responses)
         address = burst.address + beat * burst.size
-        data = self.image.read(address, burst.size)
+        asked_for = beat < burst.length
+        data = self.image.read(address, burst.size) if asked_for else b""
         response = burst.faults.get(beat, OKAY)
         response = self._address_faults.get(address, response)
         response = self._beat_faults.pop(self.statistics.beats, response)
         if data is None:
             self.wild.append(f"read of {burst.size} bytes at {address:#x}: outside or not written")
             response = DECERR
-        if data is None or response != OKAY:
+        if data is None or response != OKAY or not asked_for:
             data = b"\xa5" * burst.size  # a fault must not leave good data for the core to use
         burst.responses.append(response)
         bus = self.bus
         bus.rdata.value = int.from_bytes(data, "little")
         bus.rresp.value = response
-        bus.rlast.value = int(beat == burst.length - 1)
+        bus.rlast.value = int(burst.has_last and beat == burst.length + burst.more - 1)
 
     def _beat_taken(self) -> None:
         self.statistics.beats += 1
         burst = self._bursts[0]
-        if len(burst.responses) == burst.length:
+        if len(burst.responses) >= burst.length + burst.more:
             self._bursts.popleft()
 
 
@@ -222,7 +251,8 @@ class AxiReadMonitor(BusMonitor):
     """Reports each finished `Burst`; counts beats as they are taken.
 
     `regions`: list of (name, first byte, end); `region_beats` counts beats by name, and by None
-    where no region holds the address.
+    where no region holds the address. `misuse`: the memory gives what nobody asked for, and bursts
+    end with RLAST, wherever that comes.
     """
 
     _signals = _AR + _R
@@ -234,6 +264,7 @@ class AxiReadMonitor(BusMonitor):
         self.region_beats: dict[str | None, int] = {}
         self.pending: deque[Burst] = deque()
         self.deepest = 0
+        self.misuse = False
         super().__init__(entity, name, clock, reset_n=reset_n, case_insensitive=False, **kwargs)
 
     def _region(self, address: int) -> str | None:
@@ -249,7 +280,8 @@ class AxiReadMonitor(BusMonitor):
             if self._reset_n.value != 1:
                 self.pending.clear()
                 continue
-            if bus.rvalid.value == 1 and bus.rready.value == 1:
+            beat = bus.rvalid.value == 1 and bus.rready.value == 1
+            if beat and not (self.misuse and not self.pending):
                 assert self.pending, f"{self}: a beat without a burst"
                 burst = self.pending[0]
                 region = self._region(burst.address + len(burst.responses) * burst.size)
@@ -257,7 +289,8 @@ class AxiReadMonitor(BusMonitor):
                 burst.responses.append(int(bus.rresp.value))
                 self.beats += 1
                 if bus.rlast.value == 1:
-                    assert len(burst.responses) == burst.length, f"{self}: rlast out of place"
+                    fits = len(burst.responses) == burst.length
+                    assert fits or self.misuse, f"{self}: rlast out of place"
                     self._recv(self.pending.popleft())
             if bus.arvalid.value == 1 and bus.arready.value == 1:
                 self.bursts += 1

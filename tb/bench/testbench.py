@@ -122,7 +122,7 @@ class TB:
         self.width = len(dut.m_axi_rdata)
         self.image: DramImage | None = None
         self.model: Model | None = None
-        for signal in (dut.done_i, dut.x_beats_i, dut.h_beats_i):
+        for signal in (dut.done_i, dut.misuse_i, dut.x_beats_i, dut.h_beats_i):
             signal.value = 0
         reset_n.value = 0
         agents = agents or simulation().agents
@@ -193,6 +193,16 @@ class TB:
             lambda name, low, high: between(rng_for(name), low, high),
             free=kind == "free",
         )
+
+    def misuse(self, on: bool) -> None:
+        """From here on the memory breaks the rules of the weight port, or keeps to them again.
+
+        Meanwhile neither the port's checker nor its monitor complains. End it with the port at
+        rest: what was under way is forgotten.
+        """
+        self.dut.misuse_i.value = int(on)
+        self.axi_monitor.misuse = on
+        self.axi_monitor.pending.clear()
 
     # ------------------------------------------------------------ models
 

@@ -130,6 +130,8 @@ class DeltaGruScoreboard(Scoreboard):
         if access.data & Ctrl.SOFT_RESET:
             self.lenient = True
             self.running = False
+        elif access.data & Ctrl.START and access.data & Ctrl.NEW_SEQUENCE:
+            self.lenient = True  # a fault
         elif access.data & Ctrl.START and not self.running:
             self.settle()
             on_offer = self._h.partial is not None or self.dut.m_axis_h_tvalid.value == 1

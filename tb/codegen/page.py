@@ -89,13 +89,15 @@ def markdown(regmap: Map) -> str:
         "",
         "## How a driver starts the core",
         "",
-        "1. Read `ID`, `VERSION`, `BUILD_PORT` and `BUILD_SIZE`.",
+        "1. Read `ID`, `VERSION`, `BUILD_PORT` and `BUILD_SIZE`. Refuse an image that is packed",
+        "   for another width than `AXI_DATA_WIDTH`: the core cannot tell.",
         "2. Write `NUM_LAYERS`, `LUT_FRAC`, `TIMEOUT` and a `LAYER` block for each layer.",
         "3. Write `CTRL.START`. Poll `STATUS` until `WAIT_X` or `ERROR`, or use the `READY`",
         "   interrupt.",
         "4. Stream x in and h out. Thresholds may be written between packets.",
         "5. After `STATUS.ERROR`: read `ERROR`, write `CTRL.SOFT_RESET`, poll until `BUSY` is 0,",
-        "   then continue with 2 or 3.",
+        "   then continue with 2 or 3. If `ERROR` is `RESET_TIMEOUT` then, bring memory and",
+        "   interconnect to rest and write `CTRL.SOFT_RESET` again.",
         "",
     ]
     return "\n".join(out)

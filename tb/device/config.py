@@ -15,7 +15,8 @@ class DeviceConfig:
 
     ``input_sizes``, ``hidden_sizes``: units. ``theta_x``, ``theta_h``: thresholds, Q8.8.
     ``addr_wx``, ``addr_wh``, ``addr_bias``: byte addresses of the regions in DRAM. ``lut_frac``:
-    fraction bits of the address of the gate tables.
+    fraction bits of the address of the gate tables. ``port_bits``: width of the weight port that
+    the regions are packed for.
     """
 
     lut_frac: int
@@ -26,6 +27,7 @@ class DeviceConfig:
     addr_wx: tuple[int, ...]
     addr_wh: tuple[int, ...]
     addr_bias: tuple[int, ...]
+    port_bits: int
 
     @classmethod
     def of(cls, model: Model, image: DramImage) -> DeviceConfig:
@@ -39,6 +41,7 @@ class DeviceConfig:
             addr_wx=tuple(map(int, image.addr_wx)),
             addr_wh=tuple(map(int, image.addr_wh)),
             addr_bias=tuple(map(int, image.addr_bias)),
+            port_bits=8 * image.port_bytes,
         )
 
     @property

@@ -148,8 +148,16 @@ class EdgeDrnnDriver:
         return self.build
 
     async def configure(self, config: DeviceConfig, *, timeout: int = 0) -> None:
-        """Write sizes, thresholds and region addresses. `timeout`: cycles, 0 never."""
+        """Write sizes, thresholds and region addresses. `timeout`: cycles, 0 never.
+
+        UnsupportedModelError for a network that is too large, or an image of another port width.
+        """
         build = self.build or await self.identify()
+        if config.port_bits != build.data_width:
+            raise UnsupportedModelError(
+                f"the image is packed for a weight port of {config.port_bits} bits,"
+                f" the device has {build.data_width}"
+            )
         if config.num_layers > build.max_layers:
             raise UnsupportedModelError(
                 f"{config.num_layers} layers, the device has {build.max_layers}"
@@ -195,11 +203,18 @@ class EdgeDrnnDriver:
         if wait:
             await self._poll(lambda s: Status.BUSY_INIT not in s, "the new sequence")
 
-    async def soft_reset(self, *, wait: bool = True) -> None:
-        """Stop; with `wait`, return when the core is idle again."""
+    async def soft_reset(self, *, wait: bool = True, timeout: int | None = None) -> None:
+        """Stop; with `wait`, return when the core is idle again.
+
+        Reads that are owed and do not come within the time-out are forgotten: DeviceFaultError with
+        RESET_TIMEOUT. Once memory and interconnect are at rest, a second soft reset ends in idle.
+        `timeout`: cycles to be written to TIMEOUT first, 0 never; None leaves it as it is.
+        """
+        if timeout is not None:
+            await self.write(Reg.TIMEOUT, timeout)
         await self.write(Reg.CTRL, Ctrl.SOFT_RESET)
         if wait:
-            await self._poll(lambda s: Status.BUSY not in s, "idle", faults=False)
+            await self._poll(lambda s: Status.BUSY not in s, "idle")
 
     async def wait_ready(self) -> None:
         """Wait until the core waits for x; DeviceFaultError if it meets a fault instead."""

@@ -242,6 +242,10 @@ class Cause(IntEnum):
     X_LONG = 9
     TIMEOUT = 10
     SEQ_IDLE = 11
+    R_SHORT = 12
+    R_LONG = 13
+    R_UNOWED = 14
+    RESET_TIMEOUT = 15
 
 
 @dataclass(frozen=True)
@@ -288,7 +292,7 @@ REGISTERS: tuple[RegisterInfo, ...] = (
     RegisterInfo("IRQ_STATUS", 0x020, "w1c", 0x0, 32, 32, 0x0),
     RegisterInfo("NUM_LAYERS", 0x024, "cfg", 0x1, 32, 4, 0xF),
     RegisterInfo("LUT_FRAC", 0x028, "cfg", 0x8, 32, 4, 0xF),
-    RegisterInfo("TIMEOUT", 0x02C, "cfg", 0x0, 32, 32, 0xFFFFFFFF),
+    RegisterInfo("TIMEOUT", 0x02C, "rw", 0x0, 32, 32, 0xFFFFFFFF),
     RegisterInfo("PERF_CTRL", 0x030, "rw", 0x0, 32, 32, 0x1),
     RegisterInfo("CYCLES", 0x300, "ro", 0x0, 64, 64, 0x0),
     RegisterInfo("STEPS", 0x308, "ro", 0x0, 64, 64, 0x0),

@@ -207,6 +207,9 @@ def _make(
                     )
                     failure = Failure(Kind.BUILD_FAILED, why, build_log=kept)
                     raise BuildError(f"{why}\n{log_tail(kept)}", failure)
+        if not (scratch / recipe.executable_name).is_file():
+            why = f"{plan['top']}: the build made no {recipe.executable_name}"
+            raise BuildError(f"{why}\n{log_tail(log)}", Failure(Kind.BUILD_FAILED, why))
         recipe.keep_only_results(scratch)
         (scratch / "plan.json").write_text(json.dumps(plan, indent=1))
         (scratch / "done").touch()

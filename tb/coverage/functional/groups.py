@@ -181,6 +181,16 @@ GROUPS: dict[str, Group] = {
             key=True,
         ),
         Group(
+            "read_length",
+            "Bursts that came back short or long",
+            {"answer": ("short", "long"), "region": ("columns", "bias")},
+        ),
+        Group(
+            "unowed_beat",
+            "Read beats that nobody owed, by state of the sequencer",
+            {"state": bins.STATES},
+        ),
+        Group(
             "stream",
             "Cycles that a stream was stalled: until a packet's first beat, and inside it",
             {

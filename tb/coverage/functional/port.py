@@ -14,6 +14,7 @@ from tb.coverage.functional import bins, probe
 from tb.coverage.functional.groups import Hits
 from tb.coverage.functional.probe import Probe
 from tb.device.image import BIAS, PAGE_BYTES, DramImage
+from tb.device.registers import State
 
 MOVING = probe.ARVALID | probe.RVALID | probe.RREADY | probe.RLAST
 """None of these: a port at rest."""
@@ -73,6 +74,8 @@ class PortSampler:
     def cycle(self, word: int) -> None:
         """One clock edge out of reset, with the word of `probe_o` before it."""
         self._time += 1
+        if self._state == State.DRAIN != word >> probe.STATE_LSB & probe.STATE_MASK:
+            self._under_way.clear()  # what never came is forgotten
         self._state = word >> probe.STATE_LSB & probe.STATE_MASK
         soft = bool(word & probe.SOFT_RESET)
         if soft and not self._soft:
@@ -85,6 +88,8 @@ class PortSampler:
             self._beat(now)
         elif self._under_way and self._under_way[0].beats:
             self._stalled["gap"] += 1
+        elif now.rvalid and now.rready:
+            self.hits.add("unowed_beat", bins.STATES[self._state])
         if now.arvalid:
             if now.arready:
                 self._stand_ends("ar", "AR held by memory")
@@ -119,6 +124,11 @@ class PortSampler:
                 kind = "bias" if region.kind == BIAS else "columns"
                 self.hits.add("read_error", response, place, kind)
         burst.beats += 1
+        if now.rlast != (burst.beats == burst.length):
+            region = self._region(burst.address)
+            if region is not None and burst.beats <= burst.length:
+                kind = "bias" if region.kind == BIAS else "columns"
+                self.hits.add("read_length", "short" if now.rlast else "long", kind)
         if now.rlast:
             self._under_way.popleft()
             if self._under_way:

@@ -14,6 +14,7 @@
 //   R_LAST           rlast on the last beat of the burst and nowhere else
 //   R_RESP           no EXOKAY, since no exclusive access is made
 //   NOT_DRAINED      when done_i rises nothing waits and nothing is under way
+//   While misuse_i is 1 the slave breaks the rules of bursts on purpose: they are not followed.
 //   NOT_RESET        when done_i rises there has been a reset: nothing is checked before
 
 `default_nettype none
@@ -30,6 +31,7 @@ module axi_checker #(
   input  logic                 clk_i,
   input  logic                 rst_ni,
   input  logic                 done_i,
+  input  logic                 misuse_i,
   input  logic [IdWidth-1:0]   arid_i,
   input  logic [AddrWidth-1:0] araddr_i,
   input  logic [7:0]           arlen_i,
@@ -84,7 +86,7 @@ module axi_checker #(
     .MaxMessages(MaxMessages)
   ) u_r (
     .clk_i,
-    .rst_ni,
+    .rst_ni       (rst_ni || (misuse_i === 1'b1)),
     .flush_i      (1'b0),
     .valid_i      (rvalid_i),
     .ready_i      (rready_i),
@@ -132,8 +134,14 @@ module axi_checker #(
       end
       done_q = done_i === 1'b1;
     end else begin
+      if (misuse_i === 1'b1) begin
+        head = 0;
+        tail = 0;
+        outstanding = 0;
+        beat = 0;
+      end
       // R first: a beat needs a burst that was accepted in an earlier cycle.
-      if (rvalid_i === 1'b1) begin
+      if (rvalid_i === 1'b1 && misuse_i !== 1'b1) begin
         if (outstanding == 0) begin
           errors = errors + 1;
           if (errors <= MaxMessages)

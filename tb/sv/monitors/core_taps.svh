@@ -163,6 +163,10 @@
 `define tap_reader_idle             u_dut.reader_idle
 `define tap_reader_under_way        u_dut.u_burst_reader.under_way_q
 `define tap_bus_waiting             u_dut.bus_waiting
+`define tap_r_short                 u_dut.r_short
+`define tap_r_long                  u_dut.r_long
+`define tap_r_unowed                u_dut.r_unowed
+`define tap_gave_up                 u_dut.gave_up
 `define tap_beat_valid              u_dut.beat_valid
 `define tap_beat_ready              u_dut.beat_ready
 `define tap_beat_data               u_dut.beat_data

@@ -192,7 +192,8 @@ module timeline_monitor
 
   // ---- What is known after it ------------------------------------------------------------------------------------------
   task automatic follow_port();
-    if (beat && `tap_m_axi_rlast) owed = owed - 1;
+    if (beat && `tap_m_axi_rlast && owed > 0) owed = owed - 1;
+    if (`tap_reader_under_way == '0) owed = 0;       // after bursts without an end
     if (`tap_m_axi_arvalid && `tap_m_axi_arready) owed = owed + 1;
     if (beat && phase != "f") begin
       if (beats_left == 0) beats_left = item_beats[item_out];

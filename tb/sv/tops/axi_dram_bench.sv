@@ -57,6 +57,7 @@ module axi_dram_bench #(
     .clk_i,
     .rst_ni,
     .done_i,
+    .misuse_i     (1'b0),
     .arid_i       (1'b0),
     .araddr_i,
     .arlen_i,

@@ -5,6 +5,7 @@
 // s_axil, m_axi, s_axis_x, m_axis_h. Python drives the clock. The checkers count what they find;
 // Python reads the counts at the end of a test. `done_i` rises when everything ought to be drained.
 // `probe_o` holds in one word what functional coverage looks at in each cycle (probe_pkg.sv).
+// While `misuse_i` is 1 the memory breaks the rules on purpose, and the weight port's checker lets it.
 // `x_beats_i` and `h_beats_i` say how long packets are; 0 says that any length will do.
 `default_nettype none
 
@@ -22,6 +23,7 @@ module edgedrnn_tb
   output logic                    irq_o,
 
   input  logic                    done_i,
+  input  logic                    misuse_i,
   input  logic [15:0]             x_beats_i,
   input  logic [15:0]             h_beats_i,
   output logic [31:0]             axil_errors_o,
@@ -190,6 +192,7 @@ module edgedrnn_tb
     .clk_i(clk),
     .rst_ni,
     .done_i,
+    .misuse_i,
     .arid_i       (m_axi_arid),
     .araddr_i     (m_axi_araddr),
     .arlen_i      (m_axi_arlen),

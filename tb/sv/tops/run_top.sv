@@ -429,6 +429,7 @@ module run_top #(
     .clk_i        (clk),
     .rst_ni       (rst_n),
     .done_i       (done),
+    .misuse_i     (1'b0),
     .arid_i       (m_axi_arid),
     .araddr_i     (m_axi_araddr),
     .arlen_i      (m_axi_arlen),

@@ -50,6 +50,8 @@ PARAMETERS = {
     "delta_encoder": {"MaxLayers": 2, "MaxUnits": 64},
     "pe_array": {"AxiDataWidth": 32, "MaxLayers": 2, "MaxUnits": 64},
     "gate_pipeline": {"Pes": 4},
+    "burst_reader": {"AxiDataWidth": 32, "Outstanding": 2},
+    "sequencer": {"MaxLayers": 2, "MaxUnits": 64},
 }
 PLANTED = (
     # The rows of "Conflicts, and why there are none".
@@ -75,6 +77,15 @@ PLANTED = (
     Planted(
         "ClearWhileGatesRun", "delta_encoder", "walk_behind_gates",
         "clearing = ", "(state_q == StClearX) || (state_q == StClearH)", "state_q != StIdle",
+    ),
+    Planted(
+        "BeatNotOwedKept", "burst_reader", "beat_without_a_burst",
+        "keep = ", "m_axi_rvalid && owed && !drain_i", "m_axi_rvalid && !drain_i",
+    ),
+    # Commands of one write.
+    Planted(
+        "SoftResetFirst", "sequencer", "all_commands_at_once",
+        "end else if (", "soft_reset_i", "soft_reset_i && !start_i",
     ),
     # Bounds of queues, and streams between modules.
     Planted(
@@ -185,7 +196,7 @@ def test_assertion_for_each_conflict() -> None:
     table = text[text.index("## Conflicts, and why there are none") :].split("\n\n")[1]
     rows = table.splitlines()[2:]
     rtl = "".join(path.read_text(encoding="utf-8") for path in RTL_DIR.glob("*.sv"))
-    assert len(rows) == 5
+    assert len(rows) == 6
     for row in rows:
         names = re.findall(r"`(\w+)`", row.rstrip("| ").rpartition("|")[2])
         assert names, f"no assertion named: {row}"
@@ -375,6 +386,40 @@ async def entries_that_wait(dut: Any) -> None:
         await cycle(dut)
     assert int(dut.entry_valid_o.value) == 1
     await cycle(dut, entry_ready=1)
+
+
+@cocotb.test()
+async def beat_without_a_burst(dut: Any) -> None:
+    """A beat that nobody asked for, then a read and its two beats."""
+    await start(dut, beat_ready=1)
+    dut.m_axi_arready.value = dut.m_axi_rlast.value = dut.m_axi_rvalid.value = 0
+    await RisingEdge(dut.clk_i)
+    dut.m_axi_rvalid.value = 1
+    await cycle(dut)
+    dut.m_axi_rvalid.value = 0
+    await cycle(dut, burst_valid=1, burst_addr=64, burst_beats=2)
+    dut.m_axi_arready.value = 1
+    await cycle(dut, burst_valid=0)
+    for last in (0, 1):
+        dut.m_axi_rvalid.value, dut.m_axi_rlast.value = 1, last
+        await cycle(dut)
+    dut.m_axi_rvalid.value = 0
+    for _ in range(4):
+        await cycle(dut)
+    assert int(dut.idle_o.value) == 1
+
+
+@cocotb.test()
+async def all_commands_at_once(dut: Any) -> None:
+    """A start, a new sequence and a soft reset in the same cycle; then the first two."""
+    await start(dut, num_layers=1, lut_frac=8)
+    await cycle(dut, start=1, new_sequence=1, soft_reset=1)
+    await cycle(dut, start=0, new_sequence=0, soft_reset=0)
+    await cycle(dut, bus_idle=1)
+    await cycle(dut)
+    await cycle(dut, start=1, new_sequence=1)
+    await cycle(dut, start=0, new_sequence=0)
+    await cycle(dut)
 
 
 @cocotb.test()

@@ -54,6 +54,8 @@ class Bench(ModuleBench):
         self.r_pause: Iterator[bool] = never()
         self.beat_pause: Iterator[bool] = never()
         self.responses: dict[int, int] = {}
+        self.misuse: dict[int, tuple[int, str]] = {}  # by address: beats more; RLAST on which
+        self.stale = 0  # beats in the queue that nobody asked for
         self.requests: deque[tuple[int, int]] = deque()
         self.bursts: list[tuple[int, int]] = []
         self.queue: deque[tuple[int, int, int]] = deque()  # owed beats: address, last, from cycle
@@ -63,7 +65,8 @@ class Bench(ModuleBench):
         self.beat_cycles: list[int] = []
         self.under_way = self.most_under_way = 0
         self.cycles = 0
-        self.events: dict[str, list[int]] = {"slverr": [], "decerr": [], "timeout": []}
+        names = ("slverr", "decerr", "short", "long", "unowed", "timeout", "gave_up")
+        self.events: dict[str, list[int]] = {name: [] for name in names}
         self.taken = 0
         self.offers: list[int] = []  # cycles in which an address was offered first
         self.lasts: list[int] = []  # cycles in which the last beat of a burst was taken
@@ -75,11 +78,11 @@ class Bench(ModuleBench):
         ]
         return sum(word << 32 * i for i, word in enumerate(words))
 
-    async def cycle(self, drain: int = 0) -> None:
+    async def cycle(self, drain: int = 0, give_up: int = 0) -> None:
         """One clock cycle of everything around the master."""
         dut = self.dut
         request = self.requests[0] if self.requests else None
-        dut.drain_i.value = drain
+        dut.drain_i.value, dut.give_up_i.value = drain, give_up
         dut.burst_valid_i.value = int(request is not None)
         if request is not None:
             dut.burst_addr_i.value, dut.burst_beats_i.value = request
@@ -118,7 +121,7 @@ class Bench(ModuleBench):
         for name, cycles in self.events.items():
             if getattr(dut, f"{name}_o").value == 1:
                 cycles.append(self.cycles)
-        if dut.idle_o.value == 1:
+        if dut.idle_o.value == 1 and not (self.misuse or self.stale):
             assert not self.queue and self.offered is None, "idle while the bus owes something"
         self.cycles += 1
 
@@ -135,13 +138,51 @@ class Bench(ModuleBench):
         if not ready:
             return
         address, beats = burst
+        more, lasts = self.misuse.get(address, (0, "end"))
         assert 1 << int(dut.m_axi_arsize.value) == self.beat
         assert int(dut.m_axi_arburst.value) == 1 and int(dut.m_axi_arid.value) == 0
         assert beats <= MOST_BEATS and address % self.beat == 0
         assert address // PAGE == (address + beats * self.beat - 1) // PAGE, "crosses 4 KiB"
         self.bursts.append(burst)
         at = self.cycles + self.latency
-        self.queue += [(address + i * self.beat, int(i == beats - 1), at) for i in range(beats)]
+        end = beats + more - 1
+        self.queue += [
+            (address + i * self.beat, int(lasts == "every" or (i == end and lasts == "end")), at)
+            for i in range(end + 1)
+        ]
+
+    def owe(self, beats: int, *, wait: int = 0, last: bool = True) -> None:
+        """Queue beats that nobody asked for, from `wait` cycles on; RLAST on the last of them."""
+        at = self.cycles + wait
+        self.queue += [(0xF000 + i, int(last and i == beats - 1), at) for i in range(beats)]
+        self.stale += beats
+
+    async def drained(self, limit: int = 3000, give_up: int = 0) -> int:
+        """Drain until nothing is owed, and let what still comes be thrown away; cycles it took."""
+        for count in range(limit):
+            await self.cycle(drain=1, give_up=give_up)
+            if self.dut.idle_o.value == 1 and count:
+                break
+        else:
+            raise AssertionError("the drain does not end")
+        while self.queue:
+            await self.cycle()
+        await self.cycle()
+        return count
+
+    async def works(self) -> None:
+        """Requests are served as if nothing had been, and tell no error."""
+        self.misuse, self.stale, self.under_way = {}, 0, 0
+        self.requests.clear()
+        self.beats, self.bursts = [], []
+        for cycles in self.events.values():
+            cycles.clear()
+        requests = random_requests(self, 3, 4)
+        self.requests.extend(requests)
+        await self.settle()
+        assert self.beats == self.expected(requests)
+        assert self.bursts == self.expected_bursts(requests)
+        assert not any(self.events.values()), self.events
 
     async def settle(self, limit: int = 40_000) -> None:
         """Run until all requests are served."""
@@ -446,3 +487,244 @@ async def beats_taken_while_draining(dut: Any) -> None:
         assert bench.taken == stored + cycle + 1
     await bench.cycle(drain=1)
     assert bench.under_way == 0 and not bench.beats
+
+
+@cocotb.test()
+async def short_and_long_bursts(dut: Any) -> None:
+    """Could break: a burst that ends early, or does not end, and is taken for a good one; a drain
+    that then waits for beats that never come, or for an RLAST. The second of three bursts lacks
+    beats, has more, or has RLAST on none or on all: told once, in the cycle after the beat that is
+    wrong, with no error before it. Then a drain, without a time-out, and good requests.
+    """
+    cases = [(more, "end") for more in (-1, -5, -7, 1, 2, 9)]
+    for more, lasts in [*cases, (0, "none"), (6, "none"), (0, "every")]:
+        bench = Bench(dut, f"burst {more} {lasts}")
+        await bench.start()
+        bench.latency = int(bench.rng.integers(1, 9))
+        bench.beat_pause = pause_of("random", bench.rng)
+        bench.misuse = {0x2000: (more, lasts)}
+        bench.requests.extend([(0x1000, 8), (0x2000, 8), (0x3000, 8)])
+        wrong = 8 + (0 if lasts == "every" else min(7, 7 + more))  # which beat of all
+        kind = "short" if more < 0 or lasts == "every" else "long"
+        for _ in range(400):
+            before = bench.taken
+            assert not any(bench.events.values())
+            await bench.cycle()
+            if before == wrong and bench.taken > before:
+                break
+        assert not any(bench.events.values())
+        await bench.cycle()
+        told = {name for name, cycles in bench.events.items() if cycles}
+        assert told == {kind}, (more, lasts, bench.events)
+        await bench.drained()
+        await bench.works()
+
+
+@cocotb.test()
+async def every_burst_short_or_long(dut: Any) -> None:
+    """Could break: counts that run over or under when many bursts are wrong, one after the other,
+    with Outstanding of them under way. Random lengths, drained from two cycles after the first
+    error on, as the core does; the drain ends, where beats and RLASTs are missing by the time-out,
+    and good requests follow.
+    """
+    for number in range(30):
+        bench = Bench(dut, f"wrong {number}")
+        await bench.start()
+        bench.latency = int(bench.rng.integers(1, 30))
+        bench.r_pause = pause_of(("free", "random", "runs")[number % 3], bench.rng)
+        chance = float(bench.rng.choice([0.2, 1.0]))
+        for index in range(12):
+            address, beats = 0x10000 + 0x1000 * index, int(bench.rng.integers(1, 9))
+            if bench.rng.random() < chance:
+                more = int(bench.rng.integers(1 - beats, 5))
+                lasts = str(bench.rng.choice(["end", "end", "end", "none", "every"]))
+                bench.misuse[address] = (more, lasts)
+            bench.requests.append((address, beats))
+        bench.misuse[0] = (0, "end")
+        for _ in range(300):
+            await bench.cycle()
+            if any(bench.events.values()):
+                await bench.cycle()
+                break
+        told = {name for name, cycles in bench.events.items() if cycles}
+        assert told <= {"short", "long", "unowed"}, told
+        bench.requests.clear()
+        dut.timeout_i.value = 40
+        await bench.drained(give_up=1)
+        dut.timeout_i.value = 0
+        await bench.works()
+
+
+@cocotb.test()
+async def beats_that_nobody_owes(dut: Any) -> None:
+    """Could break: beats that are left over from before a reset and are taken for those of the next
+    read, or hang the core. They come while nothing is asked for, and while an address waits to be
+    taken: each is taken, told, and thrown away; the reads that follow are exact.
+    """
+    for beats in (1, 2, 3, 9):
+        for last in (True, False):
+            bench = Bench(dut, f"stale {beats} {last}")
+            await bench.start()
+            bench.owe(beats, last=last)
+            for _ in range(beats + 2):
+                assert dut.idle_o.value == 1, "a beat that nobody owes keeps the bus busy"
+                await bench.cycle()
+                assert dut.beat_valid_o.value == 0
+            assert len(bench.events["unowed"]) == bench.taken == beats
+            await bench.works()
+            bench.ar_pause = always()
+            bench.requests.append((0x3000, 4))
+            while bench.offered is None:
+                await bench.cycle()
+            bench.owe(beats, last=last)
+            while bench.queue:
+                await bench.cycle()
+            await bench.cycle()
+            assert len(bench.events["unowed"]) == beats
+            bench.stale, bench.under_way, bench.beats = 0, 1, []
+            bench.ar_pause = never()
+            await bench.settle()
+            assert bench.beats == bench.expected([(0x3000, 4)])
+            await bench.works()
+
+
+@cocotb.test()
+async def errors_of_beats_that_nobody_owes(dut: Any) -> None:
+    """Could break: the error response of a beat that is left over, taken for that of a read."""
+    bench = Bench(dut, "stale error")
+    await bench.start()
+    bench.responses = {0xF000: SLVERR, 0xF001: DECERR}
+    bench.owe(2)
+    for _ in range(4):
+        await bench.cycle()
+    assert not bench.events["slverr"] and not bench.events["decerr"]
+    assert len(bench.events["unowed"]) == 2
+    await bench.works()
+
+
+@cocotb.test()
+async def end_of_a_drain_by_time_out(dut: Any) -> None:
+    """Could break: a drain that waits for ever for what never comes, ends too early or too late, or
+    leaves the master waiting. R or AR stop; the count begins with give_up and not before, goes on
+    whatever else moves, and ends in one pulse; then nothing is owed but an address on offer.
+    """
+    limit = 20
+    for held in ("r", "ar", "both"):
+        bench = Bench(dut, f"gives up {held}")
+        await bench.start()
+        dut.timeout_i.value = limit
+        bench.requests.extend([(0x1000, 4), (0x2000, 4), (0x3000, 4)])
+        if held != "ar":
+            bench.r_pause = always()
+        if held != "r":
+            bench.ar_pause = itertools.chain([False] * (2 if held == "both" else 0), always())
+        for _ in range(6):
+            await bench.cycle()
+        bench.requests.clear()
+        bench.stale = 1  # what is given up may still be in the queue when the bus is idle
+        for _ in range(3 * limit):  # a fault: no count yet
+            await bench.cycle(drain=1)
+        assert not bench.events["gave_up"] and not bench.events["timeout"]
+        begin = bench.cycles
+        for _ in range(limit + 1):
+            assert dut.idle_o.value == 0
+            await bench.cycle(drain=1, give_up=1)
+            assert not bench.events["gave_up"]
+        await bench.cycle(drain=1, give_up=1)
+        assert bench.events["gave_up"] == [begin + limit + 1], bench.events
+        if held == "r":
+            assert dut.idle_o.value == 1
+        else:
+            assert dut.idle_o.value == 0 and bench.offered is not None, "an address was taken back"
+        # The memory comes to rest: it forgets the beats that it owed, and takes what is offered.
+        bench.queue.clear()
+        bench.showing = False
+        bench.ar_pause = bench.r_pause = never()
+        bench.under_way = int(bench.offered is not None)
+        await bench.drained(give_up=1)
+        dut.timeout_i.value = 0
+        await bench.works()
+
+
+@cocotb.test()
+async def count_of_a_drain(dut: Any) -> None:
+    """Could break: a drain that goes on with a count begun before it, so that it is over at once,
+    or has missed its end and never is. It begins at each distance from the end of that count.
+    """
+    limit = 9
+    for silent in range(limit + 4):
+        bench = Bench(dut, f"count {silent}")
+        await bench.start()
+        dut.timeout_i.value = limit
+        bench.requests.append((0x1000, 4))
+        bench.r_pause = always()
+        while not bench.bursts:
+            await bench.cycle()
+        for _ in range(silent):
+            await bench.cycle()
+        bench.stale = 1
+        begin = bench.cycles
+        for _ in range(3 * limit):
+            await bench.cycle(drain=1, give_up=1)
+        assert bench.events["gave_up"] == [begin + limit + 2], silent
+
+
+@cocotb.test()
+async def late_beats_after_giving_up(dut: Any) -> None:
+    """Could break: beats that come after they were given up, which must be thrown away as those
+    that nobody owes, at any distance, also in the very cycle in which they are forgotten.
+    """
+    limit = 10
+    for late in range(-2, 12):
+        bench = Bench(dut, f"late {late}")
+        await bench.start()
+        dut.timeout_i.value = limit
+        bench.requests.extend([(0x1000, 5), (0x2000, 3)])
+        bench.r_pause = always()
+        for _ in range(6):
+            await bench.cycle()
+        for count in range(40):
+            if count == limit + 1 + late:
+                bench.r_pause = never()
+            await bench.cycle(drain=1, give_up=1)
+            bench.stale = 1
+        assert dut.idle_o.value == 1 and not bench.queue and not bench.beats
+        dut.timeout_i.value = 0
+        await bench.works()
+
+
+@cocotb.test()
+async def timeout_from_the_first_owed_beat(dut: Any) -> None:
+    """Could break: a time-out that each new address puts off, so that a beat that is lost is told
+    late or never. R stands still while an address is taken now and then; the fault comes exactly
+    the limit after the first address.
+    """
+    limit = 40
+    bench = Bench(dut, "addresses move")
+    await bench.start()
+    dut.timeout_i.value = limit
+    bench.r_pause = always()
+    bench.ar_pause = itertools.cycle([*[True] * 9, False])
+    bench.requests.extend((0x1000 * i, 2) for i in range(1, OUTSTANDING + 1))
+    while not bench.bursts:
+        await bench.cycle()
+    begin = bench.cycles
+    while not bench.events["timeout"]:
+        await bench.cycle()
+        assert bench.cycles < begin + 3 * limit
+    assert bench.events["timeout"] == [begin + limit + 1]
+    assert len(bench.bursts) == OUTSTANDING
+    # Beats that nobody owes do not put it off either: here, while an address is not taken.
+    bench = Bench(dut, "strangers move")
+    await bench.start()
+    dut.timeout_i.value = limit
+    bench.ar_pause = always()
+    bench.requests.append((0x1000, 2))
+    while bench.offered is None:
+        await bench.cycle()
+    begin = bench.cycles - 1
+    bench.owe(2 * limit)
+    while not bench.events["timeout"]:
+        await bench.cycle()
+        assert bench.cycles < begin + 3 * limit
+    assert bench.events["timeout"] == [begin + limit + 1]

@@ -25,14 +25,15 @@ X, H, PASS_INIT, UNDO = PassType
 SLVERR, DECERR, CFG_SIZE, CFG_ALIGN, START_BUSY, X_SHORT, X_LONG, TIMEOUT, SEQ_IDLE = (
     *(1, 2, 4, 5, 7, 8, 9, 10, 11),
 )
+R_SHORT, R_LONG, R_UNOWED, RESET_TIMEOUT = 12, 13, 14, 15
 TESTS = (
     *("random_life", "order_of_passes", "threshold_changes", "new_sequences"),
     *("first_fault", "soft_reset_from_each_state", "soft_reset_at_the_end_of_initialisation"),
-    "soft_reset_at_the_end_of_the_check",
+    *("soft_reset_at_the_end_of_the_check", "commands_of_one_write", "reads_given_up"),
 )
 # Faults that come as pulses, the first of those that come together first.
-PULSES = {"slverr": SLVERR, "decerr": DECERR, "timeout": TIMEOUT, "x_short": X_SHORT}
-PULSES["x_long"] = X_LONG
+PULSES = {"slverr": SLVERR, "decerr": DECERR, "r_unowed": R_UNOWED, "r_long": R_LONG}
+PULSES |= {"r_short": R_SHORT, "timeout": TIMEOUT, "x_short": X_SHORT, "x_long": X_LONG}
 
 Pass = tuple[int, int, int]  # type, layer, last
 Pick = tuple[bool, Pass, str]  # urgent, pass, which threshold
@@ -156,6 +157,8 @@ class Life(ModuleBench):
         if self.state == CHECK and self.dut.fault_o.value == 1 and not pulses.get("start"):
             assert self.bad_config is not None, "a good configuration is refused"
             return self.bad_config
+        if pulses.get("gave_up") and self.state == DRAIN:
+            return RESET_TIMEOUT, 0, 0
         if pulses.get("start") and self.state not in (IDLE, ERROR):
             return START_BUSY, 0, 0
         if pulses.get("new_sequence") and self.state in (IDLE, DRAIN):
@@ -173,7 +176,7 @@ class Life(ModuleBench):
         free = stepping and self.gates and self.started == self.done
         gate_started = free and self.started in self.closed and rng.random() < 0.3
         gate_done = stepping and self.done < self.started and rng.random() < 0.2
-        for name in ("start", "soft_reset", "new_sequence", *PULSES):
+        for name in ("start", "soft_reset", "new_sequence", "gave_up", *PULSES):
             getattr(dut, f"{name}_i").value = pulses.get(name, 0)
         dut.x_first_i.value = int(x_first)
         dut.x_beat_i.value = beat
@@ -198,6 +201,8 @@ class Life(ModuleBench):
         assert int(dut.x_open_o.value) == (self.state == WAIT and not self.pending)
         for name in ("x_drop", "flush", "drain"):
             assert int(getattr(dut, f"{name}_o").value) == (self.state in (ERROR, DRAIN)), name
+        counts = self.state == DRAIN and not pulses.get("soft_reset")
+        assert int(dut.give_up_o.value) == counts
         error = tuple(int(getattr(dut, f"error_{n}_o").value) for n in ("cause", "layer", "info"))
         assert error == self.error
 
@@ -342,6 +347,7 @@ async def random_life(dut: Any) -> None:
                 life.theta_x[layer] = int(rng.integers(1 << 15))
             pulses = {name: int(rng.random() < 0.0005) for name in PULSES}
             pulses["start"] = int(rng.random() < 0.0005)
+            pulses["gave_up"] = int(rng.random() < 0.05)
             pulses["new_sequence"] = int(rng.random() < 0.005)
             await life.cycle(x=int(rng.random() < waits), **pulses)
             if life.state == ERROR:
@@ -624,3 +630,62 @@ async def soft_reset_at_the_end_of_the_check(dut: Any) -> None:
         await life.until(IDLE)
         resets += 1
     assert resets >= 2
+
+
+@cocotb.test()
+async def commands_of_one_write(dut: Any) -> None:
+    """Could break: a write of CTRL with several bits that does half of what it says, or what nobody
+    wrote down. Each combination in each state: a soft reset comes before all others, and a start
+    together with a new sequence is a fault in every state but that of an error.
+    """
+    life = Life(dut)
+    await life.reset()
+    for state in (IDLE, CHECK, INIT, WAIT, STEP, ERROR, DRAIN):
+        for soft_reset in (0, 1):
+            await go_to(life, state)
+            error = life.error
+            await life.cycle(start=1, new_sequence=1, soft_reset=soft_reset)
+            await life.cycle()
+            assert life.state == (DRAIN if soft_reset else ERROR)
+            cause = SEQ_IDLE if state == IDLE else START_BUSY
+            expected = error if state == ERROR else (cause, 0, 0)
+            assert life.error == ((0, 0, 0) if soft_reset else expected)
+            life.bus_idle = True
+            await life.close()
+            await go_to(life, state)
+            await life.cycle(new_sequence=1, soft_reset=1)
+            await life.cycle()
+            assert life.state == DRAIN and not life.pending
+            life.bus_idle = True
+            await life.close()
+            await life.cycle()
+
+
+@cocotb.test()
+async def reads_given_up(dut: Any) -> None:
+    """Could break: a soft reset that ends as if all were well though reads were given up, or does
+    not end; that fault in any other state. Given up with the bus idle in the same cycle, as it is:
+    an error and no pulse of reset_done; the next soft reset goes to idle.
+    """
+    life = Life(dut)
+    await life.reset()
+    for state in (IDLE, CHECK, INIT, WAIT, STEP, ERROR):
+        await go_to(life, state)
+        await life.cycle(gave_up=1)
+        await life.cycle()
+        assert life.error[0] != RESET_TIMEOUT
+        life.bus_idle = True
+        await life.close()
+    for others in ({}, {"start": 1}, {"new_sequence": 1}):
+        await go_to(life, DRAIN)
+        life.bus_idle = True
+        await life.cycle(gave_up=1, **others)
+        await life.cycle()
+        assert life.state == ERROR and life.error == (RESET_TIMEOUT, 0, 0)
+        await life.close()
+        await go_to(life, DRAIN)
+        await life.cycle(gave_up=1, soft_reset=1)  # asked again: it goes on
+        await life.cycle()
+        assert life.state == DRAIN and life.error == (0, 0, 0)
+        life.bus_idle = True
+        await life.close()

@@ -21,7 +21,7 @@ from tb.debug.wave_query import Wave
 from tb.failure import BuildError, Kind, SimulationError, read_failure, read_run
 from tb.handover import simulation
 from tb.paths import REPO, SIMULATORS
-from tb.settings import child_env, settings
+from tb.settings import child_env, settings, tool_env
 from tb.sim.build import Build, build, read_filelist
 from tb.sim.run import run
 
@@ -106,6 +106,36 @@ def test_line_of_a_compile_error(sim: str, source: Path) -> None:
     assert failure.kind is Kind.BUILD_FAILED and failure.run is None
     assert "nonsense" in failure.build_log.read_text()
     assert not [p for p in (source.parent / "build" / "sim").iterdir() if p.is_dir()]
+
+
+def test_environment_of_a_make(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Could break: a make that only prints what it would do, and an empty build that counts."""
+    for name in ("MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS"):
+        monkeypatch.setenv(name, "n")
+    built = make("verilator", source, build_root=tmp_path / "build")
+    assert built.executable.is_file()
+    assert not {"MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKELEVEL"} & tool_env().keys()
+
+
+def test_build_without_a_program(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Could break: a build marked as done though its tool made nothing and said nothing."""
+    make(
+        "icarus", source, build_root=tmp_path / "build"
+    )  # the tool's version is known from here on
+    tool = tmp_path / "bin" / "iverilog"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    path = tool_env()["PATH"]
+    monkeypatch.setenv("PATH", f"{tool.parent}:{path}")
+    with pytest.raises(BuildError, match=r"the build made no simulation\.vvp"):
+        make("icarus", source, width=7, build_root=tmp_path / "build")
+    monkeypatch.setenv("PATH", path)
+    assert make("icarus", source, width=7, build_root=tmp_path / "build").executable.is_file()
 
 
 def test_missing_source_message(tmp_path: Path) -> None:

@@ -136,6 +136,29 @@ def test_samples_of_the_port() -> None:
     }
 
 
+def test_samples_of_wrong_reads() -> None:
+    """Could break: bursts of a wrong length, and beats of no burst, by state; what never came is
+    forgotten when a soft reset ends.
+    """
+    hits, addresses = Hits(), [(4096 - 64, 4)] * 3
+    image = image_of(1024, 96)
+    port = PortSampler(hits, 64, 2, lambda: addresses.pop(0), lambda: cast(Any, image))
+    address, beat = probe.ARVALID | probe.ARREADY, probe.RVALID | probe.RREADY
+    step, idle, drain = (s << probe.STATE_LSB for s in (State.STEP, State.IDLE, State.DRAIN))
+    port.cycle(step | address)
+    port.cycle(step | beat)
+    port.cycle(step | beat | probe.RLAST)
+    port.cycle(step | beat)
+    port.cycle(step | address)
+    for _ in range(5):
+        port.cycle(step | beat)
+    port.cycle(drain | beat)
+    port.cycle(idle | beat)
+    port.cycle(idle | probe.RVALID)
+    assert dict(hits.counts["read_length"]) == {("short", "columns"): 1, ("long", "columns"): 1}
+    assert dict(hits.counts["unowed_beat"]) == {("Step",): 1, ("Idle",): 1}
+
+
 def test_idempotent_commutative_merge(tmp_path: Path) -> None:
     """Could break: a file counted twice because it lies in two folders, or hits lost."""
     a, b = tmp_path / "a", tmp_path / "b"
