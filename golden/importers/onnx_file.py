@@ -30,7 +30,7 @@ _SILENT = _SAME_VALUES | {"Concat", "Dropout"}  # not worth a note behind the GR
 _RELATIVES = {"LSTM", "RNN", "Loop", "Scan"}
 
 
-def read_onnx(path: Path) -> tuple[list[tuple], list[str]]:
+def read_onnx(path: Path, names=None, direction=None) -> tuple[list[tuple], list[str]]:
     """The chain of GRU nodes in the ONNX file `path`: layers for `convert.convert_layers`, and
     notes for the reader.
 
