@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every tensor of a PyTorch checkpoint by name: one file, or all shards of one, read without code."""
+"""Every tensor of a PyTorch checkpoint by name: one file or all shards, read without code."""
 
 from __future__ import annotations
 

@@ -74,6 +74,7 @@ class Probe:
         self._free: dict[str, int] = {}
         self._next = 0
         self._values: dict[str, np.ndarray | None] = dict(given or {})
+        self._guessed: set[str] = set()  # of a known shape, but the values are made up
 
     def value(self, name: str) -> np.ndarray | None:
         """The value `name`, or None if it cannot be told."""
@@ -84,43 +85,63 @@ class Probe:
                 needed.update(n for n in inputs(node, 1 if kind(node) == "GRU" else 99) if n)
         for source in sorted(needed):
             if source not in self._values and self._graph.maker(source) is None:
-                constant = self._graph.constant(source)
-                self._values[source] = self._zeros(source) if constant is None else constant
+                self._values[source] = self._graph.constant(source)
+                if self._values[source] is None:
+                    self._values[source] = self._zeros(source)
+                    self._guessed.add(source)
         for node in self._graph.nodes:
             if needed.intersection(node.output) and not self._known(node):
                 self._compute(node)
-        return self._values.get(name)
+        return None if name in self._guessed else self._values.get(name)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of the value `name`, or None if it cannot be told."""
+        self.value(name)
+        value = self._values.get(name)
+        return None if value is None else value.shape
 
     def _known(self, node: onnx.NodeProto) -> bool:
         return all(name in self._values for name in node.output if name)
 
     def _compute(self, node: onnx.NodeProto) -> None:
-        outputs = [name for name in node.output]
+        given = {name: self._values.get(name) for name in node.input if name}
+        guessed = False
         results: list[np.ndarray] | None = None
         if kind(node) == "GRU":
             results = self._gru(node)
-        elif kind(node) in _COMPUTED:
-            given = {name: self._values.get(name) for name in node.input if name}
-            if all(value is not None for value in given.values()) and not self._huge(node, given):
-                try:
-                    # Casts round, and the numbers of elements must not.
-                    results = (
-                        [given[node.input[0]]] if is_move(node) and kind(node) in ("Cast", "Dropout")
-                        else self._graph.run(node, given)
-                    )
-                except Exception:
-                    results = None
-        for i, name in enumerate(outputs):
+        elif kind(node) in _COMPUTED and all(value is not None for value in given.values()):
+            guessed = bool(self._guessed.intersection(node.input)) and kind(node) not in (
+                "Shape",
+                "Size",
+            )
+            # Where elements go must not hang on made-up values.
+            if not self._guessed.intersection(node.input[1:]) and not self._huge(node, given):
+                results = self._results(node, given)
+        for i, name in enumerate(node.output):
             if name and name not in self._values:
-                known = results is not None and i < len(results)
-                self._values[name] = results[i] if known else self._zeros(name)
+                if results is not None and i < len(results):
+                    self._values[name] = results[i]
+                else:
+                    self._values[name], guessed = self._zeros(name), True
+                if guessed:
+                    self._guessed.add(name)
+
+    def _results(self, node: onnx.NodeProto, given: dict) -> list[np.ndarray] | None:
+        if kind(node) in ("Cast", "Dropout") and is_move(node):
+            return [given[node.input[0]]]  # not rounded: these are numbers of elements
+        try:
+            return self._graph.run(node, given)
+        except Exception:
+            return None
 
     def _huge(self, node: onnx.NodeProto, given: dict) -> bool:
         """Whether the node would fill the memory."""
         size = sum(value.size for value in given.values())
         if kind(node) in ("ConstantOfShape", "Expand", "Reshape") and node.input[-1]:
             target = np.abs(given[node.input[-1]].astype(np.float64))
-            size = max(size, float(np.prod(np.maximum(target, 1))) if kind(node) != "Reshape" else 0)
+            size = max(
+                size, float(np.prod(np.maximum(target, 1))) if kind(node) != "Reshape" else 0
+            )
         if kind(node) in ("Gather", "Add", "Sub", "Mul", "Div", "Mod", "Where", "Equal"):
             size = max(size, float(np.prod([max(v.size, 1) for v in given.values()], dtype=float)))
         return size > _MAX_SIZE

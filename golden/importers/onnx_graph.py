@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import heapq
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +124,9 @@ class OnnxGraph:
         self.outputs = [value.name for value in graph.output]
         self.nodes = _in_order(path, list(graph.node), self.inputs | self._initializers.keys())
         self._shapes = {
-            value.name: [d.dim_value or d.dim_param or None for d in value.type.tensor_type.shape.dim]
+            value.name: [
+                d.dim_value or d.dim_param or None for d in value.type.tensor_type.shape.dim
+            ]
             for value in (*inferred, *graph.value_info, *graph.input)
             if value.type.tensor_type.HasField("shape")
         }
@@ -148,10 +150,12 @@ class OnnxGraph:
         """In words: the operator that makes `name`, or the name itself."""
         return kind(self._makers[name]) if name in self._makers else repr(name)
 
-    def walk(self, name: str, through: set[str]) -> tuple[str, list[onnx.NodeProto]]:
+    def walk(
+        self, name: str, through: Callable[[onnx.NodeProto], bool]
+    ) -> tuple[str, list[onnx.NodeProto]]:
         """Where `name` comes from once nodes `through` are taken away, and those, first to last."""
         passed = []
-        while (maker := self._makers.get(name)) is not None and kind(maker) in through:
+        while (maker := self._makers.get(name)) is not None and through(maker) and maker.input:
             passed.append(maker)
             name = maker.input[0]
         return name, passed[::-1]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def read_state_dict(
             layers += _torch_layers(path, part, stack, direction)
         else:
             layers += _cell_layers(path, part, stack, direction)
-    for i, (before, after) in enumerate(zip(layers, layers[1:], strict=False)):
+    for i, (before, after) in enumerate(pairwise(layers)):
         if len(chosen) > 1 and after[0].shape[1] != before[1].shape[1]:
             found = f"{after[0].shape[1]} inputs behind {before[1].shape[1]} units"
             refuse(path, f"{found} in layer {i + 1} of the chain", "prefixes in order")
@@ -143,9 +144,7 @@ def _torch_layers(path: Path, prefix: str, stack: dict, direction: str | None) -
     layers = {name.rpartition("_l")[2] for name in stack if name.startswith("weight")}
     count = max(len(layers), 1)
     _expect_names(path, prefix, stack, [f"{kind}_l{i}" for i in range(count) for kind in kinds])
-    return [
-        _layer(path, prefix, stack, [f"{kind}_l{i}" for kind in kinds]) for i in range(count)
-    ]
+    return [_layer(path, prefix, stack, [f"{kind}_l{i}" for kind in kinds]) for i in range(count)]
 
 
 def _cell_layers(path: Path, prefix: str, stack: dict, direction: str | None) -> list[tuple]:

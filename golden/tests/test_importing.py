@@ -501,8 +501,11 @@ BAD_GRAPHS = {
     "filled start": (filled_start, "initial_h that is not zero"),
     "computed start": (computed_start, "initial_h computed by Relu"),
     "LSTM": (lstm, "no GRU node but LSTM"),
-    "no GRU": (lambda: graph(helper.make_node("Relu", ["x"], ["y"])), "no GRU node, expected one"),
-    "no weights": (lambda: graph(gru_node(inputs=("W", "", "B"))), "onnx refuses"),
+    "no GRU": (
+        lambda: graph(helper.make_node("Relu", ["x"], ["y"])),
+        "no GRU node but Relu, expected one",
+    ),
+    "no weights": (lambda: graph(gru_node(inputs=("W", "", "B"))), "no R, expected W and R"),
     "no outputs": (
         lambda: graph(
             helper.make_node("GRU", ["x", "W", "R"], [], linear_before_reset=1), gru_node()
@@ -517,7 +520,7 @@ BAD_GRAPHS = {
     "weights computed": (lambda: made_of("Relu", "W"), "W: found values from Relu"),
     "bad slice": (lambda: made_of("Squeeze", "W", "far"), "Squeeze made: found inputs that do not"),
     "doubled": (doubled, "a constant too large"),
-    "damaged": (damaged, "R) raw_data"),
+    "damaged": (damaged, "R: found a damaged tensor"),
     "size": (
         lambda: graph(gru_node(hidden_size=16)),
         "W: found shape (1, 24, 8), expected (1, 48, 8)",
@@ -531,10 +534,10 @@ BAD_GRAPHS = {
         "B: found shape (1, 24), expected (1, 48)",
     ),
     "opset": (lambda: graph(gru_node(), opset=6), "opset 6"),
-    "invalid": (lambda: graph(gru_node("nowhere")), "onnx refuses"),
+    "invalid": (lambda: graph(gru_node("nowhere")), "'nowhere', which nothing makes"),
     "cycle": (
         lambda: chain(helper.make_node("Identity", ["y2"], ["x2"])),
-        "onnx refuses",
+        "a cycle with Identity",
     ),
     "side by side": (
         lambda: chain(helper.make_node("Identity", ["x"], ["x2"])),
@@ -571,7 +574,7 @@ BAD_GRAPHS = {
             helper.make_node("Reshape", ["y", "shape"], ["x2"]),
             weights={"shape": np.array([0, -1, 4])},
         ),
-        "axes (?)",
+        "behind Reshape x2: axes (time, batch and unit, unit)",
     ),
     "layout": (lambda: graph(gru_node(layout=2)), "layout 2"),
     "other domain": (
@@ -599,7 +602,7 @@ BAD_GRAPHS = {
         lambda: chain(
             helper.make_node("Squeeze", ["y", "one"], ["x2"]), weights={"one": np.array([1.5])}
         ),
-        "Squeeze x2: found float64 axes, expected integers",
+        "behind Squeeze x2: axes (?)",
     ),
 }
 
