@@ -119,7 +119,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
                         "(default: %(default)s)")  # fmt: skip
     parser.add_argument("--min-snr", metavar="DB", default=f"{REFUSE_DB:g}",
                         help="refuse a network whose error is larger (default: %(default)s dB; "
-                        "-inf takes all)")  # fmt: skip
+                        "'off' takes all)")  # fmt: skip
     add_thresholds(parser, "0, a dense GRU")
     parser.add_argument("--lut-frac", default=str(fixed.LUT_FRAC_MAX), metavar="F",
                         help="fraction bits of the sigmoid and tanh tables, "
@@ -251,13 +251,13 @@ def load_array(path: Path) -> np.ndarray:
 
 
 def decibels(text: str, option: str) -> float:
-    """``text`` as a number, which may be -inf; else BadInputError."""
+    """``text`` as a number, or -inf for 'off'; else BadInputError."""
     try:
-        value = float(text)
+        value = -math.inf if text == "off" else float(text)
     except ValueError:
         value = math.nan
     if math.isnan(value) or value == math.inf:
-        raise BadInputError(f"{option}: found {text!r}, expected a number of decibels")
+        raise BadInputError(f"{option}: found {text!r}, expected a number of decibels or 'off'")
     return value
 
 
