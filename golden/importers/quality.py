@@ -333,7 +333,8 @@ def _causes(
     noises: dict[str, float] = {}
 
     def alone(name: str, changed: Layers, inputs: np.ndarray) -> None:
-        error = run_floats(changed, inputs).h[at] - truth.h[at]
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = run_floats(changed, inputs).h[at] - truth.h[at]
         noises[name] = float(_noise(error, quality.layers[at]))
 
     alone("clipped weights", with_weights(_clipped), x)
