@@ -169,8 +169,9 @@ def test_wrapping_memories_as_a_cause():
 
 def test_overflow_of_the_float_network():
     """Could break: a ratio that is not a number passes every limit."""
-    layer = (np.full((24, 3), 1e300), np.zeros((24, 8)), np.zeros((4, 8)))
-    x = np.full((1, 4, 3), 1e300) * [1, -1, 1]
+    layer = (np.full((24, 3), 1e300), np.full((24, 8), -1e308), np.zeros((4, 8)))
+    layer[0][8:16] *= -1  # z = 0: h follows n at once
+    x = np.full((1, 4, 3), 1e300)
     with pytest.raises(ConversionError, match="products overflow"):
         measure([layer], convert_layers([layer])[0], x, "x")
 
