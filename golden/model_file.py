@@ -4,7 +4,8 @@
 Keys: ``format``, ``num_layers``, ``lut_frac`` (int64 scalars); per layer i ``l{i}.weight_ih``
 int8 (3H, I), ``l{i}.weight_hh`` int8 (3H, H), both Q1.7 with rows in torch's order r, z, n, and
 ``l{i}.bias`` int32 (4, H), Q17.15, the initial M_r, M_z, M_nx, M_nh; ``theta_x`` and ``theta_h``
-int16 (L,), Q8.8. Every other key is kept in `Model.extras` and means nothing to the device.
+int16 (L,), Q8.8. Every other key is kept in `Model.extras` and means nothing to the device. One of
+them, ``input_scale_log2`` int64 (I,), is for whoever makes x: see `Model.quantise_input`.
 """
 
 import re
@@ -16,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from golden import fixed
-from golden.arrays import AnyArray, Int8s, Int16s, Int32s, Thetas
+from golden.arrays import AnyArray, Int8s, Int16s, Int32s, Int64s, Thetas
 from golden.files import whole_file
 from golden.npz_file import NpzFileError, expect, read_arrays
 
 FORMAT = 1
 _LAYER_KEY = re.compile(r"l(\d+)\.(weight_ih|weight_hh|bias)")
+INPUT_SCALE = "input_scale_log2"
 _HEADER_KEYS = ("format", "num_layers", "lut_frac", "theta_x", "theta_h")
 
 
@@ -81,6 +83,30 @@ class Model:
     def weight_bytes(self) -> int:
         """Bytes of all weights: what a dense GRU reads in every time step."""
         return sum(weight.nbytes for weight in (*self.weight_ih, *self.weight_hh))
+
+    @property
+    def input_scale_log2(self) -> Int64s:
+        """k, int64 (I,): the device takes input j as x_j 2^-k_j. Zeros unless the file says more.
+
+        Raises ModelFileError unless the extra is int64 (I,).
+        """
+        if INPUT_SCALE not in self.extras:
+            return np.zeros(self.input_size, np.int64)
+        scale: Int64s = np.asarray(self.extras[INPUT_SCALE])
+        _expect("model", INPUT_SCALE, scale, np.int64, (self.input_size,))
+        return scale
+
+    def quantise_input(self, x: npt.ArrayLike) -> Int16s:
+        """What the device takes for float inputs `x` (..., I): int16, Q8.8, each input scaled by
+        its power of two, rounded half to even and clipped.
+
+        Raises ModelFileError if the model's scale is malformed, ValueError for another width.
+        """
+        values = np.asarray(x, np.float64)
+        if values.ndim < 1 or values.shape[-1] != self.input_size:
+            raise ValueError(f"x: found shape {values.shape}, expected (..., {self.input_size})")
+        scaled = np.ldexp(values, np.clip(-self.input_scale_log2, -2000, 2000).astype(np.int32))
+        return fixed.to_fixed(scaled, fixed.X_FRAC, fixed.X_BITS)
 
     def with_theta(self, theta_x: Thetas = None, theta_h: Thetas = None) -> "Model":
         """A copy with other thresholds (Q8.8): a scalar, or one per layer; None keeps the old.

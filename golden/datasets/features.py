@@ -311,7 +311,7 @@ _OLDER_FILES = {"features.smooth": np.int64(1)}
 
 
 def features_from_model(model):
-    """The Extractor or Channels that `model` was trained with.
+    """The Extractor or Channels that `model` was trained with, scaled as its inputs are.
 
     Raises ModelFileError if its extras lack one, or hold one of other frames or bands than these.
     """
@@ -347,7 +347,16 @@ def features_from_model(model):
             raise ModelFileError(
                 f"model: features.{name}: found shape {shape}, expected ({width},)"
             )
-    return made
+    return with_input_scale(made, model)
+
+
+def with_input_scale(extract, model):
+    """An Extractor or Channels as `extract`, whose features are scaled as the inputs of `model`.
+
+    Dividing by a deviation that is 2^k times as large is the same, bit for bit.
+    """
+    scale = model.input_scale_log2
+    return replace(extract, std=np.ldexp(extract.std, scale)) if scale.any() else extract
 
 
 def extra(extras, key):

@@ -221,6 +221,11 @@ def _padded(layers):
 def _quantise(name, values, frac, bits, source):
     if not np.isfinite(values).all():
         refuse(f"{source}: {name}", "values that are not finite", "numbers")
+    with np.errstate(over="ignore"):
+        return _quantised(name, values, frac, bits)
+
+
+def _quantised(name, values, frac, bits):
     integers = fixed.to_fixed(values, frac, bits)
     error = values - fixed.to_float(integers, frac)
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1

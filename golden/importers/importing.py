@@ -15,6 +15,7 @@ SUFFIXES = {
     ".pth": STATE_DICT,
     ".bin": STATE_DICT,
     ".ckpt": STATE_DICT,
+    ".index.json": STATE_DICT,
     ".onnx": ONNX,
 }
 
@@ -33,16 +34,24 @@ class Network:
 
 def format_of(path: Path) -> str:
     """The format that the suffix of `path` stands for, or ConversionError."""
-    if path.suffix not in SUFFIXES:
-        refuse(path, f"the suffix {path.suffix!r}", f"one of {' '.join(SUFFIXES)}, or --format")
-    return SUFFIXES[path.suffix]
+    for suffix, form in SUFFIXES.items():
+        if path.name.endswith(suffix):
+            return form
+    return refuse(path, f"the suffix {path.suffix!r}", f"one of {' '.join(SUFFIXES)}, or --format")
 
 
-def read_network(path: Path | str, form: str | None = None, prefix: str | None = None) -> Network:
+def read_network(
+    path: Path | str,
+    form: str | None = None,
+    prefix: str | None = None,
+    direction: str | None = None,
+) -> Network:
     """The GRU in the file `path`, of format `form` (one of FORMATS; None: by the suffix).
 
-    `prefix` picks one of several in a state_dict. Raises ConversionError, of one line, for
-    whatever is not a GRU that the device computes.
+    `prefix` picks one of several: in a state_dict what its tensors' names begin with, in ONNX the
+    name of its node; several in a chain have commas between them. `direction` ('forward',
+    'reverse') picks one of two. Raises ConversionError, of one line, for whatever is not a GRU that
+    the device computes.
     """
     path = Path(path)
     form = form or format_of(path)
@@ -50,13 +59,11 @@ def read_network(path: Path | str, form: str | None = None, prefix: str | None =
         refuse(path, "a folder" if path.is_dir() else "no such file", "a network")
     # Either reader takes a second to import, and a user of one need not have installed the other.
     if form == ONNX:
-        if prefix is not None:
-            refuse(path, f"a prefix, {prefix!r}, for an ONNX file", "none: it is for a state_dict")
         from golden.importers.onnx_file import read_onnx
 
-        layers, notes = read_onnx(path)
+        layers, notes = read_onnx(path, prefix, direction)
     else:
         from golden.importers.state_dict import read_state_dict
 
-        layers, notes = read_state_dict(path, prefix)
+        layers, notes = read_state_dict(path, prefix, direction)
     return Network(tuple(layers), tuple(notes))

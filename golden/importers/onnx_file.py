@@ -10,57 +10,110 @@ delta memories M_nx and M_nh here; with 0 it multiplies H, which they cannot exp
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import onnx
 
 from golden.importers.convert import merge_biases, refuse
+from golden.importers.onnx_axes import (
+    AXES,
+    CHOICES,
+    MOVES,
+    Probe,
+    axis_names,
+    codes,
+    is_move,
+    mixed,
+)
 from golden.importers.onnx_graph import OnnxGraph, attributes, inputs, kind, load
 
 _R_Z_N = [1, 0, 2]  # rows of ONNX's z, r, h
 _DEFAULTS = {"direction": "forward", "linear_before_reset": 0, "layout": 0}
 _ACTIVATIONS = ["sigmoid", "tanh"]
-_Y_AXES = (["time", "one", "batch", "unit"], ["batch", "time", "one", "unit"])  # by layout
-_X_AXES = (["time", "batch", "unit"], ["batch", "time", "unit"])
-# Nodes that move axes and change no value, and those that also pick or repeat elements.
-_AXES_ONLY = {"Identity", "Transpose", "Squeeze", "Unsqueeze", "Reshape"}
-_SAME_VALUES = _AXES_ONLY | {"Expand", "Slice", "Gather", "Cast"}
-_SILENT = _SAME_VALUES | {"Concat", "Dropout"}  # not worth a note behind the GRU
-_RELATIVES = {"LSTM", "RNN", "Loop", "Scan"}
+# Nodes that also pick or repeat elements.
+_SAME_VALUES = MOVES | {"Expand", "Slice", "Gather"}
+_SILENT = _SAME_VALUES | {"Concat"}  # not worth a note behind the GRU
+_RELATIVES = {"LSTM", "RNN", "Loop", "Scan", "If", "MatMul", "Gemm", "Conv"}
+_X_AXES = (("time", "batch", "unit"), ("batch", "time", "unit"))  # by layout
+_BACKWARDS = "the reverse direction: feed the device the sequence from its end to its start"
 
 
-def read_onnx(path: Path) -> tuple[list[tuple], list[str]]:
+def read_onnx(
+    path: Path, names: str | None = None, direction: str | None = None
+) -> tuple[list[tuple], list[str]]:
     """The chain of GRU nodes in the ONNX file `path`: layers for `convert.convert_layers`, and
     notes for the reader.
 
     Each node after the first takes Y of the one before, with nothing between them but nodes that
-    move axes. What comes before the first and after the last is ignored, with a note. Raises
-    ConversionError, of one line, for nodes that compute anything but torch.nn.GRU's equations in
-    one direction from the zero state, and for files that are not ONNX.
+    move axes, which are followed. What comes before the first and after the last is ignored, with a
+    note. `names`, with commas between them, picks some of several nodes; `direction` one of two.
+    Raises ConversionError, of one line, for nodes that compute anything but torch.nn.GRU's
+    equations in one direction from the zero state, and for files that are not ONNX.
     """
     graph = load(path)
-    nodes = [node for node in graph.nodes if kind(node) == "GRU"]
-    if not nodes:
-        relatives = " and ".join(sorted(_RELATIVES.intersection(map(kind, graph.nodes))))
-        refuse(path, "no GRU node" + (f" but {relatives}" if relatives else ""), "one")
+    nodes = _chosen(path, graph, names)
     layers, notes = [], []
     for i, node in enumerate(nodes):
-        place = f"{path}: GRU node {node.name or i}"
-        _check_equations(place, node)
+        place = f"{path}: GRU node {_name(node, i)}"
+        _check_equations(place, node, direction, len(nodes))
         notes += _checked_start(place, graph, node)
-        layers.append(_tensors(place, graph, node))
+        notes += _checked_lengths(place, graph, node)
+        layers.append(_tensors(place, graph, node, direction))
         if i:
-            _check_link(place, graph, nodes[i - 1], node, len(layers[-2][2][0]))
+            notes += _check_link(place, graph, nodes[i - 1], node)
+    notes += _check_way_in(f"{path}: GRU node {_name(nodes[0], 0)}", graph, nodes[0])
+    notes += _check_way_out(path, graph, nodes[-1])
     notes += _surroundings(graph, nodes)
+    if direction == "reverse":
+        notes.append(_BACKWARDS)
     return layers, list(dict.fromkeys(notes))
 
 
-def _check_equations(place: str, node: onnx.NodeProto) -> None:
+def _name(node: onnx.NodeProto, i: int) -> str:
+    return node.name or next(filter(None, node.output), str(i))
+
+
+def _chosen(path: Path, graph: OnnxGraph, names: str | None) -> list[onnx.NodeProto]:
+    """The GRU nodes to take, in order."""
+    nodes = [node for node in graph.nodes if kind(node) == "GRU"]
+    if not nodes:
+        kinds = dict.fromkeys(map(kind, graph.nodes))
+        relatives = [k for k in kinds if k in _RELATIVES] or list(kinds)[:6]
+        refuse(path, f"no GRU node but {' and '.join(sorted(relatives))}", "one")
+    known = {_name(node, i): node for i, node in enumerate(nodes)}
+    if len(known) < len(nodes):  # names need not differ
+        known = {next(filter(None, node.output), str(i)): node for i, node in enumerate(nodes)}
+    if names is not None:
+        words = [names] if names in known else names.split(",")
+        for word in words:
+            if word not in known or words.count(word) > 1:
+                how = "twice" if word in known else "which there is not"
+                refuse(path, f"the GRU node {word!r}, {how}", f"one of {', '.join(known)}")
+        return [known[word] for word in words]
+    for before, node in itertools.pairwise(nodes):
+        name, _ = graph.walk(node.input[0], is_move)
+        if name not in before.output[:1]:
+            place = f"{path}: GRU node {_name(node, 1)}"
+            expected = f"Y of {before.name or 'the GRU node before'}, its axes moved at most"
+            several = f"; or --prefix NAME to take one of {', '.join(known)}"
+            refuse(f"{place}: X", f"a value from {graph.origin(name)}", expected + several)
+    return nodes
+
+
+def _check_equations(place: str, node: onnx.NodeProto, direction: str | None, count: int) -> None:
     """Refuse a node that computes something else, whatever its tensors."""
     found = _DEFAULTS | attributes(node)
-    if found["direction"] != "forward":
-        refuse(place, f"direction {found['direction']}", "forward")
+    given = found["direction"]
+    if given == "bidirectional" and direction is not None and count > 1:
+        refuse(place, "direction bidirectional in a chain of nodes", "one node, picked by name")
+    if given not in (direction or "forward", "bidirectional") or (
+        given == "bidirectional" and direction is None
+    ):
+        other = given == "reverse" and direction is None
+        choice = ", or --direction" if given == "bidirectional" or other else ""
+        refuse(place, f"direction {given}", f"{direction or 'forward'}{choice}")
     if found["linear_before_reset"] != 1:
         refuse(
             place,
@@ -68,14 +121,12 @@ def _check_equations(place: str, node: onnx.NodeProto) -> None:
             "1, where the reset gate multiplies R_h H + Rb_h, as in PyTorch",
         )
     activations = [a.decode(errors="replace").lower() for a in found.get("activations", [])]
-    if activations not in ([], _ACTIVATIONS):
+    if activations not in ([], _ACTIVATIONS, 2 * _ACTIVATIONS):
         refuse(place, f"activations {', '.join(activations)}", ", ".join(_ACTIVATIONS))
     if "clip" in found:
         refuse(place, f"clip {found['clip']}", "none")
     if found["layout"] not in (0, 1):
         refuse(place, f"layout {found['layout']}", "0 or 1")
-    if inputs(node, 5)[4]:
-        refuse(place, "sequence_lens", "none: the device runs one sequence, as long as it is")
 
 
 def _checked_start(place: str, graph: OnnxGraph, node: onnx.NodeProto) -> list[str]:
@@ -83,7 +134,7 @@ def _checked_start(place: str, graph: OnnxGraph, node: onnx.NodeProto) -> list[s
     given = inputs(node, 6)[5]
     if not given:
         return []
-    name, _ = graph.walk(given, _SAME_VALUES)
+    name, _ = graph.walk(given, lambda node: kind(node) in _SAME_VALUES)
     if name in graph.inputs:
         return [f"initial_h is the graph's input {name!r}: the device starts from zeros"]
     value = graph.constant(name)
@@ -97,24 +148,63 @@ def _checked_start(place: str, graph: OnnxGraph, node: onnx.NodeProto) -> list[s
     return []
 
 
-def _tensors(place: str, graph: OnnxGraph, node: onnx.NodeProto) -> tuple[np.ndarray, ...]:
+def _checked_lengths(place: str, graph: OnnxGraph, node: onnx.NodeProto) -> list[str]:
+    """Refuse sequence_lens that cut sequences off; a note for those fed from outside."""
+    given = inputs(node, 5)[4]
+    if not given:
+        return []
+    name, _ = graph.walk(given, lambda node: kind(node) in _SAME_VALUES)
+    if name in graph.inputs:
+        return [f"sequence_lens is the graph's input {name!r}: the device runs a sequence as long "
+                "as it is"]  # fmt: skip
+    by_layout = attributes(node).get("layout", 0) == 1
+    for sizes in CHOICES:
+        probe = Probe(graph, sizes)
+        shape, lengths = probe.shape(node.input[0]), probe.value(given)
+        if shape is None or len(shape) != 3 or lengths is None:
+            refuse(place, f"sequence_lens from {graph.origin(name)}, of unknown value",
+                   "none or the full length")  # fmt: skip
+        steps = shape[1] if by_layout else shape[0]
+        if np.any(lengths != steps):
+            found = ", ".join(map(str, np.unique(lengths)[:4].tolist()))
+            declared = graph.shape(node.input[0]) or [None, None]
+            size = declared[1 if by_layout else 0]
+            full = f", {size}" if isinstance(size, int) else " of whatever comes"
+            refuse(place, f"sequence_lens {found}", f"none or the full length{full}")
+    return []
+
+
+def _tensors(
+    place: str, graph: OnnxGraph, node: onnx.NodeProto, direction: str | None
+) -> tuple[np.ndarray, ...]:
     """W, R and B as weight_ih (3H, I), weight_hh (3H, H) and bias (4, H)."""
     names = dict(zip("WRB", inputs(node, 4)[1:], strict=True))
+    for key in "WR":
+        if not names[key]:
+            refuse(place, f"no {key}", "W and R")
     given = {key: _floats(f"{place}: {key}", graph, name) for key, name in names.items() if name}
-    hidden = attributes(node).get("hidden_size", given["R"].shape[-1])
+    hidden = attributes(node).get("hidden_size") or given["R"].shape[-1]
     wide = given["W"].shape[2:3]
-    shapes = {"W": (1, 3 * hidden, *wide), "R": (1, 3 * hidden, hidden), "B": (1, 6 * hidden)}
+    both = 2 if attributes(node).get("direction") == "bidirectional" else 1
+    shapes = {
+        "W": (both, 3 * hidden, *wide),
+        "R": (both, 3 * hidden, hidden),
+        "B": (both, 6 * hidden),
+    }
     for key, array in given.items():
         if array.shape != shapes[key] or not array.size:
-            refuse(f"{place}: {key}", f"shape {array.shape}", f"{shapes[key]}")
+            gates = array.shape[1] if array.ndim > 1 else 0
+            like = ", as an LSTM has it" if gates == (8 if key == "B" else 4) * hidden else ""
+            refuse(f"{place}: {key}", f"shape {array.shape}{like}", f"{shapes[key]}")
 
     def reordered(array: np.ndarray) -> np.ndarray:
         return array.reshape(3, hidden, -1)[_R_Z_N]
 
-    halves = np.split(given["B"][0], 2) if "B" in given else []
+    one = both - 1 if direction == "reverse" else 0
+    halves = np.split(given["B"][one], 2) if "B" in given else []
     return (
-        reordered(given["W"]).reshape(3 * hidden, -1),
-        reordered(given["R"]).reshape(3 * hidden, -1),
+        reordered(given["W"][one]).reshape(3 * hidden, -1),
+        reordered(given["R"][one]).reshape(3 * hidden, -1),
         merge_biases(hidden, *map(reordered, halves)),
     )
 
@@ -130,67 +220,129 @@ def _floats(place: str, graph: OnnxGraph, name: str) -> np.ndarray:
     return array.astype(np.float64)
 
 
+def _shown(node: onnx.NodeProto) -> str:
+    return f"{kind(node)} {node.name or next(filter(None, node.output), '')}".rstrip()
+
+
 def _check_link(
-    place: str, graph: OnnxGraph, before: onnx.NodeProto, node: onnx.NodeProto, hidden: int
-) -> None:
-    """Refuse anything but Y of `before`, of `hidden` units, step for step, as X of `node`."""
-    name, passed = graph.walk(node.input[0], _AXES_ONLY)
+    place: str, graph: OnnxGraph, before: onnx.NodeProto, node: onnx.NodeProto
+) -> list[str]:
+    """Refuse anything but Y of `before`, step for step, as X of `node`."""
+    name, passed = graph.walk(node.input[0], is_move)
     if name not in before.output[:1]:
         expected = f"Y of {before.name or 'the GRU node before'}, its axes moved at most"
         refuse(f"{place}: X", f"a value from {graph.origin(name)}", expected)
-    axes = _Y_AXES[attributes(before).get("layout", 0)]
-    for step in passed:
-        axes = _moved(graph, step, axes, hidden)
     want = _X_AXES[attributes(node).get("layout", 0)]
-    # A batch of one may have been taken away and put back.
-    if axes not in (want, ["one" if axis == "batch" else axis for axis in want]):
-        refuse(f"{place}: X", f"axes ({', '.join(axes)})", f"({', '.join(want)})")
+    found: list[str] | None = None
+    for sizes in CHOICES:
+        probe = Probe(graph, sizes)
+        y, x = probe.value(name), probe.value(node.input[0])
+        if y is not None and x is not None and x.size == y.size:
+            time, batch = _time_and_batch(before, y)
+            expected = y.reshape(*_by_layout(before, time, batch), -1)
+            if attributes(node).get("layout", 0) != attributes(before).get("layout", 0):
+                expected = expected.swapaxes(0, 1)
+            if np.array_equal(x, expected):
+                alone = sizes is not CHOICES[0] and batch == 1 and (time > 1)
+                if sizes is CHOICES[0]:
+                    return []
+                if alone:
+                    return [f"{' and '.join(map(_shown, passed))}: right for a batch of one alone"]
+                continue
+        if found is None and y is not None:
+            found = _axes_behind(before, y, x)
+    behind = f"behind {', '.join(map(_shown, passed))}: " if passed else ""
+    refuse(f"{place}: X", f"{behind}axes ({', '.join(found or ['?'])})", f"({', '.join(want)})")
 
 
-def _moved(graph: OnnxGraph, node: onnx.NodeProto, axes: list[str], hidden: int) -> list[str]:
-    """Names of the axes behind a node of _AXES_ONLY; '?' for what they cannot be."""
-    if kind(node) == "Identity":
-        return axes
-    if kind(node) == "Transpose":
-        order = attributes(node).get("perm", range(len(axes))[::-1])
-        return [axes[i] for i in order] if sorted(order) == [*range(len(axes))] else ["?"]
-    kept = [axis for axis in axes if axis != "one"]
-    if kind(node) == "Reshape":
-        shape = _integers(graph, node)
-        # Only ones come and go: a shape made at run time is the exporter's word for that.
-        fits = shape is None or (len(shape) == 3 and shape[-1] in (0, -1, hidden))
-        return kept if fits else ["?"]
-    places = attributes(node).get("axes")  # an attribute before opset 13
-    places = _integers(graph, node) if places is None else places
-    if places is None:  # a Squeeze of whatever is 1
-        return kept
-    if kind(node) == "Squeeze":
-        gone = {place % len(axes) for place in places} if axes else set()
-        return [axis for i, axis in enumerate(axes) if i not in gone]
-    rank = len(axes) + len(places)
-    new = {place % rank for place in places}
-    rest = iter(axes)
-    return ["one" if i in new else next(rest, "?") for i in range(rank)]
+def _time_and_batch(node: onnx.NodeProto, y: np.ndarray) -> tuple[int, int]:
+    """Steps and batch of Y of `node`."""
+    return (
+        (y.shape[1], y.shape[0]) if attributes(node).get("layout", 0) else (y.shape[0], y.shape[2])
+    )
 
 
-def _integers(graph: OnnxGraph, node: onnx.NodeProto) -> list[int] | None:
-    """The second input of a node, if it is constant."""
-    values = graph.constant(inputs(node, 2)[1])
-    if values is None:
+def _by_layout(node: onnx.NodeProto, time: int, batch: int) -> tuple[int, int]:
+    return (batch, time) if attributes(node).get("layout", 0) else (time, batch)
+
+
+def _code_shape(node: onnx.NodeProto, y: np.ndarray) -> tuple[int, int, int, int]:
+    """The axes of AXES in Y's numbers."""
+    time, batch = _time_and_batch(node, y)
+    return time, y.shape[2] if attributes(node).get("layout", 0) else y.shape[1], batch, y.shape[3]
+
+
+def _axes_behind(before: onnx.NodeProto, y: np.ndarray, x: np.ndarray | None) -> list[str] | None:
+    shape = _code_shape(before, y)
+    if x is None or not x.size or x.min() < 0 or x.max() >= np.prod(shape):
         return None
-    if values.dtype.kind != "i":
-        refuse(
-            f"{graph.path}: {kind(node)} {node.name or node.output[0]}",
-            f"{values.dtype} axes",
-            "integers",
-        )
-    return values.reshape(-1).tolist()
+    return axis_names(x, shape, AXES)
+
+
+def _check_way_in(place: str, graph: OnnxGraph, node: onnx.NodeProto) -> list[str]:
+    """Refuse axes moved on the way to the first X so that no axis is time any more."""
+    name, passed = graph.walk(node.input[0], is_move)
+    if name not in graph.inputs and graph.maker(name) is None:
+        refuse(f"{place}: X", f"{name!r}, which nothing makes", "an input of the graph")
+    if not passed:
+        return []
+    ways = ", ".join(map(_shown, passed))
+    place = f"{place}: X behind {ways}"
+    by_layout = attributes(node).get("layout", 0) == 1
+    streamed = inputs(node, 6)[5]
+    streams = bool(streamed) and graph.walk(streamed, is_move)[0] in graph.inputs
+    unknown = True
+    for sizes in CHOICES:
+        shape = Probe(graph, sizes).shape(name)
+        if shape is None:
+            continue
+        x = Probe(graph, sizes, {name: codes(shape)}).value(node.input[0])
+        if x is None or x.ndim != 3:
+            continue
+        unknown = False
+        steps, batch = (x.shape[1], x.shape[0]) if by_layout else x.shape[:2]
+        names = tuple(f"axis {i}" for i in range(len(shape)))
+        if mixed(x, shape):
+            refuse(place, f"the axes of {name!r} torn and mixed", "axes moved as they are")
+        made = any(kind(step) in ("Reshape", "Unsqueeze", "Flatten") for step in passed)
+        if made and steps == 1 and batch > 1 and not streams:
+            along = axis_names(x, shape, names)[0 if by_layout else 1]
+            refuse(place, f"one step of a batch along {along} of {name!r}", "steps along it")
+    if unknown:
+        refuse(place, "axes that cannot be followed", "shapes that are known")
+    return []
+
+
+def _check_way_out(path: Path, graph: OnnxGraph, last: onnx.NodeProto) -> list[str]:
+    """Refuse outputs in which the steps of the last Y are torn apart."""
+    if not last.output or not last.output[0]:
+        return []
+    behind, moved = {last.output[0]}, []
+    for node in graph.nodes:
+        if is_move(node) and node.input and node.input[0] in behind:
+            behind.add(node.output[0])
+            moved.append(node)
+    bad: dict[str, int] = {}
+    for sizes in CHOICES:
+        probe = Probe(graph, sizes)
+        y = probe.value(last.output[0])
+        for node in moved:
+            value = probe.value(node.output[0])
+            lost = y is None or value is None or value.size != y.size
+            if lost or mixed(value, _code_shape(last, y)):
+                bad[_shown(node)] = bad.get(_shown(node), 0) + 1
+    for shown, times in bad.items():
+        if times == len(CHOICES):
+            refuse(f"{path}: {shown}", "the axes of the last Y torn and mixed", "axes as they are")
+    if bad:
+        return [f"{next(iter(bad))}: right for a batch of one alone"]
+    return []
 
 
 def _surroundings(graph: OnnxGraph, nodes: list[onnx.NodeProto]) -> list[str]:
     """Notes on what computes the first X, and on what is computed from h."""
     notes = []
-    name, _ = graph.walk(nodes[0].input[0], _AXES_ONLY)
+    name, _ = graph.walk(nodes[0].input[0], is_move)
     if name not in graph.inputs:
         notes.append(f"before the GRU, ignored: {graph.origin(name)}; x is what comes after it")
     live, after = {name for node in nodes for name in node.output if name}, {}
@@ -202,4 +354,8 @@ def _surroundings(graph: OnnxGraph, nodes: list[onnx.NodeProto]) -> list[str]:
     ignored = [name for name in after if name not in _SILENT]
     if ignored:
         notes.append(f"after the GRU, ignored: {', '.join(ignored)}")
+    others = [node for node in graph.nodes if kind(node) == "GRU" and node not in nodes]
+    if others:
+        names = ", ".join(_name(node, i) for i, node in enumerate(others))
+        notes.append(f"other GRU nodes, ignored: {names}")
     return notes

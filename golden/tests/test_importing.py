@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks read from files of PyTorch and ONNX: good ones exactly, all others refused in a line."""
 
+import argparse
 import itertools
+import json
 import os
 import pickle
 import warnings
@@ -9,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
+from torch.nn.utils import prune
 
 from golden.importers.convert import (
     ConversionError,
@@ -21,6 +25,7 @@ from golden.importers.convert import (
     convert_layers,
 )
 from golden.importers.importing import read_network
+from golden.importers.quality import run_floats
 from golden.integer import run
 from golden.model_file import ModelFileError
 from golden.train.delta_gru import DeltaGRU
@@ -501,8 +506,11 @@ BAD_GRAPHS = {
     "filled start": (filled_start, "initial_h that is not zero"),
     "computed start": (computed_start, "initial_h computed by Relu"),
     "LSTM": (lstm, "no GRU node but LSTM"),
-    "no GRU": (lambda: graph(helper.make_node("Relu", ["x"], ["y"])), "no GRU node, expected one"),
-    "no weights": (lambda: graph(gru_node(inputs=("W", "", "B"))), "onnx refuses"),
+    "no GRU": (
+        lambda: graph(helper.make_node("Relu", ["x"], ["y"])),
+        "no GRU node but Relu, expected one",
+    ),
+    "no weights": (lambda: graph(gru_node(inputs=("W", "", "B"))), "no R, expected W and R"),
     "no outputs": (
         lambda: graph(
             helper.make_node("GRU", ["x", "W", "R"], [], linear_before_reset=1), gru_node()
@@ -517,7 +525,7 @@ BAD_GRAPHS = {
     "weights computed": (lambda: made_of("Relu", "W"), "W: found values from Relu"),
     "bad slice": (lambda: made_of("Squeeze", "W", "far"), "Squeeze made: found inputs that do not"),
     "doubled": (doubled, "a constant too large"),
-    "damaged": (damaged, "R) raw_data"),
+    "damaged": (damaged, "R: found a damaged tensor"),
     "size": (
         lambda: graph(gru_node(hidden_size=16)),
         "W: found shape (1, 24, 8), expected (1, 48, 8)",
@@ -531,10 +539,10 @@ BAD_GRAPHS = {
         "B: found shape (1, 24), expected (1, 48)",
     ),
     "opset": (lambda: graph(gru_node(), opset=6), "opset 6"),
-    "invalid": (lambda: graph(gru_node("nowhere")), "onnx refuses"),
+    "invalid": (lambda: graph(gru_node("nowhere")), "'nowhere', which nothing makes"),
     "cycle": (
         lambda: chain(helper.make_node("Identity", ["y2"], ["x2"])),
-        "onnx refuses",
+        "a cycle with Identity",
     ),
     "side by side": (
         lambda: chain(helper.make_node("Identity", ["x"], ["x2"])),
@@ -571,7 +579,7 @@ BAD_GRAPHS = {
             helper.make_node("Reshape", ["y", "shape"], ["x2"]),
             weights={"shape": np.array([0, -1, 4])},
         ),
-        "axes (?)",
+        "behind Reshape x2: axes (time, batch and unit, unit)",
     ),
     "layout": (lambda: graph(gru_node(layout=2)), "layout 2"),
     "other domain": (
@@ -599,7 +607,7 @@ BAD_GRAPHS = {
         lambda: chain(
             helper.make_node("Squeeze", ["y", "one"], ["x2"]), weights={"one": np.array([1.5])}
         ),
-        "Squeeze x2: found float64 axes, expected integers",
+        "behind Squeeze x2: axes (?)",
     ),
 }
 
@@ -626,6 +634,475 @@ def test_chain_with_axes_in_order(tmp_path):
         )
         onnx.save(model, tmp_path / "net.onnx")
         assert len(read_network(tmp_path / "net.onnx").layers) == 2
+
+
+# --------------------------------------------------------- weights in parts, shards, other nests
+
+
+def pruned(gru):
+    for i in range(gru.num_layers):
+        prune.random_unstructured(gru, f"weight_hh_l{i}", amount=0.4)
+        prune.random_unstructured(gru, f"bias_ih_l{i}", amount=0.4)
+
+
+def weight_normed(gru):
+    # A row of its own scale, so that g is not the norm of v.
+    for i in range(gru.num_layers):
+        torch.nn.utils.weight_norm(gru, f"weight_hh_l{i}")
+        gru.get_parameter(f"weight_hh_l{i}_g").data.mul_(0.7)
+        torch.nn.utils.weight_norm(gru, f"weight_ih_l{i}", dim=1)
+        torch.nn.utils.weight_norm(gru, f"bias_ih_l{i}", dim=None)
+
+
+def parametrised(gru):
+    for i in range(gru.num_layers):
+        torch.nn.utils.parametrizations.weight_norm(gru, f"weight_hh_l{i}")
+        gru.parametrizations[f"weight_hh_l{i}"].original0.data.mul_(0.7)
+
+
+def spectrally_normed(gru):
+    torch.nn.utils.spectral_norm(gru, "weight_hh_l0")
+    torch.nn.utils.parametrizations.spectral_norm(gru, "weight_ih_l1")
+    gru(torch.randn(3, 5))
+    gru.eval()
+
+
+@pytest.mark.parametrize("change", [pruned, weight_normed, parametrised, spectrally_normed])
+@pytest.mark.parametrize("prefix", ["", "net.rnn."])
+@pytest.mark.filterwarnings("ignore")
+def test_weights_in_parts(tmp_path, change, prefix):
+    """Could break: a weight that is kept in parts is taken for one that is not there."""
+    gru = torch.nn.GRU(5, 16, 2)
+    change(gru)
+    content = {prefix + name: tensor for name, tensor in gru.state_dict().items()}
+    torch.save(content, tmp_path / "net.pt")
+    network = read_network(tmp_path / "net.pt")
+    x = torch.randn(1, 30, 5)
+    with torch.no_grad():
+        expected = gru(x[0])[0].numpy()
+    assert np.allclose(run_floats(network.layers, x.double().numpy()).h[-1][0], expected, atol=1e-5)
+    assert any("weight_hh_l0" in note for note in network.notes)
+
+
+BAD_PARTS = {
+    "no mask": ({"weight_hh_l0": None, "weight_hh_l0_orig": (48, 16)}, "weight_hh_l0_orig for"),
+    "no plain part": ({"weight_hh_l0": None, "weight_hh_l0_raw": (48, 16)}, "weight_hh_l0_raw"),
+    "twice": ({"weight_hh_l0_orig": (48, 16), "weight_hh_l0_mask": (48, 16)}, "and also"),
+    "mask unheeded": ({"weight_hh_l0_mask": (48, 16)}, "does not heed"),
+    "mask shape": (
+        {"weight_hh_l0": None, "weight_hh_l0_orig": (48, 16), "weight_hh_l0_mask": (48, 1)},
+        "a mask of shape (48, 1)",
+    ),
+    "norm shape": (
+        {"weight_hh_l0": None, "weight_hh_l0_g": (2, 3), "weight_hh_l0_v": (48, 16)},
+        "shapes (2, 3) and (48, 16)",
+    ),
+    "unknown parametrisation": (
+        {"weight_hh_l0": None, "parametrizations.weight_hh_l0.original": (48, 16)},
+        "remove_parametrizations",
+    ),
+    "bias alone of a layer": ({"weight_hh_l1": None, "weight_ih_l1": None}, "bias_ih_l1"),
+    "every recurrent weight gone": ({"weight_hh_l0": None, "weight_hh_l1": None}, "no weight_hh"),
+    "every input weight gone": ({"weight_ih_l0": None, "weight_ih_l1": None}, "no weight_ih"),
+    "every second bias gone": ({"bias_hh_l0": None, "bias_hh_l1": None}, "no bias_hh_l0"),
+    "first layer gone": (
+        {f"{n}_l0": None for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")},
+        "no weight_ih_l0",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_PARTS)
+def test_missing_parts_message(tmp_path, kind):
+    """Could break: what is missing in the middle makes a smaller network."""
+    changes, words = BAD_PARTS[kind]
+    content = dict(torch.nn.GRU(5, 16, 2).state_dict())
+    for name, shape in changes.items():
+        content.pop(name, None) if shape is None else content.update({name: torch.zeros(shape)})
+    torch.save(content, tmp_path / "net.pt")
+    assert words in refusal(tmp_path / "net.pt")
+
+
+def write_shards(folder, suffix, gru, index):
+    """Two shards in the manner of save_pretrained; the names of both."""
+    content = {k: v.contiguous() for k, v in gru.state_dict().items()}
+    names = [f"model-0000{i}-of-00002{suffix}" for i in (1, 2)]
+    halves = dict(zip(names, (list(content)[:4], list(content)[4:]), strict=True))
+    for name, keys in halves.items():
+        part = {k: content[k] for k in keys}
+        (save_file if suffix == ".safetensors" else torch.save)(part, folder / name)
+    if index:
+        places = {k: name for name, keys in halves.items() for k in keys}
+        text = json.dumps({"metadata": {}, "weight_map": places})
+        (folder / f"model{suffix}.index.json").write_text(text)
+    return names
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin", ".pt"])
+@pytest.mark.parametrize("index", [True, False])
+def test_whole_checkpoint_from_a_shard(tmp_path, suffix, index):
+    """Could break: a shard is taken for the whole."""
+    gru = torch.nn.GRU(5, 16, 2)
+    names = write_shards(tmp_path, suffix, gru, index)
+    for name in [*names, f"model{suffix}.index.json"][: 2 + index]:
+        network = read_network(tmp_path / name)
+        assert same(convert_layers(network.layers)[0], convert_gru(gru)[0])
+        assert "2 shards" in network.notes[0]
+    (tmp_path / names[1]).unlink()
+    lines = refusal_of(tmp_path / names[0])
+    assert names[1] in lines
+
+
+def refusal_of(path):
+    """The line for a file that another beside it spoils, which may be named instead."""
+    with pytest.raises(ConversionError) as caught:
+        read_network(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not JSON"),
+        ("[]", "no weight_map"),
+        ('{"weight_map": {}}', "no weight_map"),
+        ('{"weight_map": {"a": "../net.pt"}}', "beside the index"),
+        ('{"weight_map": {"a": 3}}', "beside the index"),
+        ('{"weight_map": {"a": "none.pt"}}', "no file none.pt"),
+        ('{"weight_map": {"gone": "whole.pt"}}', "no gone in the shards"),
+    ],
+)
+def test_damaged_index(tmp_path, text, words):
+    """Could break: an index that reaches elsewhere, or promises what is not there."""
+    torch.save(torch.nn.GRU(5, 16).state_dict(), tmp_path / "whole.pt")
+    (tmp_path / "net.bin.index.json").write_text(text)
+    assert words in refusal(tmp_path / "net.bin.index.json")
+
+
+def test_tensor_in_two_shards(tmp_path):
+    gru = torch.nn.GRU(5, 16)
+    for i in (1, 2):
+        torch.save(gru.state_dict(), tmp_path / f"net-{i}-of-2.pt")
+    assert "twice" in refusal(tmp_path / "net-1-of-2.pt")
+
+
+def test_gru_cells_in_a_chain(tmp_path):
+    """Could break: a GRUCell is no GRU; the order of cells is guessed."""
+    cells = torch.nn.ModuleDict({"b": torch.nn.GRUCell(5, 16), "a": torch.nn.GRUCell(16, 8)})
+    torch.save(cells["b"].state_dict(), tmp_path / "one.pt")
+    x = torch.randn(20, 5)
+    h, expected = [torch.zeros(1, 16), torch.zeros(1, 8)], []
+    with torch.no_grad():
+        for row in x:
+            h[0] = cells["b"](row[None], h[0])
+            h[1] = cells["a"](h[0], h[1])
+            expected.append([state.numpy()[0] for state in h])
+    (found,) = run_floats(read_network(tmp_path / "one.pt").layers, x.double()[None].numpy()).h
+    assert np.allclose(found[0], [row[0] for row in expected], atol=1e-5)
+    torch.save({"net": cells.state_dict(), "step": 3}, tmp_path / "two.pt")
+    assert "net.b., net.a." in refusal(tmp_path / "two.pt")
+    network = read_network(tmp_path / "two.pt", prefix="net.b,net.a")
+    found = run_floats(network.layers, x.double()[None].numpy()).h[-1]
+    assert np.allclose(found[0], [row[1] for row in expected], atol=1e-5)
+    assert any("in this order: net.b., net.a." in note for note in network.notes)
+    assert "in order" in refusal(tmp_path / "two.pt", prefix="net.a,net.b")
+    assert "twice" in refusal(tmp_path / "two.pt", prefix="net.b,net.b")
+
+
+@pytest.mark.parametrize("cell", [torch.nn.LSTMCell, torch.nn.RNNCell])
+def test_other_cells_message(tmp_path, cell):
+    torch.save(cell(5, 16).state_dict(), tmp_path / "net.pt")
+    assert "weight_hh: found shape" in refusal(tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_one_of_two_directions(tmp_path, direction):
+    """Could break: the wrong half, or the right half run the wrong way."""
+    gru = torch.nn.GRU(5, 16, bidirectional=True)
+    torch.save(gru.state_dict(), tmp_path / "net.pt")
+    assert "--direction" in refusal(tmp_path / "net.pt")
+    export(gru, torch.randn(4, 1, 5), tmp_path / "net.onnx", False)
+    assert "--direction" in refusal(tmp_path / "net.onnx")
+    x = torch.randn(20, 5)
+    with torch.no_grad():
+        y = gru(x)[0].numpy()
+    for name in ("net.pt", "net.onnx"):
+        network = read_network(tmp_path / name, direction=direction)
+        way = slice(None, None, -1 if direction == "reverse" else 1)
+        h = run_floats(network.layers, x.double().numpy()[None, way]).h[-1][0][way]
+        assert np.allclose(h, y[:, :16] if direction == "forward" else y[:, 16:], atol=1e-5)
+        assert any("from its end" in note for note in network.notes) == (direction == "reverse")
+
+
+def test_direction_that_does_not_stand_alone(tmp_path):
+    """Could break: one direction of a stack, whose second layer takes both."""
+    content = torch.nn.GRU(5, 16, 2, bidirectional=True).state_dict()
+    torch.save(content, tmp_path / "net.pt")
+    assert "both directions" in refusal(tmp_path / "net.pt", direction="forward")
+    content = torch.nn.GRU(5, 16, bidirectional=True).state_dict()
+    del content["bias_hh_l0_reverse"]
+    torch.save(content, tmp_path / "net.pt")
+    assert "no bias_hh_l0_reverse" in refusal(tmp_path / "net.pt", direction="forward")
+    torch.save(torch.nn.GRU(5, 16).state_dict(), tmp_path / "net.pt")
+    assert "one direction" in refusal(tmp_path / "net.pt", direction="reverse")
+
+
+def test_deeper_checkpoints_and_numpy_values(tmp_path):
+    """Could break: a second level of keys, numpy scalars beside the tensors."""
+    gru = torch.nn.GRU(5, 16)
+    content = {
+        "epoch": np.int64(3),
+        "best": np.float64(0.5),
+        "curve": np.arange(3.0),
+        "model": {"state_dict": {f"rnn.{k}": v for k, v in gru.state_dict().items()}},
+    }
+    torch.save(content, tmp_path / "net.pt")
+    assert same(imported(tmp_path / "net.pt"), convert_gru(gru)[0])
+    arrays = {k: v.numpy() for k, v in gru.state_dict().items()}
+    torch.save(arrays, tmp_path / "arrays.pt")
+    assert same(imported(tmp_path / "arrays.pt"), convert_gru(gru)[0])
+    content["self"] = content
+    torch.save(content, tmp_path / "net.pt")
+    assert "nested" in refusal(tmp_path / "net.pt")
+
+
+def test_names_of_what_was_found(tmp_path):
+    """Could break: "no GRU" for a file in which there is something to say more about."""
+    torch.save({"args": argparse.Namespace(a=1)}, tmp_path / "net.pt")
+    assert "of the type argparse.Namespace" in refusal(tmp_path / "net.pt")
+    old = {"_use_new_zipfile_serialization": False}
+    torch.save({"args": argparse.Namespace(a=1)}, tmp_path / "net.pt", **old)
+    assert "of the type argparse.Namespace" in refusal(tmp_path / "net.pt")
+    torch.jit.script(torch.nn.GRU(5, 16)).save(tmp_path / "net.pt")
+    assert "TorchScript" in refusal(tmp_path / "net.pt")
+    torch.save(torch.nn.Linear(5, 16).state_dict(), tmp_path / "net.pt")
+    assert "no GRU but weight (16, 5), bias (16,)" in refusal(tmp_path / "net.pt")
+
+
+# ------------------------------------------------------------- ONNX: axes, choices, what runs
+
+
+def reference(path, x, output=0):
+    """onnxruntime's output for the graph's only input."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: x})[output]
+
+
+def random_weights(seed=0, layers=("", "2")):
+    rng = np.random.default_rng(seed)
+    shapes = {"W": (1, 24, 8), "R": (1, 24, 8), "B": (1, 48)}
+    return {
+        key + layer: rng.uniform(-0.9, 0.9, shape).astype("f4")
+        for layer in layers
+        for key, shape in shapes.items()
+    }
+
+
+def two(*between, x_shape=("t", "b", 8), out="y2", after=(), more=None, before=(), first="x"):
+    """Two GRU nodes with random weights, `between` from y to x2."""
+    nodes = [
+        *before,
+        gru_node(first),
+        *between,
+        gru_node("x2", "y2", inputs=("W2", "R2", "B2"), name="two"),
+        *after,
+    ]
+    weights = random_weights() | {k: np.array(v) for k, v in (more or {}).items()}
+    model = graph(*nodes, weights=weights, output=out)
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, x_shape))
+    return model
+
+
+def op(kind, source, target, *constants, **attributes):
+    return helper.make_node(kind, [source, *constants], [target], **attributes)
+
+
+SQUEEZED = op("Squeeze", "y", "x2", "one")
+# Name: nodes between, constants, sizes of x, and what the refusal says (None: right).
+LINKS = {
+    "squeezed": ([SQUEEZED], {"one": [1]}, ("t", "b", 8), None),
+    "reshaped": ([op("Reshape", "y", "x2", "s")], {"s": [0, -1, 8]}, ("t", "b", 8), None),
+    "fixed": ([op("Reshape", "y", "x2", "s")], {"s": [4, 1, 8]}, (4, 1, 8), None),
+    "there and back": (
+        [
+            op("Transpose", "y", "y1", perm=[2, 0, 1, 3]),
+            op("Flatten", "y1", "f", axis=0),
+            op("Reshape", "f", "g", "s"),
+            op("Transpose", "g", "x2", perm=[1, 0, 2]),
+        ],
+        {"s": [1, -1, 8]},
+        ("t", 1, 8),
+        None,
+    ),
+    "time to batch": ([op("Reshape", "y", "x2", "s")], {"s": [1, -1, 8]}, ("t", 1, 8), "Reshape"),
+    "batch and time swapped": (
+        [op("Reshape", "y", "x2", "s")],
+        {"s": [3, 4, 8]},
+        (4, 3, 8),
+        "axes (?)",
+    ),
+    "units torn": ([op("Reshape", "y", "x2", "s")], {"s": [0, 2, 4]}, ("t", 1, 8), "Reshape x2"),
+    "unsqueezed": (
+        [op("Squeeze", "y", "y1", "both"), op("Unsqueeze", "y1", "x2", "front")],
+        {"both": [1, 2], "front": [0]},
+        ("t", 1, 8),
+        "axes (one, time, unit)",
+    ),
+    "turned": (
+        [op("Squeeze", "y", "y1", "one"), op("Transpose", "y1", "x2", perm=[1, 0, 2])],
+        {"one": [1]},
+        ("t", "b", 8),
+        "behind Squeeze y1, Transpose x2: axes (batch, time, unit)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_axes_between_layers(tmp_path, name):
+    """Could break: a Reshape that makes time a batch, where each step starts from zero."""
+    nodes, constants, x_shape, words = LINKS[name]
+    path = tmp_path / "net.onnx"
+    onnx.save(two(*nodes, x_shape=x_shape, more=constants), path)
+    if words is not None:
+        assert words in refusal(path)
+        return
+    x = np.random.default_rng(1).normal(size=(4, 1, 8)).astype("f4")
+    network = read_network(path)
+    expected = reference(path, x)[:, 0, 0]
+    found = run_floats(network.layers, x.astype(float).transpose(1, 0, 2)).h[-1][0]
+    assert np.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants", "x_shape", "words"),
+    [
+        ([op("Transpose", "x", "v", perm=[1, 0, 2])], {}, ("b", "t", 8), None),
+        ([op("Unsqueeze", "x", "v", "one")], {"one": [1]}, ("t", 8), None),
+        ([op("Unsqueeze", "x", "v", "nil")], {"nil": [0]}, ("t", 8), "Unsqueeze v: found one step"),
+        ([op("Reshape", "x", "v", "s")], {"s": [1, -1, 8]}, ("t", 1, 8), "Reshape v: found one"),
+        ([op("Reshape", "x", "v", "s")], {"s": [3, 4, 8]}, (4, 3, 8), "torn and mixed"),
+    ],
+)
+def test_axes_before_the_first_layer(tmp_path, nodes, constants, x_shape, words):
+    """Could break: the way from the graph's input."""
+    model = two(SQUEEZED, before=nodes, first="v", x_shape=x_shape, more={"one": [1], **constants})
+    onnx.save(model, tmp_path / "net.onnx")
+    if words is None:
+        assert len(read_network(tmp_path / "net.onnx").layers) == 2
+    else:
+        assert words in refusal(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants", "x_shape", "words"),
+    [
+        ([op("Transpose", "y2", "z", perm=[2, 0, 1, 3])], {}, ("t", "b", 8), None),
+        ([op("Reshape", "y2", "z", "s")], {"s": [-1, 8]}, ("t", "b", 8), None),
+        ([op("Reshape", "y2", "z", "s")], {"s": [1, -1, 8]}, ("t", 1, 8), None),
+        ([op("Reshape", "y2", "z", "s")], {"s": [3, 4, 8]}, (4, 3, 8), "Reshape z"),
+        (
+            [op("Reshape", "y2", "v", "s"), op("Relu", "v", "z")],
+            {"s": [3, 4, 8]},
+            (4, 3, 8),
+            "Reshape v",
+        ),
+    ],
+)
+def test_axes_behind_the_last_layer(tmp_path, nodes, constants, x_shape, words):
+    """Could break: the way to the graph's output."""
+    more = {"one": [1], **constants}
+    onnx.save(two(SQUEEZED, after=nodes, out="z", x_shape=x_shape, more=more), tmp_path / "n.onnx")
+    if words is None:
+        assert len(read_network(tmp_path / "n.onnx").layers) == 2
+    else:
+        assert words in refusal(tmp_path / "n.onnx")
+
+
+def lengths(value, x_shape=("t", "b", 8), nodes=()):
+    model = graph(*nodes, gru_node(inputs=("W", "R", "B", "n")), weights=value)
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, x_shape))
+    return model
+
+
+def test_full_sequence_lengths(tmp_path):
+    """Could break: lengths that are all of the sequence are refused, shorter ones are not."""
+    computed = [
+        op("Shape", "x", "shape"),
+        op("Slice", "shape", "t", "0", "1"),
+        op("Slice", "shape", "b", "1", "2"),
+        op("Cast", "t", "ti", to=TensorProto.INT32),
+        op("Expand", "ti", "n", "b"),
+    ]
+    places = {str(i): np.array([i]) for i in range(3)}
+    for model in (
+        lengths({"n": np.array([6, 6], "i4")}, (6, 2, 8)),
+        lengths(places, nodes=computed),
+    ):
+        onnx.save(model, tmp_path / "net.onnx")
+        assert read_network(tmp_path / "net.onnx").notes == ()
+    onnx.save(lengths({"n": np.array([6, 5], "i4")}, (6, 2, 8)), tmp_path / "net.onnx")
+    assert "sequence_lens 5, 6, expected none or the full length, 6" in refusal(
+        tmp_path / "net.onnx"
+    )
+    fed = graph(gru_node(inputs=("W", "R", "B", "n")), inputs=("x", "n"))
+    onnx.save(fed, tmp_path / "net.onnx")
+    assert "'n'" in read_network(tmp_path / "net.onnx").notes[0]
+
+
+def test_one_node_of_several(tmp_path):
+    """Could break: two networks side by side cannot be told apart."""
+    nodes = [gru_node(), gru_node("x", "y2", inputs=("W2", "R2", "B2"), name="two")]
+    onnx.save(graph(*nodes, weights=random_weights()), tmp_path / "net.onnx")
+    assert "--prefix NAME to take one of gru, two" in refusal(tmp_path / "net.onnx")
+    network = read_network(tmp_path / "net.onnx", prefix="two")
+    assert "other GRU nodes, ignored: gru" in network.notes
+    assert not same(imported(tmp_path / "net.onnx", prefix="gru"),
+                    imported(tmp_path / "net.onnx", prefix="two"))  # fmt: skip
+    assert "one of gru, two" in refusal(tmp_path / "net.onnx", prefix="three")
+    assert "from 'x'" in refusal(tmp_path / "net.onnx", prefix="gru,two")
+
+
+def test_half_precision_with_kept_types(tmp_path):
+    """Could break: Cast nodes between layers, in an order that onnx's checker does not like."""
+    half = {k: v.astype("f2") for k, v in random_weights().items()}
+    nodes = [
+        gru_node("x16", "y16"),
+        op("Squeeze", "y16", "s16", "one"),
+        gru_node("s16", "z16", inputs=("W2", "R2", "B2"), name="two"),
+        op("Cast", "x", "x16", to=TensorProto.FLOAT16),
+        op("Cast", "z16", "y", to=TensorProto.FLOAT),
+    ]
+    onnx.save(graph(*nodes, weights=half | {"one": np.array([1])}), tmp_path / "net.onnx")
+    network = read_network(tmp_path / "net.onnx")
+    assert network.notes == ()
+    z, r, h = np.split(half["W2"][0].astype(float), 3)
+    assert np.array_equal(network.layers[1][0], np.concatenate([r, z, h]))
+
+
+def test_weights_behind_casts_and_scales(tmp_path):
+    """Could break: float16 or int8 weights that the graph makes floats of."""
+    weights = {
+        "W": np.full((1, 24, 8), 0.25, "f2"),
+        "R": np.full((1, 24, 8), 32, "i1"),
+        "scale": np.float32(1 / 128),
+    }
+    nodes = [
+        op("Cast", "W", "Wf", to=TensorProto.FLOAT),
+        op("DequantizeLinear", "R", "Rf", "scale"),
+        gru_node(inputs=("Wf", "Rf", "B")),
+    ]
+    onnx.save(graph(*nodes, weights=weights), tmp_path / "net.onnx")
+    (layer,) = read_network(tmp_path / "net.onnx").layers
+    assert (layer[0] == 0.25).all() and (layer[1] == 0.25).all()
+
+
+def test_graph_that_only_a_checker_refuses(tmp_path):
+    """Could break: what no GRU depends on decides; an output more, of no stated type."""
+    model = two(SQUEEZED, more={"one": [1]})
+    model.graph.output.append(onnx.ValueInfoProto(name="y"))
+    model.graph.node.append(helper.make_node("Strange", ["y2"], ["odd"], domain="mine"))
+    onnx.save(model, tmp_path / "net.onnx")
+    assert len(read_network(tmp_path / "net.onnx").layers) == 2
 
 
 # ------------------------------------------------------------------------------------ padding

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from golden import fixed
+from golden.arrays import Int16s
 from golden.edges import hidden_edges
 from golden.files import whole_file
 from golden.model_file import Model, ModelFileError, load_model
@@ -37,7 +39,7 @@ from tb.command_line import (
 KIND, SEED, STEPS = "uniform", "1", "100"
 MAX_STEPS = 10**6
 MAKING = ("kind", "stimulus", "steps", "seed", "theta_x", "theta_h", "hidden_edges", "x_out",
-          "memories", "gates")  # fmt: skip
+          "floats", "memories", "gates")  # fmt: skip
 KIND_LIST = "\n".join(f"  {kind:<12} {text}" for kind, text in DESCRIPTIONS.items())
 
 EPILOG = f"""\
@@ -65,6 +67,7 @@ examples
   stimulus.py --model m.npz --kind ramp --theta-x 64 --theta-h 32 --output t.npz --x-out x.npy
   simulate.py --model m.npz --theta-x 64 --theta-h 32 --stimulus x.npy --output out.npz
   stimulus.py --model m.npz --stimulus mine.npy --memories --output t.npz
+  stimulus.py --model m.npz --floats inputs.npy --output t.npz --x-out x.npy
   stimulus.py --model m.npz --replay t.npz
 """
 
@@ -95,6 +98,9 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
                         help=f"what to make (default: {KIND})")  # fmt: skip
     source.add_argument("--stimulus", metavar="X.npy",
                         help="do not make a stimulus, take this one, int16 (T, I)")  # fmt: skip
+    source.add_argument("--floats", metavar="X.npy",
+                        help="do not make a stimulus, take these inputs of the float network, "
+                        "floats (T, I), scaled as the model says and rounded to Q8.8")  # fmt: skip
     parser.add_argument("--steps", metavar="N",
                         help=f"time steps (default: {STEPS}), or the first N rows "
                         "of X.npy")  # fmt: skip
@@ -121,10 +127,15 @@ def make(args: argparse.Namespace, model: Model) -> GoldenTrace:
     )
     kind = args.kind or KIND
     seed = whole_number(args.seed or SEED, "--seed", 0, 2**31 - 1)
-    if args.stimulus is not None:
+    if args.stimulus is not None or args.floats is not None:
         if args.seed is not None:
-            raise BadInputError("--seed: found beside --stimulus, expected one of them")
-        x, kind, seed = load_stimulus(args.stimulus, model, args.model), "file", 0
+            option = "--stimulus" if args.floats is None else "--floats"
+            raise BadInputError(f"--seed: found beside {option}, expected one of them")
+        if args.floats is not None:
+            x = quantised(args.floats, model)
+        else:
+            x = load_stimulus(args.stimulus, model, args.model)
+        kind, seed = "file", 0
         if args.steps is not None:
             x = x[: whole_number(args.steps, "--steps", 1, len(x))]
     else:
@@ -139,6 +150,35 @@ def make(args: argparse.Namespace, model: Model) -> GoldenTrace:
         except ValueError as error:
             raise BadInputError(f"--hidden-edges: {error}") from None
     return record(model, x, kind=kind, seed=seed, memories=args.memories, gates=args.gates)
+
+
+def quantised(path: str, model: Model) -> Int16s:
+    """The floats (T, I) of a .npy file as ``model`` takes them; a warning if any are clipped."""
+    expected = f"finite floats (T, {model.input_size})"
+    try:
+        values = np.load(path, allow_pickle=False)
+    except Exception as error:  # whatever numpy's parsers raise on bytes that are no array
+        reason = getattr(error, "strerror", None) or "something that numpy cannot read"
+        raise BadInputError(f"--floats: {path}: found {reason}, expected {expected}") from None
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "f" or values.ndim != 2:
+        found = "an archive"
+        if isinstance(values, np.ndarray):
+            found = f"{values.dtype} of shape {values.shape}"
+        raise BadInputError(f"--floats: {path}: found {found}, expected {expected}")
+    if values.shape[1] != model.input_size or not len(values):
+        found = f"shape {values.shape}"
+        raise BadInputError(f"--floats: {path}: found {found}, expected {expected}")
+    if not np.isfinite(values).all():
+        raise BadInputError(f"--floats: {path}: found values not finite, expected {expected}")
+    x = model.quantise_input(values)
+    clipped = int(np.count_nonzero((x == fixed.X_MIN) | (x == fixed.X_MAX)))
+    if clipped:
+        print(
+            f"stimulus.py: warning: {path}: {clipped} of {x.size} values are clipped to "
+            "-128...127.996; convert.py --calibrate scales inputs",
+            file=sys.stderr,
+        )
+    return x
 
 
 def summary(trace: GoldenTrace) -> str:

@@ -82,7 +82,9 @@ def test_model_file_and_table(desk: Desk) -> None:
         assert all(np.array_equal(a, b) for a, b in pairs)
     assert model.theta_x.tolist() == [3, 3] and model.theta_h.tolist() == [4, 5]
     assert model.lut_frac == 6
-    assert done.stdout == f"{report.table()}\nm.npz: 2 layers, sizes 5-16-16, 2672 parameters\n"
+    lines = done.stdout.splitlines()
+    assert done.stdout.startswith(report.table() + "\nerror of h on random inputs")
+    assert lines[-1] == "m.npz: 2 layers, sizes 5-16-16, 2672 parameters"
     assert desk.listing() == {"net.pt", "m.npz"}
 
 
@@ -108,16 +110,20 @@ def test_report_file(desk: Desk, name: str) -> None:
 
 @pytest.mark.parametrize(("clipped", "warned"), [(2, False), (3, True)])
 def test_warning_of_clipped_weights(desk: Desk, clipped: int, warned: bool) -> None:
-    """Could break: the limit of 0.1 %, here 2.54 of 2544 weights; biases do not count."""
+    """Could break: the limit of 0.1 %, here 2.54 of 2544 weights; biases do not count.
+
+    Such biases wrap and spoil the network, so the limit of the error is off.
+    """
     weights = sum(p.numel() for name, p in desk.gru.named_parameters() if "weight" in name)
     assert weights == 2544
     with torch.no_grad():
         desk.gru.get_parameter("weight_ih_l1").view(-1)[:clipped] = 1.5
         desk.gru.get_parameter("bias_ih_l0")[:] = 1e6
     desk.save()
-    done = desk.type()
+    assert desk.type().returncode == 2
+    done = desk.type("--min-snr", "off")
     assert done.returncode == 0
-    assert done.stderr.count("\n") == warned
+    assert done.stderr.count("\n") == 1 + warned
     assert ("0.12 % of the weights were clipped" in done.stderr) == warned
     row = next(line for line in done.stdout.splitlines() if line.startswith("l1.weight_ih"))
     assert row.split()[2] == str(clipped)
