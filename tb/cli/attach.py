@@ -20,6 +20,7 @@ use_one_blas_thread()  # before numpy is imported
 from tqdm import tqdm
 
 from golden import datasets
+from golden.datasets.features import with_input_scale
 from golden.datasets.options import add_options
 from golden.model_file import Model, load_model, save_model
 from golden.outputs import model_of
@@ -117,7 +118,8 @@ def attach_file(args: argparse.Namespace) -> None:
         args.features, model.input_size
     )  # fmt: skip
     extract = extractor(dataset, scale, model.input_size)
-    train, judged = (items_of(dataset, split, extract) for split in ("train", "validation"))
+    scaled = with_input_scale(extract, model)
+    train, judged = (items_of(dataset, split, scaled) for split in ("train", "validation"))
     labels = tuple(dataset.labels)
     order = _order(args.labels, labels)
     if args.readout == FIT:
