@@ -4,6 +4,8 @@ SHELL  := /bin/bash
 VENV   := .venv
 PYTHON ?= python3
 PY     := $(VENV)/bin/python
+# The text of a variable as one word of the shell, whatever is in it.
+quoted  = '$(subst ','\'',$(value $(1)))'
 JOBS   ?= $(shell nproc)
 WAVES  ?= 0
 CUT    ?= full
@@ -47,7 +49,7 @@ tools: setup  ## Icarus Verilog too, and what is optional (apt-get when root)
 	fi
 
 demo: setup  ## Spoken digits through the RTL, checked, with a picture (FSDD=folder: real recordings)
-	$(PY) scripts/demo.py $(if $(FSDD),--fsdd $(FSDD))
+	$(PY) scripts/demo.py $(if $(value FSDD),--fsdd $(call quoted,FSDD))
 
 timeline: setup  ## Why the weight port is idle, in a run of the demo model: a table, a picture, a trace for ui.perfetto.dev
 	$(PY) scripts/timeline.py
@@ -67,10 +69,10 @@ test: tools  ## Everything, on both simulators, with functional coverage; JUnit 
 	$(if $(TESTS),,$(PY) scripts/coverage.py --cover-dir $(COVER) $(if $(filter-out 1,$(SEED)),,--require all))
 
 quick: tools  ## Tests that the change under way can break, in at most a minute on 2 cores (BASE=revision, default main)
-	$(PY) scripts/quick.py $(if $(BASE),--base $(BASE)) --jobs $(JOBS)
+	$(PY) scripts/quick.py $(if $(value BASE),--base $(call quoted,BASE)) --jobs $(JOBS)
 
 regress: tools  ## Tests x builds x seeds within a budget (CUT=full BUDGET=25m DASK=tcp://host:port)
-	$(PY) scripts/regress.py --cut $(CUT) --time $(BUDGET) --workers $(JOBS) $(if $(DASK),--dask $(DASK))
+	$(PY) scripts/regress.py --cut $(call quoted,CUT) --time $(call quoted,BUDGET) --workers $(JOBS) $(if $(value DASK),--dask $(call quoted,DASK))
 
 golden: setup  ## Tests of the golden model, training, importers and data sets
 	$(PYTEST) golden/tests
@@ -121,10 +123,10 @@ bench-sim: setup  ## Simulated clock cycles per second: bare C++ loop, our cocot
 	$(PY) scripts/bench_sim.py --json reports/bench_sim.json
 
 train: setup  ## Train a committed model again (RECIPE=har-2l128h DATA=folder WORKERS=2; the digits need espeak-ng)
-	$(PY) -m golden.train --recipe $(RECIPE) --data $(DATA) $(if $(WORKERS),--workers $(WORKERS)) --out golden/models/$(RECIPE).npz
+	$(PY) -m golden.train --recipe $(call quoted,RECIPE) --data $(call quoted,DATA) $(if $(WORKERS),--workers $(WORKERS)) --out golden/models/$(call quoted,RECIPE).npz
 
 results: setup  ## Measure the trained models from the recordings to the RTL: docs/results.md (FSDD= HAR= SKAB= folders)
-	$(PY) scripts/results.py $(if $(FSDD),--fsdd $(FSDD)) $(if $(HAR),--har $(HAR)) $(if $(SKAB),--skab $(SKAB))
+	$(PY) scripts/results.py $(if $(value FSDD),--fsdd $(call quoted,FSDD)) $(if $(value HAR),--har $(call quoted,HAR)) $(if $(value SKAB),--skab $(call quoted,SKAB))
 
 report: setup  ## The page of the last regression: reports/index.html (REQUIRE=1: fail unless all goals are met)
 	$(PY) scripts/report.py $(if $(REQUIRE),--require $(filter-out 1,$(REQUIRE)))

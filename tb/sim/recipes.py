@@ -18,7 +18,7 @@ from tb.settings import tool_env
 from tb.sim.folders import exclusive, remove_all_but
 from tb.sim.toolchain import (
     VERILATED_MK_FIXES,
-    cocotb_config,
+    cocotb_libraries,
     cocotb_main,
     gxx_version,
     has_headers,
@@ -71,7 +71,7 @@ class VerilatorRecipe:
         return ".fst" if has_headers("lz4.h", "zlib.h") else ".vcd"
 
     def identity(self) -> str:
-        tools = [tool_version(("verilator",)), gxx_version(), str(cocotb_config().libs_dir)]
+        tools = [tool_version(("verilator",)), gxx_version(), str(cocotb_libraries())]
         return "|".join([*tools, self.wave_suffix()])
 
     def extra_inputs(self, plan: dict[str, Any]) -> list[Path]:
@@ -86,7 +86,7 @@ class VerilatorRecipe:
 
     def _cocotb_words(self, plan: dict[str, Any], scratch: Path) -> list[str]:
         """What makes it a simulation under cocotb: VPI, its library, and what Python may see."""
-        libs = cocotb_config().libs_dir
+        libs = cocotb_libraries()
         if plan["top"] == "run_top":
             control = PUBLIC_VLT
         else:
@@ -320,4 +320,4 @@ def _library_objects(makefile: Path) -> list[str]:
 
 
 def is_rtl(source: Path) -> bool:
-    return source.resolve().parent == RTL_FILELIST.parent
+    return source.absolute().parent == RTL_FILELIST.parent

