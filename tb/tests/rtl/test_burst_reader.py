@@ -632,6 +632,7 @@ async def end_of_a_drain_by_time_out(dut: Any) -> None:
             assert not bench.events["gave_up"]
         await bench.cycle(drain=1, give_up=1)
         assert bench.events["gave_up"] == [begin + limit + 1], bench.events
+        await bench.cycle(drain=1, give_up=1)
         if held == "r":
             assert dut.idle_o.value == 1
         else:
