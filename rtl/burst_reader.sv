@@ -129,7 +129,7 @@ module burst_reader
   wire expired = (timeout_i != '0) && (silent_q == timeout_i);
   wire give_up = give_up_i && drain_q && expired;
   wire over    = drain_i && ((under_way_q == '0) || (!owed && !arvalid_q));
-  wire forget  = give_up || over;
+  wire forget  = gave_up_o || over;
   wire closes  = r_owed && m_axi_rlast && (under_way_q != CountBits'(arvalid_q));   // of those that are taken
 
   always_ff @(posedge clk_i) begin

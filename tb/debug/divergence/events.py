@@ -70,7 +70,8 @@ KINDS = {
                "a quad of h written"),
     "h": _kind("h_bus_beat", "h_egress", "a beat of h is taken", "data last user",
                "a beat of h taken"),
-    "Z": _kind("reset", "sequencer", "a fault, a soft reset or (1) a hard one", "hard"),
+    "Z": _kind("reset", "sequencer", "a fault, a soft reset (cause 0) or (1) a hard one",
+               "hard cause"),
     "H": _kind("still", "the bench", "handshakes that have not changed for long",
                "streams gates quiet"),
 }  # fmt: skip

@@ -22,10 +22,14 @@ from tb.debug.divergence.flow import (
 )
 from tb.debug.divergence.sequence import H
 from tb.device.image import WH, WX
+from tb.device.registers import Cause
 
 PAGE_BYTES, MOST_BEATS = 4096, 256
 GATE_NAMES = ("r", "z", "nx", "nh")
 WEIGHT = Format(8, 7)
+TOLD_WITHIN = 3
+"""Cycles from a beat out of place to the stop that it causes."""
+OUT_OF_PLACE = {Cause.R_SHORT: "r_short", Cause.R_LONG: "r_long", Cause.R_UNOWED: "r_unowed"}
 FETCH, QUEUE, READER, PES = "column_fetch", "work_queue", "burst_reader", "pe_array"
 
 
@@ -190,10 +194,26 @@ class Fetching:
         if not request.beats:
             flow.requests.popleft()
 
+    def before(self, event: Event) -> None:
+        """Ahead of each line: what was out of place on the bus must have stopped the core."""
+        flow = self.flow
+        if flow.misfit is not None and flow.alive and event.cycle > flow.misfit + TOLD_WITHIN:
+            at = READER, "r_unowed" if not flow.on_bus else "r_short"
+            flow.fail(f"a beat out of place in cycle {flow.misfit} that is not told", at)
+
+    def on_stop(self, event: Event) -> None:
+        """A fault, or a soft reset: was there a reason to complain of the bus?"""
+        flow, cause = self.flow, event.number(1)
+        if flow.alive and flow.misfit is None and cause in OUT_OF_PLACE:
+            what = f"a fault {Cause(cause).name}, though the bus is right"
+            flow.fail(what, (READER, OUT_OF_PLACE[Cause(cause)]))
+        flow.misfit = None
+
     def on_bus_beat(self, event: Event) -> None:
         flow = self.flow
         if not flow.on_bus:
-            return  # the protocol checker's business
+            flow.misfit = event.cycle if flow.alive else None
+            return
         burst = flow.on_bus[0]
         response = event.number(1)
         if not burst.void:
@@ -202,6 +222,8 @@ class Fetching:
             if wanted is not None and response == 0:
                 self._check_bus(burst.address, np.frombuffer(wanted, np.uint8), data)
             flow.beats.append(data)
+        if bool(event.number(2)) != (burst.beats == 1) and flow.alive and flow.misfit is None:
+            flow.misfit = event.cycle
         burst.address += flow.pes
         burst.beats -= 1
         if not burst.beats:

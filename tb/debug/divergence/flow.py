@@ -149,6 +149,7 @@ class Flow:
     def hard_reset(self) -> None:
         """The reset pin: the buses forget as well."""
         self.on_bus: deque[Burst] = deque()
+        self.misfit: int | None = None  # the cycle of a beat that is out of place on the bus
         self.out = deque()
         self.flush()
         self.stale_out.clear()

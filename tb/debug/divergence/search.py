@@ -52,7 +52,8 @@ def search(events: Iterable[Event], history: History) -> Search:
     """
     events = list(events)
     flow = Flow(history)
-    stages = (Encoding(flow, _packets(events)), Fetching(flow), Gating(flow))
+    fetching = Fetching(flow)
+    stages = (Encoding(flow, _packets(events)), fetching, Gating(flow))
     handlers = {name: handler for stage in stages for name, handler in stage.handlers().items()}
     walked = 0
     for event in events:
@@ -66,7 +67,8 @@ def search(events: Iterable[Event], history: History) -> Search:
         flow.event, flow.still = event, None
         found = flow.found
         try:
-            _one(flow, event, handlers)
+            fetching.before(event)
+            _one(flow, fetching, event, handlers)
         except (ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
             if flow.found is None:
                 raise DeepTraceError(
@@ -83,7 +85,7 @@ def search(events: Iterable[Event], history: History) -> Search:
     return outcome
 
 
-def _one(flow: Flow, event: Event, handlers: dict[str, Handler]) -> None:
+def _one(flow: Flow, fetching: Fetching, event: Event, handlers: dict[str, Handler]) -> None:
     name = KINDS[event.code].name
     if name == "build":
         flow.width, flow.max_layers, flow.max_units = (event.number(i) for i in range(3))
@@ -91,6 +93,7 @@ def _one(flow: Flow, event: Event, handlers: dict[str, Handler]) -> None:
         if event.number(0):
             flow.hard_reset()
         else:
+            fetching.on_stop(event)
             flow.flush()
             flow.must_close = False
     else:

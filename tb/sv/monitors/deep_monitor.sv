@@ -120,7 +120,7 @@ module deep_monitor
     theta_x_q  <= `tap_theta_x;
     theta_h_q  <= `tap_theta_h;
     if (file != 0 && !rst_ni && !was_reset) begin
-      $fwrite(file, "%0d %0d Z 1\n", u_trace.cycle_q, $time);
+      $fwrite(file, "%0d %0d Z 1 %h\n", u_trace.cycle_q, $time, `tap_error_cause);
       $fflush(file);
     end
     if (file != 0 && rst_ni) begin
@@ -239,7 +239,7 @@ module deep_monitor
         $fflush(file);
       end
       if (`tap_flush && !flush_q) begin
-        $fwrite(file, "%0d %0d Z 0\n", u_trace.cycle_q, $time);
+        $fwrite(file, "%0d %0d Z 0 %h\n", u_trace.cycle_q, $time, `tap_error_cause);
         $fflush(file);
       end
     end

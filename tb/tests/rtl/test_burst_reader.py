@@ -105,6 +105,9 @@ class Bench(ModuleBench):
             self.address(arready)
         else:
             assert self.offered is None, "an address was taken back"
+        if not (self.misuse or self.stale):
+            waits = self.under_way > 0 and not self.showing
+            assert dut.waiting_o.value == int(waits)
         if drain:
             assert dut.m_axi_rready.value == 1, "what is owed must be taken while draining"
         r_taken = self.showing and dut.m_axi_rready.value == 1
@@ -632,6 +635,7 @@ async def end_of_a_drain_by_time_out(dut: Any) -> None:
             assert not bench.events["gave_up"]
         await bench.cycle(drain=1, give_up=1)
         assert bench.events["gave_up"] == [begin + limit + 1], bench.events
+        await bench.cycle(drain=1, give_up=1)
         if held == "r":
             assert dut.idle_o.value == 1
         else:

@@ -173,6 +173,35 @@ def test_lost_and_repeated_handover(
     assert found is not None and (found.module, found.what) == (module, what), found
 
 
+@pytest.mark.parametrize(
+    ("last", "cause", "expected"),
+    [
+        (True, 12, None),
+        (True, 0, None),
+        (True, None, "r_short"),
+        (False, 12, "r_short"),
+        (False, 13, "r_long"),
+        (False, 14, "r_unowed"),
+        (False, 1, None),
+    ],
+)
+def test_beat_out_of_place(good: Good, last: bool, cause: int | None, expected: str | None) -> None:
+    """Could break: a burst of a wrong length that the core does not tell, and a fault that it tells
+    of a good one. `last`: rlast of a beat is turned over; `cause`: of the stop behind it, None for
+    none.
+    """
+    events, history, _ = good
+    at = [i for i, event in enumerate(events) if event.code == "R"][60]
+    wrong = spoiled(events, "R", 2, 60) if last else events
+    if cause is not None:
+        beat = events[at]
+        stop = beat._replace(cycle=beat.cycle + 2, code="Z", words=["0", f"{cause:02x}"])
+        wrong = [*wrong[: at + 1], stop]
+    found = first_divergence(wrong, history)
+    assert (found and found.signal) == expected, found
+    assert found is None or found.module == "burst_reader"
+
+
 def test_repeated_gate_start(good: Good) -> None:
     """Could break: a start that nothing asked for walks past the steps that there are."""
     events, history, _ = good
