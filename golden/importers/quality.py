@@ -22,7 +22,7 @@ REFUSE_DB = 6.0
 SCALE_GAIN_DB = 3.0  # for which scaled inputs are worth their trouble
 WORST_UNITS = 3  # named for each layer
 MAX_STEPS = 2048  # of a calibration input that are run
-_RANDOM = (8, 48)  # sequences and steps
+_RANDOM = (8, 32)  # sequences and steps
 _CAUSE_SHARE = 0.25  # of the noise, from which a cause is named
 _LIMIT = (fixed.X_MAX + 1) / (1 << fixed.X_FRAC)  # of inputs and table arguments: 128
 _TOP = fixed.X_MAX / (1 << fixed.X_FRAC)
@@ -242,7 +242,7 @@ def measure(layers: Layers, model: Model, x: np.ndarray, source: str) -> Quality
     quality = Quality(errors, source, ())
     if not quality.poor:
         return quality
-    return replace(quality, causes=tuple(_causes(layers, model, x, truth, quality)))
+    return replace(quality, causes=tuple(_causes(layers, model, x, truth, found, quality)))
 
 
 def convert_checked(
@@ -313,11 +313,17 @@ def _clipped(values: np.ndarray) -> np.ndarray:
 
 
 def _causes(
-    layers: Layers, model: Model, x: np.ndarray, truth: _Floats, quality: Quality
+    layers: Layers,
+    model: Model,
+    x: np.ndarray,
+    truth: _Floats,
+    found: list[np.ndarray],
+    quality: Quality,
 ) -> list[str]:
     """What each step of quantisation does alone to the float network, worst first, in words."""
+    at = _worst_layer(quality)
     scale = model.input_scale_log2
-    layers = scaled_layers(layers, scale)
+    layers = scaled_layers(layers[: at + 1], scale)
     given, x = x, np.ldexp(x, -scale.astype(np.int32))
 
     def with_weights(change: Callable[[np.ndarray], np.ndarray]) -> list[tuple]:
@@ -329,7 +335,6 @@ def _causes(
     def of_x(values: np.ndarray) -> np.ndarray:
         return _rounded(values, fixed.X_FRAC, fixed.X_BITS)
 
-    at = _worst_layer(quality)
     noises: dict[str, float] = {}
 
     def alone(name: str, changed: Layers, inputs: np.ndarray) -> None:
@@ -341,8 +346,7 @@ def _causes(
     alone("rounded weights", with_weights(lambda w: w - _clipped(w) + of_weights(w)), x)
     alone("clipped inputs", layers, np.clip(x, -_LIMIT, _TOP))
     alone("rounded inputs", layers, x - np.clip(x, -_LIMIT, _TOP) + of_x(x))
-    whole = run_integers(model, given)[at]
-    total = _noise(whole[..., : truth.h[at].shape[-1]] - truth.h[at], quality.layers[at])
+    total = _noise(found[at][..., : truth.h[at].shape[-1]] - truth.h[at], quality.layers[at])
     words = {
         "clipped weights": lambda: _on_clipped_weights(layers),
         "rounded weights": lambda: _on_small_weights(layers),
@@ -355,7 +359,7 @@ def _causes(
         signal = _noise(truth.h[at], quality.layers[at])
         alone_db = float(_ratio_db(np.float64(signal), np.float64(noises[name])))
         texts.append(f"{words[name]()} (alone {_db(alone_db)} dB)")
-    texts += _on_memories(truth)
+    texts += _on_memories(truth, at)
     if not texts:
         worst = quality.layers[at]
         texts.append(
@@ -446,10 +450,13 @@ def _on_small_inputs(x: np.ndarray) -> str:
     )
 
 
-def _on_memories(truth: _Floats) -> list[str]:
+def _on_memories(truth: _Floats, at: int) -> list[str]:
+    """On layer `at` and those before it, whose errors it inherits."""
     found = []
     top = float(1 << (fixed.ACC_BITS - 1 - fixed.ACC_FRAC))
-    for i, (memory, memory_nh) in enumerate(zip(truth.memory, truth.memory_nh, strict=True)):
+    for i, (memory, memory_nh) in enumerate(
+        zip(truth.memory[: at + 1], truth.memory_nh, strict=False)
+    ):
         for values, limit, what in (
             (memory, top, f"delta memories wrap at +-{top:.0f}"),
             (memory_nh, _LIMIT, "M_nh saturates at +-128"),

@@ -815,6 +815,12 @@ def test_other_cells_message(tmp_path, cell):
     assert "weight_hh: found shape" in refusal(tmp_path / "net.pt")
 
 
+def test_gates_of_an_lstm_under_names_of_a_delta_gru(tmp_path):
+    content = {"weight_ih.0": torch.zeros(64, 5), "weight_hh.0": torch.zeros(64, 16)}
+    torch.save({**content, "bias.0": torch.zeros(4, 16)}, tmp_path / "net.pt")
+    assert "as an LSTM has it" in refusal(tmp_path / "net.pt")
+
+
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 def test_one_of_two_directions(tmp_path, direction):
     """Could break: the wrong half, or the right half run the wrong way."""
@@ -861,6 +867,9 @@ def test_deeper_checkpoints_and_numpy_values(tmp_path):
     arrays = {k: v.numpy() for k, v in gru.state_dict().items()}
     torch.save(arrays, tmp_path / "arrays.pt")
     assert same(imported(tmp_path / "arrays.pt"), convert_gru(gru)[0])
+    lists = {"models": [gru.state_dict(), {"step": 3}]}
+    torch.save(lists, tmp_path / "lists.pt")
+    assert same(imported(tmp_path / "lists.pt"), convert_gru(gru)[0])
     content["self"] = content
     torch.save(content, tmp_path / "net.pt")
     assert "nested" in refusal(tmp_path / "net.pt")

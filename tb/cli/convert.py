@@ -237,11 +237,11 @@ def remarks(
 
 def load_array(path: Path) -> np.ndarray:
     """The array in a .npy file, or BadInputError."""
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise BadInputError(f"--calibrate: {path}: found {found}, expected a .npy file")
     try:
         array = np.load(path, allow_pickle=False)
-    except OSError as error:
-        found = error.strerror or "something that numpy cannot read"
-        raise BadInputError(f"--calibrate: {path}: found {found}, expected a .npy file") from None
     except Exception:  # whatever numpy's parsers raise on bytes that are no array
         found = "something that numpy cannot read"
         raise BadInputError(f"--calibrate: {path}: found {found}, expected a .npy file") from None
