@@ -22,7 +22,8 @@ REFUSE_DB = 6.0
 SCALE_GAIN_DB = 3.0  # for which scaled inputs are worth their trouble
 WORST_UNITS = 3  # named for each layer
 MAX_STEPS = 2048  # of a calibration input that are run
-_RANDOM = (8, 32)  # sequences and steps
+_RANDOM = (4, 192)  # sequences and steps of random inputs, in which errors have time to add up
+_LEAST_STEPS, _RANDOM_WORK = 32, 1 << 28  # steps times weights, for large networks
 _CAUSE_SHARE = 0.25  # of the noise, from which a cause is named
 _LIMIT = (fixed.X_MAX + 1) / (1 << fixed.X_FRAC)  # of inputs and table arguments: 128
 _TOP = fixed.X_MAX / (1 << fixed.X_FRAC)
@@ -117,9 +118,13 @@ def listing(numbers: Sequence[int], most: int = 8) -> str:
     return ", ".join(map(str, numbers[:most])) + more
 
 
-def random_input(inputs: int) -> np.ndarray:
-    """The calibration input for want of a better one: normal, float64 (N, T, I)."""
-    return np.random.default_rng(2020).normal(size=(*_RANDOM, inputs))
+def random_input(inputs: int, weights: int = 1) -> np.ndarray:
+    """The calibration input for want of a better one: normal, float64 (N, T, I). It is shorter for
+    a network of very many `weights`.
+    """
+    sequences, steps = _RANDOM
+    steps = max(_LEAST_STEPS, min(steps, _RANDOM_WORK // weights))
+    return np.random.default_rng(2020).normal(size=(sequences, steps, inputs))
 
 
 def checked_input(source: object, x: np.ndarray, inputs: int) -> tuple[np.ndarray, str]:
@@ -260,7 +265,9 @@ def convert_checked(
     """
     layers = list(layers)
     converted = convert_layers(layers, **options)
-    values = random_input(converted[0].input_size) if x is None else x
+    values = x
+    if values is None:
+        values = random_input(converted[0].input_size, converted[0].weight_bytes)
     quality = measure(layers, converted[0], values, words)
     if x is None or not scale:
         return *converted, quality
@@ -278,8 +285,10 @@ def convert_checked(
     return *converted, quality
 
 
-def threshold_db(layers: Layers, model: Model, x: np.ndarray) -> float:
-    """The ratio of the last layer, in dB, at the model's thresholds."""
+def threshold_db(layers: Layers, model: Model, x: np.ndarray | None) -> float:
+    """The ratio of the last layer, in dB, at the model's thresholds; x as in `convert_checked`."""
+    if x is None:
+        x = random_input(model.input_size, model.weight_bytes)
     found = run_integers(model, x, dense=False)[-1]
     return _error(run_floats(layers, x).h[-1], found).snr_db
 

@@ -1055,7 +1055,50 @@ def test_full_sequence_lengths(tmp_path):
     )
     fed = graph(gru_node(inputs=("W", "R", "B", "n")), inputs=("x", "n"))
     onnx.save(fed, tmp_path / "net.onnx")
+    assert "sequence_lens" in refusal(tmp_path / "net.onnx")  # of floats
+    fed.graph.input[1].type.tensor_type.elem_type = TensorProto.INT32
+    onnx.save(fed, tmp_path / "net.onnx")
     assert "'n'" in read_network(tmp_path / "net.onnx").notes[0]
+
+
+class Packed(torch.nn.Module):
+    """A GRU over sequences of several lengths."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = torch.nn.GRU(5, 16, 2)
+
+    def forward(self, x, lengths):
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+        return torch.nn.utils.rnn.pad_packed_sequence(self.rnn(packed)[0])[0]
+
+
+class Step(torch.nn.Module):
+    """One step of a GRU, whose state is kept outside."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = torch.nn.GRU(5, 16, 2)
+
+    def forward(self, x, h):
+        y, h = self.rnn(x[None], h)
+        return y[0], h
+
+
+@pytest.mark.parametrize("kind", [Packed, Step])
+def test_exports_with_a_second_input(tmp_path, kind):
+    """Could break: lengths and states that are fed at run time."""
+    net = kind()
+    given = (torch.randn(4, 2, 5), torch.tensor([4, 3]))
+    if kind is Step:
+        given = (torch.randn(2, 5), torch.zeros(2, 2, 16))
+    axes = {"x": {0: "t", 1: "b"}} if kind is Packed else {"x": {0: "b"}, "h": {1: "b"}}
+    options = {"input_names": ["x", "h"], "dynamic_axes": axes}
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(net, given, tmp_path / "net.onnx", dynamo=False, **options)
+    network = read_network(tmp_path / "net.onnx")
+    assert same(convert_layers(network.layers)[0], convert_gru(net.rnn)[0])
+    assert "'h'" in network.notes[0]
 
 
 def test_one_node_of_several(tmp_path):
@@ -1111,7 +1154,9 @@ def test_graph_that_only_a_checker_refuses(tmp_path):
     model.graph.output.append(onnx.ValueInfoProto(name="y"))
     model.graph.node.append(helper.make_node("Strange", ["y2"], ["odd"], domain="mine"))
     onnx.save(model, tmp_path / "net.onnx")
-    assert len(read_network(tmp_path / "net.onnx").layers) == 2
+    network = read_network(tmp_path / "net.onnx")
+    assert len(network.layers) == 2
+    assert any("output 'y' comes from an earlier" in note for note in network.notes)
 
 
 # ------------------------------------------------------------------------------------ padding

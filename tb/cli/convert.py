@@ -188,10 +188,11 @@ def convert(args: argparse.Namespace) -> Converted:
             f"expected {least:g} dB or more (--min-snr lowers the limit)"
         )
     notes, warnings = remarks(network, model, report, quality, calibration)
-    if calibration is not None and (model.theta_x.any() or model.theta_h.any()):
+    if model.theta_x.any() or model.theta_h.any():
         ratio = threshold_db(network.layers, model, calibration)
         said = f"at the thresholds given, h is {ratio:.1f} dB above its error on {words}"
-        (warnings if ratio < WARN_DB else notes).append(said)
+        # Random inputs move as no signal does, and thresholds are chosen for signals.
+        (warnings if calibration is not None and ratio < WARN_DB else notes).append(said)
     return Converted(model, report, quality, tuple(notes), tuple(warnings))
 
 
