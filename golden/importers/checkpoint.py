@@ -88,7 +88,7 @@ def _read_siblings(path: Path, match: re.Match) -> tuple[dict[str, torch.Tensor]
     names = [named(number) for number in range(first, first + count)]
     missing = [name.name for name in names if not name.is_file()]
     if missing or path not in names:
-        expected = f"all {count} shards in one folder, or the whole network in one file"
+        expected = f"all {count} in one folder, or another name if the file is whole"
         refuse(path, f"one shard of {count}, and no {listing(missing) or 'others'}", expected)
     shards = {name.name: _read_one(name) for name in names}
     return _joined(path, shards), [f"read from {count} shards: {listing(list(shards))}"]
@@ -99,7 +99,11 @@ def _joined(source: Path, shards: dict[str, dict]) -> dict[str, torch.Tensor]:
     for file, found in shards.items():
         twice = [name for name in found if name in tensors]
         if twice:
-            refuse(source, f"{listing(twice)} twice, again in {file}", "each tensor in one shard")
+            refuse(
+                source,
+                f"{listing(twice)} twice, again in {file}",
+                "each in one shard, or other names if the files are whole",
+            )
         tensors |= found
     return tensors
 
@@ -153,6 +157,8 @@ def _flatten(path: Path, content: dict, prefix: str, tensors: dict, above: tuple
         refuse(path, f"dicts nested without end below {prefix!r}", "a state_dict")
     for key, value in content.items():
         name = f"{prefix}{key}"
+        if isinstance(value, list | tuple) and any(isinstance(one, dict) for one in value):
+            value = dict(enumerate(value))
         if isinstance(value, dict):
             _flatten(path, value, f"{name}.", tensors, (*above, content))
             continue

@@ -129,12 +129,17 @@ def _check_equations(place: str, node: onnx.NodeProto, direction: str | None, co
         refuse(place, f"layout {found['layout']}", "0 or 1")
 
 
+def _same_value(graph: OnnxGraph, name: str) -> str:
+    """The value whose elements are moved, picked and repeated to make `name`."""
+    return graph.walk(name, lambda node: kind(node) in _SAME_VALUES)[0]
+
+
 def _checked_start(place: str, graph: OnnxGraph, node: onnx.NodeProto) -> list[str]:
     """Refuse an initial_h that is not zero; a note for one that is fed from outside."""
     given = inputs(node, 6)[5]
     if not given:
         return []
-    name, _ = graph.walk(given, lambda node: kind(node) in _SAME_VALUES)
+    name = _same_value(graph, given)
     if name in graph.inputs:
         return [f"initial_h is the graph's input {name!r}: the device starts from zeros"]
     value = graph.constant(name)
@@ -153,10 +158,11 @@ def _checked_lengths(place: str, graph: OnnxGraph, node: onnx.NodeProto) -> list
     given = inputs(node, 5)[4]
     if not given:
         return []
-    name, _ = graph.walk(given, lambda node: kind(node) in _SAME_VALUES)
-    if name in graph.inputs:
-        return [f"sequence_lens is the graph's input {name!r}: the device runs a sequence as long "
-                "as it is"]  # fmt: skip
+    name = _same_value(graph, given)
+    sources = graph.sources(given)
+    if sources and sources <= graph.integer_inputs:
+        return [f"sequence_lens comes from the graph's input {min(sources)!r}: the device runs a "
+                "sequence as long as it is"]  # fmt: skip
     by_layout = attributes(node).get("layout", 0) == 1
     for sizes in CHOICES:
         probe = Probe(graph, sizes)
@@ -290,7 +296,7 @@ def _check_way_in(place: str, graph: OnnxGraph, node: onnx.NodeProto) -> list[st
     place = f"{place}: X behind {ways}"
     by_layout = attributes(node).get("layout", 0) == 1
     streamed = inputs(node, 6)[5]
-    streams = bool(streamed) and graph.walk(streamed, is_move)[0] in graph.inputs
+    streams = bool(streamed) and _same_value(graph, streamed) in graph.inputs
     unknown = True
     for sizes in CHOICES:
         shape = Probe(graph, sizes).shape(name)
@@ -354,6 +360,11 @@ def _surroundings(graph: OnnxGraph, nodes: list[onnx.NodeProto]) -> list[str]:
     ignored = [name for name in after if name not in _SILENT]
     if ignored:
         notes.append(f"after the GRU, ignored: {', '.join(ignored)}")
+    for output in graph.outputs:
+        maker = graph.maker(graph.walk(output, is_move)[0])
+        if maker is not None and maker in nodes[:-1]:
+            notes.append(f"output {output!r} comes from an earlier GRU node, ignored: the device "
+                         "gives h of the last")  # fmt: skip
     others = [node for node in graph.nodes if kind(node) == "GRU" and node not in nodes]
     if others:
         names = ", ".join(_name(node, i) for i, node in enumerate(others))

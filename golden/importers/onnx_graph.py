@@ -25,6 +25,7 @@ _FOLDED = {
     *("Identity", "Transpose", "Squeeze", "Unsqueeze", "Reshape", "Flatten", "Slice", "Concat"),
     *("Split", "Gather", "Cast", "DequantizeLinear", "Add", "Sub", "Mul", "Div", "Neg"),
 }
+_INTEGERS = {onnx.TensorProto.INT32, onnx.TensorProto.INT64}
 _MAX_FOLDED = 1 << 24  # elements; the largest W and R have 3 * 2^20
 
 
@@ -107,7 +108,8 @@ def inputs(node: onnx.NodeProto, count: int) -> list[str]:
 
 class OnnxGraph:
     """`nodes` in an order in which each comes after what it takes, so that every walk towards the
-    inputs ends. `inputs`: names of what is fed at run time. `outputs`: names that the graph gives.
+    inputs ends. `inputs`: names of what is fed at run time, `integer_inputs` the integers.
+    `outputs`: names that the graph gives.
     """
 
     def __init__(
@@ -121,6 +123,11 @@ class OnnxGraph:
         self._opset = opset
         self._initializers = {tensor.name: tensor for tensor in graph.initializer}
         self.inputs = {value.name for value in graph.input} - self._initializers.keys()
+        self.integer_inputs = {
+            value.name
+            for value in graph.input
+            if value.name in self.inputs and value.type.tensor_type.elem_type in _INTEGERS
+        }
         self.outputs = [value.name for value in graph.output]
         self.nodes = _in_order(path, list(graph.node), self.inputs | self._initializers.keys())
         self._shapes = {
@@ -159,6 +166,14 @@ class OnnxGraph:
             passed.append(maker)
             name = maker.input[0]
         return name, passed[::-1]
+
+    def sources(self, name: str) -> set[str]:
+        """The graph's inputs that `name` is computed from."""
+        needed = {name}
+        for node in reversed(self.nodes):
+            if needed.intersection(node.output):
+                needed.update(node.input)
+        return needed & self.inputs
 
     def constant(self, name: str) -> np.ndarray | None:
         """The value of an initialiser, of a Constant node, or of what is made of them by slicing,

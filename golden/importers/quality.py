@@ -22,7 +22,8 @@ REFUSE_DB = 6.0
 SCALE_GAIN_DB = 3.0  # for which scaled inputs are worth their trouble
 WORST_UNITS = 3  # named for each layer
 MAX_STEPS = 2048  # of a calibration input that are run
-_RANDOM = (8, 48)  # sequences and steps
+_RANDOM = (4, 192)  # sequences and steps of random inputs, in which errors have time to add up
+_LEAST_STEPS, _RANDOM_WORK = 32, 1 << 28  # steps times weights, for large networks
 _CAUSE_SHARE = 0.25  # of the noise, from which a cause is named
 _LIMIT = (fixed.X_MAX + 1) / (1 << fixed.X_FRAC)  # of inputs and table arguments: 128
 _TOP = fixed.X_MAX / (1 << fixed.X_FRAC)
@@ -117,9 +118,13 @@ def listing(numbers: Sequence[int], most: int = 8) -> str:
     return ", ".join(map(str, numbers[:most])) + more
 
 
-def random_input(inputs: int) -> np.ndarray:
-    """The calibration input for want of a better one: normal, float64 (N, T, I)."""
-    return np.random.default_rng(2020).normal(size=(*_RANDOM, inputs))
+def random_input(inputs: int, weights: int = 1) -> np.ndarray:
+    """The calibration input for want of a better one: normal, float64 (N, T, I). It is shorter for
+    a network of very many `weights`.
+    """
+    sequences, steps = _RANDOM
+    steps = max(_LEAST_STEPS, min(steps, _RANDOM_WORK // weights))
+    return np.random.default_rng(2020).normal(size=(sequences, steps, inputs))
 
 
 def checked_input(source: object, x: np.ndarray, inputs: int) -> tuple[np.ndarray, str]:
@@ -242,7 +247,7 @@ def measure(layers: Layers, model: Model, x: np.ndarray, source: str) -> Quality
     quality = Quality(errors, source, ())
     if not quality.poor:
         return quality
-    return replace(quality, causes=tuple(_causes(layers, model, x, truth, quality)))
+    return replace(quality, causes=tuple(_causes(layers, model, x, truth, found, quality)))
 
 
 def convert_checked(
@@ -260,7 +265,9 @@ def convert_checked(
     """
     layers = list(layers)
     converted = convert_layers(layers, **options)
-    values = random_input(converted[0].input_size) if x is None else x
+    values = x
+    if values is None:
+        values = random_input(converted[0].input_size, converted[0].weight_bytes)
     quality = measure(layers, converted[0], values, words)
     if x is None or not scale:
         return *converted, quality
@@ -278,8 +285,10 @@ def convert_checked(
     return *converted, quality
 
 
-def threshold_db(layers: Layers, model: Model, x: np.ndarray) -> float:
-    """The ratio of the last layer, in dB, at the model's thresholds."""
+def threshold_db(layers: Layers, model: Model, x: np.ndarray | None) -> float:
+    """The ratio of the last layer, in dB, at the model's thresholds; x as in `convert_checked`."""
+    if x is None:
+        x = random_input(model.input_size, model.weight_bytes)
     found = run_integers(model, x, dense=False)[-1]
     return _error(run_floats(layers, x).h[-1], found).snr_db
 
@@ -313,11 +322,17 @@ def _clipped(values: np.ndarray) -> np.ndarray:
 
 
 def _causes(
-    layers: Layers, model: Model, x: np.ndarray, truth: _Floats, quality: Quality
+    layers: Layers,
+    model: Model,
+    x: np.ndarray,
+    truth: _Floats,
+    found: list[np.ndarray],
+    quality: Quality,
 ) -> list[str]:
     """What each step of quantisation does alone to the float network, worst first, in words."""
+    at = _worst_layer(quality)
     scale = model.input_scale_log2
-    layers = scaled_layers(layers, scale)
+    layers = scaled_layers(layers[: at + 1], scale)
     given, x = x, np.ldexp(x, -scale.astype(np.int32))
 
     def with_weights(change: Callable[[np.ndarray], np.ndarray]) -> list[tuple]:
@@ -329,7 +344,6 @@ def _causes(
     def of_x(values: np.ndarray) -> np.ndarray:
         return _rounded(values, fixed.X_FRAC, fixed.X_BITS)
 
-    at = _worst_layer(quality)
     noises: dict[str, float] = {}
 
     def alone(name: str, changed: Layers, inputs: np.ndarray) -> None:
@@ -341,8 +355,7 @@ def _causes(
     alone("rounded weights", with_weights(lambda w: w - _clipped(w) + of_weights(w)), x)
     alone("clipped inputs", layers, np.clip(x, -_LIMIT, _TOP))
     alone("rounded inputs", layers, x - np.clip(x, -_LIMIT, _TOP) + of_x(x))
-    whole = run_integers(model, given)[at]
-    total = _noise(whole[..., : truth.h[at].shape[-1]] - truth.h[at], quality.layers[at])
+    total = _noise(found[at][..., : truth.h[at].shape[-1]] - truth.h[at], quality.layers[at])
     words = {
         "clipped weights": lambda: _on_clipped_weights(layers),
         "rounded weights": lambda: _on_small_weights(layers),
@@ -355,7 +368,7 @@ def _causes(
         signal = _noise(truth.h[at], quality.layers[at])
         alone_db = float(_ratio_db(np.float64(signal), np.float64(noises[name])))
         texts.append(f"{words[name]()} (alone {_db(alone_db)} dB)")
-    texts += _on_memories(truth)
+    texts += _on_memories(truth, at)
     if not texts:
         worst = quality.layers[at]
         texts.append(
@@ -446,10 +459,13 @@ def _on_small_inputs(x: np.ndarray) -> str:
     )
 
 
-def _on_memories(truth: _Floats) -> list[str]:
+def _on_memories(truth: _Floats, at: int) -> list[str]:
+    """On layer `at` and those before it, whose errors it inherits."""
     found = []
     top = float(1 << (fixed.ACC_BITS - 1 - fixed.ACC_FRAC))
-    for i, (memory, memory_nh) in enumerate(zip(truth.memory, truth.memory_nh, strict=True)):
+    for i, (memory, memory_nh) in enumerate(
+        zip(truth.memory[: at + 1], truth.memory_nh, strict=False)
+    ):
         for values, limit, what in (
             (memory, top, f"delta memories wrap at +-{top:.0f}"),
             (memory_nh, _LIMIT, "M_nh saturates at +-128"),

@@ -158,18 +158,24 @@ def _cell_layers(path: Path, prefix: str, stack: dict, direction: str | None) ->
 def _layer(path: Path, prefix: str, stack: dict, names: list[str]) -> tuple:
     """weight_ih, weight_hh and the merged biases of the tensors `names`."""
     weight_ih, weight_hh, *biases = (_array(path, prefix + n, stack[n]) for n in names)
-    rows, hidden = weight_hh.shape if weight_hh.ndim == 2 else (0, 0)
-    if not hidden or rows != 3 * hidden:
-        relative = _RELATIVES.get(rows // hidden if hidden and rows % hidden == 0 else 0)
-        refuse(
-            f"{path}: {prefix}{names[1]}",
-            f"shape {weight_hh.shape}" + (f", as {relative} has it" if relative else ""),
-            "(3H, H): the gates r, z, n of a GRU",
-        )
+    _check_gates(f"{path}: {prefix}{names[1]}", weight_hh)
+    rows, hidden = weight_hh.shape
     for name, bias in zip(names[2:], biases, strict=True):
         if bias.shape != (rows,):
             refuse(f"{path}: {prefix}{name}", f"shape {bias.shape}", f"({rows},)")
     return weight_ih, weight_hh, merge_biases(hidden, *biases)
+
+
+def _check_gates(place: str, weight_hh: np.ndarray) -> None:
+    """Refuse a recurrent weight that is not (3H, H)."""
+    rows, hidden = weight_hh.shape if weight_hh.ndim == 2 else (0, 0)
+    if not hidden or rows != 3 * hidden:
+        relative = _RELATIVES.get(rows // hidden if hidden and rows % hidden == 0 else 0)
+        refuse(
+            place,
+            f"shape {weight_hh.shape}" + (f", as {relative} has it" if relative else ""),
+            "(3H, H): the gates r, z, n of a GRU",
+        )
 
 
 def _delta_layers(path: Path, prefix: str, stack: dict, direction: str | None) -> list[tuple]:
@@ -178,7 +184,10 @@ def _delta_layers(path: Path, prefix: str, stack: dict, direction: str | None) -
     count = max(1, sum(name.startswith("weight_hh") for name in stack))
     layers = [[f"{kind}.{i}" for kind in ("weight_ih", "weight_hh", "bias")] for i in range(count)]
     _expect_names(path, prefix, stack, [name for names in layers for name in names])
-    return [tuple(_array(path, prefix + n, stack[n]) for n in names) for names in layers]
+    arrays = [tuple(_array(path, prefix + n, stack[n]) for n in names) for names in layers]
+    for names, (_, weight_hh, _) in zip(layers, arrays, strict=True):
+        _check_gates(f"{path}: {prefix}{names[1]}", weight_hh)
+    return arrays
 
 
 def _expect_names(path: Path, prefix: str, stack: dict, expected: list[str]) -> None:

@@ -815,6 +815,12 @@ def test_other_cells_message(tmp_path, cell):
     assert "weight_hh: found shape" in refusal(tmp_path / "net.pt")
 
 
+def test_gates_of_an_lstm_under_names_of_a_delta_gru(tmp_path):
+    content = {"weight_ih.0": torch.zeros(64, 5), "weight_hh.0": torch.zeros(64, 16)}
+    torch.save({**content, "bias.0": torch.zeros(4, 16)}, tmp_path / "net.pt")
+    assert "as an LSTM has it" in refusal(tmp_path / "net.pt")
+
+
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 def test_one_of_two_directions(tmp_path, direction):
     """Could break: the wrong half, or the right half run the wrong way."""
@@ -861,6 +867,9 @@ def test_deeper_checkpoints_and_numpy_values(tmp_path):
     arrays = {k: v.numpy() for k, v in gru.state_dict().items()}
     torch.save(arrays, tmp_path / "arrays.pt")
     assert same(imported(tmp_path / "arrays.pt"), convert_gru(gru)[0])
+    lists = {"models": [gru.state_dict(), {"step": 3}]}
+    torch.save(lists, tmp_path / "lists.pt")
+    assert same(imported(tmp_path / "lists.pt"), convert_gru(gru)[0])
     content["self"] = content
     torch.save(content, tmp_path / "net.pt")
     assert "nested" in refusal(tmp_path / "net.pt")
@@ -1046,7 +1055,50 @@ def test_full_sequence_lengths(tmp_path):
     )
     fed = graph(gru_node(inputs=("W", "R", "B", "n")), inputs=("x", "n"))
     onnx.save(fed, tmp_path / "net.onnx")
+    assert "sequence_lens" in refusal(tmp_path / "net.onnx")  # of floats
+    fed.graph.input[1].type.tensor_type.elem_type = TensorProto.INT32
+    onnx.save(fed, tmp_path / "net.onnx")
     assert "'n'" in read_network(tmp_path / "net.onnx").notes[0]
+
+
+class Packed(torch.nn.Module):
+    """A GRU over sequences of several lengths."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = torch.nn.GRU(5, 16, 2)
+
+    def forward(self, x, lengths):
+        packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+        return torch.nn.utils.rnn.pad_packed_sequence(self.rnn(packed)[0])[0]
+
+
+class Step(torch.nn.Module):
+    """One step of a GRU, whose state is kept outside."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = torch.nn.GRU(5, 16, 2)
+
+    def forward(self, x, h):
+        y, h = self.rnn(x[None], h)
+        return y[0], h
+
+
+@pytest.mark.parametrize("kind", [Packed, Step])
+def test_exports_with_a_second_input(tmp_path, kind):
+    """Could break: lengths and states that are fed at run time."""
+    net = kind()
+    given = (torch.randn(4, 2, 5), torch.tensor([4, 3]))
+    if kind is Step:
+        given = (torch.randn(2, 5), torch.zeros(2, 2, 16))
+    axes = {"x": {0: "t", 1: "b"}} if kind is Packed else {"x": {0: "b"}, "h": {1: "b"}}
+    options = {"input_names": ["x", "h"], "dynamic_axes": axes}
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(net, given, tmp_path / "net.onnx", dynamo=False, **options)
+    network = read_network(tmp_path / "net.onnx")
+    assert same(convert_layers(network.layers)[0], convert_gru(net.rnn)[0])
+    assert "'h'" in network.notes[0]
 
 
 def test_one_node_of_several(tmp_path):
@@ -1102,7 +1154,9 @@ def test_graph_that_only_a_checker_refuses(tmp_path):
     model.graph.output.append(onnx.ValueInfoProto(name="y"))
     model.graph.node.append(helper.make_node("Strange", ["y2"], ["odd"], domain="mine"))
     onnx.save(model, tmp_path / "net.onnx")
-    assert len(read_network(tmp_path / "net.onnx").layers) == 2
+    network = read_network(tmp_path / "net.onnx")
+    assert len(network.layers) == 2
+    assert any("output 'y' comes from an earlier" in note for note in network.notes)
 
 
 # ------------------------------------------------------------------------------------ padding

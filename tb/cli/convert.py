@@ -187,10 +187,11 @@ def convert(args: argparse.Namespace) -> Converted:
             f"expected {least:g} dB or more (--min-snr lowers the limit)"
         )
     notes, warnings = remarks(network, model, report, quality, calibration)
-    if calibration is not None and (model.theta_x.any() or model.theta_h.any()):
+    if model.theta_x.any() or model.theta_h.any():
         ratio = threshold_db(network.layers, model, calibration)
         said = f"at the thresholds given, h is {ratio:.1f} dB above its error on {words}"
-        (warnings if ratio < WARN_DB else notes).append(said)
+        # Random inputs move as no signal does, and thresholds are chosen for signals.
+        (warnings if calibration is not None and ratio < WARN_DB else notes).append(said)
     return Converted(model, report, quality, tuple(notes), tuple(warnings))
 
 
@@ -236,11 +237,11 @@ def remarks(
 
 def load_array(path: Path) -> np.ndarray:
     """The array in a .npy file, or BadInputError."""
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise BadInputError(f"--calibrate: {path}: found {found}, expected a .npy file")
     try:
         array = np.load(path, allow_pickle=False)
-    except OSError as error:
-        found = error.strerror or "something that numpy cannot read"
-        raise BadInputError(f"--calibrate: {path}: found {found}, expected a .npy file") from None
     except Exception:  # whatever numpy's parsers raise on bytes that are no array
         found = "something that numpy cannot read"
         raise BadInputError(f"--calibrate: {path}: found {found}, expected a .npy file") from None

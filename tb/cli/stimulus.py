@@ -155,11 +155,14 @@ def make(args: argparse.Namespace, model: Model) -> GoldenTrace:
 def quantised(path: str, model: Model) -> Int16s:
     """The floats (T, I) of a .npy file as ``model`` takes them; a warning if any are clipped."""
     expected = f"finite floats (T, {model.input_size})"
+    if not Path(path).is_file():
+        found = "a folder" if Path(path).is_dir() else "no such file"
+        raise BadInputError(f"--floats: {path}: found {found}, expected {expected}")
     try:
         values = np.load(path, allow_pickle=False)
-    except Exception as error:  # whatever numpy's parsers raise on bytes that are no array
-        reason = getattr(error, "strerror", None) or "something that numpy cannot read"
-        raise BadInputError(f"--floats: {path}: found {reason}, expected {expected}") from None
+    except Exception:  # whatever numpy's parsers raise on bytes that are no array
+        found = "something that numpy cannot read"
+        raise BadInputError(f"--floats: {path}: found {found}, expected {expected}") from None
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f" or values.ndim != 2:
         found = "an archive"
         if isinstance(values, np.ndarray):

@@ -59,6 +59,10 @@ class Desk:
                 status = leaving.code
         return Typed(status, out.getvalue(), err.getvalue())
 
+    @property
+    def output(self) -> Path:
+        return self.folder / "m.npz"
+
     def listing(self) -> set[str]:
         return {p.name for p in self.folder.iterdir()}
 
@@ -129,6 +133,83 @@ def test_warning_of_clipped_weights(desk: Desk, clipped: int, warned: bool) -> N
     assert row.split()[2] == str(clipped)
 
 
+def with_outliers(desk: Desk, value: float, count: int = 6) -> None:
+    with torch.no_grad():
+        for unit in range(count):
+            desk.gru.get_parameter("weight_hh_l0")[32 + unit, unit] = value
+    desk.save()
+
+
+def test_refusal_of_a_spoilt_network(desk: Desk) -> None:
+    """Could break: a few outliers spoil the network, and the exit status is 0."""
+    with_outliers(desk, 4.0)
+    names = ["net.pt", "6 of 768 values of l0.weight_hh clipped", "n0", "6 dB", "--min-snr"]
+    expect_bad_input(desk, desk.type(), *names)
+    done = desk.type("--min-snr", "-20")
+    assert done.returncode == 0 and "6 of 768 values" in done.stderr
+    assert "error of h on random inputs" in done.stdout
+    assert load_model(desk.folder / "m.npz").num_layers == 2
+
+
+def test_warning_of_a_poor_network(desk: Desk) -> None:
+    """Could break: an error between the two limits goes without a word."""
+    with_outliers(desk, 1.6, 3)
+    done = desk.type()
+    assert done.returncode == 0 and "warning: " in done.stderr and "below 20 dB" in done.stderr
+    assert "3 of 768 values of l0.weight_hh clipped" in done.stderr
+
+
+def test_input_scale_by_calibration(desk: Desk) -> None:
+    """Could break: the scale of the inputs is not in the file, or not said."""
+    with torch.no_grad():
+        desk.gru.get_parameter("weight_ih_l0").div_(300)
+    desk.save()
+    done = desk.type()
+    assert "l0.weight_ih: the weights of 5 inputs" in done.stderr and "--calibrate" in done.stderr
+    x = 300 * np.random.default_rng(1).normal(size=(80, 5)).astype("f4")
+    np.save(desk.folder / "x.npy", x)
+    desk.output.unlink()
+    expect_poor = desk.type("--calibrate", "x.npy", "--input-scale", "off", "--min-snr", "off")
+    assert "5 inputs" in expect_poor.stderr or "beyond +-128" in expect_poor.stderr
+    desk.output.unlink()
+    done = desk.type("--calibrate", "x.npy", "--theta-x", "1")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert "x_j 2^-k_j: k = " in done.stdout and "at the thresholds given" in done.stdout
+    model = load_model(desk.output)
+    assert (model.input_scale_log2 >= 3).all()
+    assert np.abs(model.quantise_input(x).astype(int)).max() < 32767
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((4, 5), np.int16), "int16"),
+        (np.zeros((4, 6)), "(4, 6)"),
+        (np.full((4, 5), np.inf), "not finite"),
+        (None, "cannot read"),
+    ],
+)
+def test_unfit_calibration_input(desk: Desk, array: np.ndarray | None, words: str) -> None:
+    """Could break: a stimulus of the device, or another network's inputs, are measured on."""
+    place = desk.folder.parent / "x.npy"
+    place.write_bytes(b"no array") if array is None else np.save(place, array)
+    expect_bad_input(desk, desk.type("--calibrate", "../x.npy"), "x.npy", words)
+
+
+def test_choice_of_direction_and_modules(desk: Desk) -> None:
+    """Could break: an option that does not reach the reader."""
+    torch.save(torch.nn.GRU(5, 16, bidirectional=True).state_dict(), desk.folder / "net.pt")
+    expect_bad_input(desk, desk.type(), "--direction")
+    done = desk.type("--direction", "reverse")
+    assert done.returncode == 0 and "from its end to its start" in done.stdout
+    desk.output.unlink()
+    pair = torch.nn.ModuleDict({"rnn1": torch.nn.GRU(5, 16), "rnn2": torch.nn.GRU(16, 8)})
+    torch.save(pair.state_dict(), desk.folder / "net.pt")
+    expect_bad_input(desk, desk.type(), "rnn1., rnn2.", "--prefix", "commas")
+    assert desk.type("--prefix", "rnn1,rnn2").returncode == 0
+    assert load_model(desk.output).hidden_sizes == (16, 8)
+
+
 def test_notes_on_ignored_parts(desk: Desk) -> None:
     """Could break: the command drops the reader's notes."""
     net = torch.nn.ModuleDict({"rnn": desk.gru, "readout": torch.nn.Linear(16, 2)})
@@ -148,6 +229,9 @@ def test_notes_on_ignored_parts(desk: Desk) -> None:
         (["--prefix", "rnn"], {}, ["net.pt", "'rnn'"]),
         (["--theta-x", "1,2,3"], {}, ["--theta-x", "3 values", "2"]),
         (["--theta-h", "-1"], {}, ["--theta-h", "0 to 32767"]),
+        (["--min-snr", "much"], {}, ["--min-snr", "'much'", "decibels"]),
+        (["--calibrate", "none.npy"], {}, ["--calibrate", "none.npy", "no such file"]),
+        (["--direction", "reverse"], {}, ["net.pt", "one direction"]),
         (["--lut-frac", "9"], {}, ["--lut-frac", "'9'", "4 to 8"]),
         (["--report", "cost.txt"], {}, ["--report", "cost.txt", ".csv or .json"]),
         (["--report", "none/cost.csv"], {}, ["--report", "none"]),

@@ -26,7 +26,7 @@ from golden.model_file import ModelFileError, load_model, save_model
 from golden.stimulus import random_model
 from tb.cli import convert
 
-FUZZ_EXAMPLES = 25
+FUZZ_EXAMPLES = 15
 quick = settings(
     max_examples=FUZZ_EXAMPLES,
     deadline=None,

@@ -61,6 +61,34 @@ def test_user_stimulus(model: Model) -> None:
     assert trace.layers[1]["memory"].shape == (5, 4, 8) and "n" in trace.layers[0]
 
 
+def test_float_inputs(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+    """Could break: inputs of the float network are not scaled as the model says."""
+    model.extras["input_scale_log2"] = k = np.arange(-3, 6)
+    save_model("m.npz", model)
+    x = np.random.default_rng(1).normal(size=(6, 9))
+    np.save("mine.npy", x)
+    assert typed("--floats", "mine.npy", "--output", "t.npz", "--x-out", "x.npy") == 0
+    assert np.array_equal(np.load("x.npy"), np.rint(x / 2.0**k * 256))
+    assert capsys.readouterr().err == ""
+    np.save("mine.npy", 1000 * x)
+    assert typed("--floats", "mine.npy", "--output", "u.npz") == 0
+    assert "are clipped to -128" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bad", [None, "text", np.zeros((4, 9), np.int16), np.full((4, 9), np.nan),
+                                 np.zeros((4, 8)), np.zeros(9), np.zeros((0, 9))])  # fmt: skip
+def test_unfit_float_inputs(model: Model, capsys: pytest.CaptureFixture[str], bad: object) -> None:
+    """Could break: an int16 stimulus is scaled a second time."""
+    if isinstance(bad, np.ndarray):
+        np.save("mine.npy", bad)
+    elif bad is not None:
+        Path("mine.npy").write_text("no array")
+    assert typed("--floats", "mine.npy", "--output", "t.npz") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "--floats: mine.npy: found" in said and "(T, 9)" in said
+    assert not Path("t.npz").exists()
+
+
 def test_hidden_edges(model: Model) -> None:
     assert typed("--kind", "walk", "--hidden-edges", "--steps", "50", "--output", "t.npz") == 0
     trace = read_trace("t.npz")
