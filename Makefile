@@ -13,7 +13,7 @@ BUDGET ?= 25m
 export WAVES
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo timeline test quick regress rtl tool-tests system golden lint lock registers synth pnr faults mutants \
+.PHONY: help setup tools demo timeline test quick regress rtl tool-tests system golden fuzz lint lock registers synth pnr faults mutants \
         localise bench bench-sim train results report page-check clean distclean
 
 help:  ## This list
@@ -79,6 +79,9 @@ golden: setup  ## Tests of the golden model, training, importers and data sets
 
 rtl: tools  ## Tests of RTL modules, one file a module
 	$(PYTEST) tb/tests/rtl
+
+fuzz: setup  ## Readers and converters on thousands of made-up files (minutes; make test runs a few)
+	$(PY) -m pytest -n $(JOBS) --hypothesis-profile=long -k fuzz golden/tests tb/tests/tools/test_import_fuzz.py
 
 tool-tests: tools  ## Tests of builds, checkers, coverage, debugging, regression, scripts
 	$(PYTEST) tb/tests/tools

@@ -3,5 +3,7 @@
 
 import torch
 
+import golden.tests.fuzzing  # noqa: F401  # loads its profile
+
 # The networks are tiny: threads would cost more than they bring, the more so beside other tests.
 torch.set_num_threads(1)

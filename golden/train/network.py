@@ -58,8 +58,12 @@ class SequenceNet(nn.Module):
     def scale_targets(self, targets):
         """Fit the scale of a regression to `targets`, arrays (T, targets)."""
         rows = np.concatenate(targets)
-        self.target_mean.copy_(torch.from_numpy(rows.mean(axis=0)))
-        self.target_std.copy_(torch.from_numpy(rows.std(axis=0)))
+        mean, std = rows.mean(axis=0), rows.std(axis=0)
+        if ((std < 1e-3 * np.abs(mean)) | (std < 1e-30) | (std > 1e30)).any():
+            # float32 would round away what moves, or the unit itself.
+            self.target_mean, self.target_std = self.target_mean.double(), self.target_std.double()
+        self.target_mean.copy_(torch.from_numpy(mean))
+        self.target_std.copy_(torch.from_numpy(std))
 
     def forward(self, x, lengths):
         """Logits of sequences x (T, B, I), padded at the end, of `lengths` (B,).
@@ -83,8 +87,8 @@ class SequenceNet(nn.Module):
             return nn.functional.ctc_loss(scores, labels, lengths, counts, zero_infinity=True)
         if self.task == "regression":
             valid = torch.isfinite(target)
-            wanted = (target - self.target_mean) / self.target_std
-            return nn.functional.mse_loss(logits[valid], wanted[valid])
+            wanted = (target.to(self.target_mean.dtype) - self.target_mean) / self.target_std
+            return nn.functional.mse_loss(logits[valid], wanted[valid].to(logits.dtype))
         if self.task == "frames":
             logits, target = logits.flatten(0, 1), target.flatten()
         return nn.functional.cross_entropy(logits, target, ignore_index=_PADDING)
@@ -156,4 +160,4 @@ def _joined(items, task, steps):
     joined = np.full((steps, len(items), *np.shape(targets[0])[1:]), padding)
     for column, target in enumerate(targets):
         joined[: len(target), column] = target
-    return torch.from_numpy(joined.astype(np.int64 if task == "frames" else np.float32))
+    return torch.from_numpy(joined.astype(np.int64 if task == "frames" else np.float64))

@@ -53,6 +53,7 @@ from golden.train.files import (
     save_checkpoint,
     save_network,
 )
+from golden.train.fitness import check_data, still_channels
 from golden.train.network import SequenceNet, batches, orthogonal_gru
 from golden.train.readout import METRICS, POOLINGS, Score, decode
 from golden.train.training_sets import pools_of
@@ -166,9 +167,34 @@ def parse_arguments(arguments=None):
         setattr(args, name, values * layers if len(values) == 1 else values)
     if args.workers < 1:
         made.error(f"--workers: found {args.workers}, expected 1 or more")
+    _check_numbers(made, args)
     if args.synthetic and not synthesis.available():
         made.error("--synthetic: found no espeak-ng, expected it on PATH")
     return args
+
+
+def _check_numbers(made, args):
+    """Exit with one line for a number that no training can have."""
+    least = dict.fromkeys(("batch", "batch_delta", "block", "smooth", "window"), 1)
+    least |= dict.fromkeys((f"epochs_{stage}" for stage in STAGES), 0)
+    least |= dict.fromkeys(("variants", "theta_ramp", "average", "patience", "seed"), 0)
+    for name, low in least.items():
+        value = getattr(args, name)
+        if value is not None and value < low:
+            made.error(f"--{name.replace('_', '-')}: found {value}, expected {low} or more")
+    above = ("floor", "scale", *(f"rate_{stage}" for stage in STAGES))
+    for name in (*above, "move_cost", "distill", "jitter", "spread_floor", "dropout"):
+        value, option = getattr(args, name), f"--{name.replace('_', '-')}"
+        if not (math.isfinite(value) and (value > 0 if name in above else value >= 0)):
+            limit = "above 0" if name in above else "from 0 up"
+            made.error(f"{option}: found {value:g}, expected a number {limit}")
+    if args.dropout >= 1:
+        made.error(f"--dropout: found {args.dropout:g}, expected less than 1")
+    if not fixed.LUT_FRAC_MIN <= args.lut_frac <= fixed.LUT_FRAC_MAX:
+        made.error(
+            f"--lut-frac: found {args.lut_frac}, expected {fixed.LUT_FRAC_MIN} to "
+            f"{fixed.LUT_FRAC_MAX}"
+        )
 
 
 class Training:
@@ -180,9 +206,9 @@ class Training:
         torch.set_num_threads(1)  # more are slower: the products of one step are small
         self.device = _device(args.device)
         self.dataset = datasets.load_as_typed(args)
+        check_data(self.dataset, args.data, args.block, args.spread)
         self.task = self.dataset.task
         self.extract = self._fit_features()
-        check_fitness(self.dataset, self.extract)
         self.validation = [make_item(self.extract, e) for e in self.dataset.of_split("validation")]
         more = synthesis.training_examples(_synthesis_bar) if args.synthetic else ()
         # Pools have a seed of their own, so that a resumed run finds them as they were.
@@ -407,28 +433,6 @@ def _synthesis_bar(jobs):
     return tqdm(jobs, desc="synthesis", unit="word")
 
 
-def check_fitness(dataset, extract):
-    """Say now what could not be learnt, or not be run by the core. Raises DatasetError."""
-    width = extract.width
-    if not 1 <= width <= fixed.MAX_INPUT:
-        raise DatasetError(
-            f"{dataset.name}: found {width} features a step, expected at most {fixed.MAX_INPUT}, "
-            "which the core takes; --columns chooses some"
-        )
-    if dataset.task == "regression":
-        values = np.concatenate([e.target for e in dataset.of_split("train")])
-        still = [
-            name
-            for name, column in zip(dataset.labels, values.T, strict=True)
-            if np.nanmax(column) == np.nanmin(column)
-        ]
-        if still:
-            raise DatasetError(
-                f"{dataset.name}: target {still[0]}: found one value in all of train, expected "
-                "several"
-            )
-
-
 def settings(args):
     """The options that decide the result, without anything of the machine."""
     left_out = ("data", "out", "force", "resume", "start", "device", "recipe")
@@ -512,10 +516,8 @@ def train(args):
     check_outputs(outputs, {"--data": args.data, "--start": args.start}, args.force)
     training = Training(args)
     print(training.dataset.summary())
-    if training.dataset.channels:
-        signals = [example.signal for example in training.dataset.of_split("train")]
-        for name in training.extract.constant(signals):
-            print(f"  warning: {name} is constant in train, so it is left at 0")
+    for warning in still_channels(training.dataset, training.extract, args.data):
+        print(f"golden.train: {warning}", file=sys.stderr)
     training.run()
     model, quantisation = training.model()
     save_model(args.out.with_suffix(".dense.npz"), training.dense.with_theta(0, 0))

@@ -60,6 +60,8 @@ def loss_of(point, reference):
 def loss_of_scores(score, reference):
     """`loss_of` for Scores."""
     if score.task == "regression":
+        if not reference.value:
+            return 0.0 if not score.value else float("inf")
         return 100.0 * (score.value / reference.value - 1.0)
     return score.value - reference.value
 

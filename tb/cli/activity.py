@@ -10,6 +10,7 @@ Writes OUTPUT.png.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from tb.settings import use_one_blas_thread
@@ -21,8 +22,8 @@ from tqdm import tqdm
 from golden import datasets
 from golden.datasets.features import BANDS, FLOOR, Channels, Extractor
 from golden.datasets.options import add_options
-from golden.fixed import MAX_INPUT
 from golden.outputs import picture as picture_of_ours
+from golden.train.fitness import check_width, still_channels
 from golden.tuning.activity import activities, picture, table
 from tb.command_line import (
     BadInputError,
@@ -84,15 +85,11 @@ def show(args: argparse.Namespace) -> None:
     dataset = datasets.load_as_typed(args)
     print(dataset.summary())
     examples = dataset.of_split("train")
-    if len(dataset.channels) > MAX_INPUT:
-        raise BadInputError(
-            f"--data: {args.data}: found {len(dataset.channels)} channels, expected at most "
-            f"{MAX_INPUT}, which the core takes"
-        )
+    check_width(len(dataset.channels), args.data)
     if dataset.channels:
         extract = Channels.fitted(dataset.channels, [e.signal for e in examples])
-        for name in extract.constant([e.signal for e in examples]):
-            print(f"  warning: {name} is constant in train, so it is left at 0")
+        for warning in still_channels(dataset, extract, args.data):
+            print(f"activity.py: {warning}", file=sys.stderr)
     signals = [e.signal for e in examples[:: max(1, len(examples) // limit)]][:limit]
     for block in blocks if dataset.channels else [1]:
         if dataset.channels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+import golden.tests.fuzzing  # noqa: F401  # loads its profile
 from tb.settings import SettingError, settings
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
@@ -25,15 +25,6 @@ from golden.importers.quality import WARN_DB, random_input, run_floats, run_inte
 from golden.model_file import ModelFileError, load_model, save_model
 from golden.stimulus import random_model
 from tb.cli import convert
-
-FUZZ_EXAMPLES = 15
-quick = settings(
-    max_examples=FUZZ_EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 
 
 def check_conversion(folder: Path, source: Path, *options: str) -> bool:
@@ -115,7 +106,6 @@ def changed(content: dict[str, Any], change: tuple[str, str, Any]) -> dict[str, 
     return content
 
 
-@quick
 @given(
     seed=st.integers(0, 99),
     layers=st.integers(1, 2),
@@ -158,7 +148,6 @@ AXES_NODES: st.SearchStrategy[tuple[str, dict[str, Any], list[int] | None]] = st
 )
 
 
-@quick
 @given(
     seed=st.integers(0, 99),
     between=st.lists(AXES_NODES, max_size=4),
@@ -245,7 +234,6 @@ KEYS = st.sampled_from(
 )
 
 
-@quick
 @given(
     changes=st.dictionaries(KEYS, st.one_of(st.none(), VALUES), max_size=3),
     cut=st.one_of(st.none(), st.floats(0, 1)),
