@@ -231,8 +231,26 @@ def axis_names(value: np.ndarray, shape: tuple[int, ...], names: tuple[str, ...]
         return ["?"]
     found = []
     for profile in zip(*(_profile(where) for where in coordinates(value, shape)), strict=True):
-        along = [
-            name for name, where in zip(names, profile, strict=True) if np.any(where != where[0])
+        moving = [
+            (name, where)
+            for name, where in zip(names, profile, strict=True)
+            if np.any(where != where[0])
         ]
-        found.append(" and ".join(along) or "one")
+        # Where two run along one axis, the outer one stands still and the inner one comes again.
+        disorder = len(moving) == 1 and not _ordered(moving[0][1])
+        words = " and ".join(name for name, _ in moving) or "one"
+        found.append(words + " out of order" * disorder)
     return found
+
+
+def shuffled(value: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether an axis of `value` runs along one axis of `shape` alone, and not in its order."""
+    for profile in zip(*(_profile(where) for where in coordinates(value, shape)), strict=True):
+        along = [where for where in profile if np.any(where != where[0])]
+        if len(along) == 1 and not _ordered(along[0]):
+            return True
+    return False
+
+
+def _ordered(where: np.ndarray) -> bool:
+    return bool(np.all(np.diff(where) > 0))

@@ -26,6 +26,7 @@ from golden.importers.onnx_axes import (
     codes,
     is_move,
     mixed,
+    shuffled,
 )
 from golden.importers.onnx_graph import OnnxGraph, attributes, inputs, kind, load
 
@@ -286,37 +287,51 @@ def _axes_behind(before: onnx.NodeProto, y: np.ndarray, x: np.ndarray | None) ->
 
 
 def _check_way_in(place: str, graph: OnnxGraph, node: onnx.NodeProto) -> list[str]:
-    """Refuse axes moved on the way to the first X so that no axis is time any more."""
+    """Refuse axes moved on the way to the first X so that no axis is time any more; notes on those
+    moved in other ways that whoever feeds x must know.
+    """
     name, passed = graph.walk(node.input[0], is_move)
     if name not in graph.inputs and graph.maker(name) is None:
         refuse(f"{place}: X", f"{name!r}, which nothing makes", "an input of the graph")
+    by_layout = attributes(node).get("layout", 0) == 1
+    time_axis, batch_axis = (1, 0) if by_layout else (0, 1)
     if not passed:
         return []
     ways = ", ".join(map(_shown, passed))
     place = f"{place}: X behind {ways}"
-    by_layout = attributes(node).get("layout", 0) == 1
-    streamed = inputs(node, 6)[5]
-    streams = bool(streamed) and _same_value(graph, streamed) in graph.inputs
-    unknown = True
-    for sizes in CHOICES:
-        shape = Probe(graph, sizes).shape(name)
+    notes: list[str] = []
+    found: list[tuple[int, int, str]] = []  # steps, batch and the axes that the batch runs along
+    for choice in CHOICES:
+        shape = Probe(graph, choice).shape(name)
         if shape is None:
             continue
-        x = Probe(graph, sizes, {name: codes(shape)}).value(node.input[0])
-        if x is None or x.ndim != 3:
+        x = Probe(graph, choice, {name: codes(shape)}).value(node.input[0])
+        if x is None or x.ndim != 3 or not x.size:
             continue
-        unknown = False
-        steps, batch = (x.shape[1], x.shape[0]) if by_layout else x.shape[:2]
         names = tuple(f"axis {i}" for i in range(len(shape)))
         if mixed(x, shape):
             refuse(place, f"the axes of {name!r} torn and mixed", "axes moved as they are")
-        made = any(kind(step) in ("Reshape", "Unsqueeze", "Flatten") for step in passed)
-        if made and steps == 1 and batch > 1 and not streams:
-            along = axis_names(x, shape, names)[0 if by_layout else 1]
-            refuse(place, f"one step of a batch along {along} of {name!r}", "steps along it")
-    if unknown:
+        axes = axis_names(x, shape, names)
+        found.append((x.shape[time_axis], x.shape[batch_axis], axes[batch_axis]))
+        if np.any(np.diff(x[0, 0]) <= 0):
+            notes.append(f"{ways} puts inputs in another order; x is what comes after it")
+        if " and " in axes[time_axis]:
+            notes.append(f"{ways} makes steps of {axes[time_axis]} of {name!r}")
+    if not found:
         refuse(place, "axes that cannot be followed", "shapes that are known")
-    return []
+    made = any(kind(step) in ("Reshape", "Unsqueeze", "Flatten") for step in passed)
+    steps, batch, along = max(found)
+    if steps == 1 and batch > 1 and not _streams(graph, node):
+        if made:
+            refuse(place, f"one step of a batch along {along} of {name!r}", "steps along it")
+        notes.append(f"{along} of {name!r} is a batch of single steps: each starts from zeros")
+    return list(dict.fromkeys(notes))
+
+
+def _streams(graph: OnnxGraph, node: onnx.NodeProto) -> bool:
+    """Whether the state is kept outside, so that a step of the graph is one of the sequence."""
+    start = inputs(node, 6)[5]
+    return bool(start) and _same_value(graph, start) in graph.inputs
 
 
 def _check_way_out(path: Path, graph: OnnxGraph, last: onnx.NodeProto) -> list[str]:
@@ -335,7 +350,8 @@ def _check_way_out(path: Path, graph: OnnxGraph, last: onnx.NodeProto) -> list[s
         for node in moved:
             value = probe.value(node.output[0])
             lost = y is None or value is None or value.size != y.size
-            if lost or mixed(value, _code_shape(last, y)):
+            shape = None if lost else _code_shape(last, y)
+            if lost or mixed(value, shape) or shuffled(value, shape):
                 bad[_shown(node)] = bad.get(_shown(node), 0) + 1
     for shown, times in bad.items():
         if times == len(CHOICES):

@@ -990,6 +990,7 @@ def test_axes_between_layers(tmp_path, name):
         ([op("Unsqueeze", "x", "v", "nil")], {"nil": [0]}, ("t", 8), "Unsqueeze v: found one step"),
         ([op("Reshape", "x", "v", "s")], {"s": [1, -1, 8]}, ("t", 1, 8), "Reshape v: found one"),
         ([op("Reshape", "x", "v", "s")], {"s": [3, 4, 8]}, (4, 3, 8), "torn and mixed"),
+        ([op("Reshape", "x", "v", "s")], {"s": [0, 0, 8]}, ("t", "b", 2, 4), None),
     ],
 )
 def test_axes_before_the_first_layer(tmp_path, nodes, constants, x_shape, words):
@@ -1025,6 +1026,45 @@ def test_axes_behind_the_last_layer(tmp_path, nodes, constants, x_shape, words):
         assert len(read_network(tmp_path / "n.onnx").layers) == 2
     else:
         assert words in refusal(tmp_path / "n.onnx")
+
+
+SHUFFLE = {"q": [0, 0, 2, 4], "r": [0, 0, 8]}
+
+
+def shuffle(source, target):
+    """Units 0 4 1 5 ... of three axes."""
+    return [
+        op("Reshape", source, "a", "q"),
+        op("Transpose", "a", "b", perm=[0, 1, 3, 2]),
+        op("Reshape", "b", target, "r"),
+    ]
+
+
+def test_units_out_of_order(tmp_path):
+    """Could break: axes in order, and what is along them is not."""
+    path = tmp_path / "net.onnx"
+    between = [op("Squeeze", "y", "s", "one"), *shuffle("s", "x2")]
+    onnx.save(two(*between, more={"one": [1], **SHUFFLE}), path)
+    assert "axes (time, batch, unit out of order)" in refusal(path)
+    onnx.save(
+        two(SQUEEZED, before=shuffle("x", "v"), first="v", more={"one": [1], **SHUFFLE}), path
+    )
+    assert "puts inputs in another order" in " ".join(read_network(path).notes)
+    after = [op("Squeeze", "y2", "s", "one"), *shuffle("s", "z")]
+    onnx.save(two(SQUEEZED, after=after, out="z", more={"one": [1], **SHUFFLE}), path)
+    assert "Reshape z" in refusal(path)
+
+
+def test_notes_on_steps_of_the_graphs_input(tmp_path):
+    """Could break: a batch of steps, or steps of two axes, without a word."""
+    turned = [op("Transpose", "x", "v", perm=[1, 0, 2])]
+    model = two(SQUEEZED, before=turned, first="v", x_shape=(6, 1, 8), more={"one": [1]})
+    onnx.save(model, tmp_path / "net.onnx")
+    assert "a batch of single steps" in read_network(tmp_path / "net.onnx").notes[0]
+    merged = [op("Reshape", "x", "v", "s")]
+    model = two(SQUEEZED, before=merged, first="v", more={"one": [1], "s": [-1, 1, 8]})
+    onnx.save(model, tmp_path / "net.onnx")
+    assert "steps of axis 0 and axis 1" in " ".join(read_network(tmp_path / "net.onnx").notes)
 
 
 def lengths(value, x_shape=("t", "b", 8), nodes=()):
