@@ -204,6 +204,11 @@ def write(args: argparse.Namespace, trace: GoldenTrace) -> None:
     write_trace(args.output, trace)
 
 
+def sources_of(args: argparse.Namespace) -> dict[str, str | None]:
+    """What is read, by option."""
+    return {"--model": args.model, "--stimulus": args.stimulus, "--floats": args.floats}
+
+
 def outputs_of(args: argparse.Namespace) -> list[Output]:
     """What is written. X.npy is ours if the trace beside it holds the same stimulus."""
     trace = Path(args.output)
@@ -242,9 +247,7 @@ def main(argv: list[str] | None = None) -> int:
                     option = f"--{name.replace('_', '-')}"
                     raise BadInputError(f"{option}: found beside --replay, expected --output")
             return compare(args.replay, read_trace(args.replay), model)
-        check_outputs(
-            outputs_of(args), {"--model": args.model, "--stimulus": args.stimulus}, args.force
-        )
+        check_outputs(outputs_of(args), sources_of(args), args.force)
         trace = make(args, model)
         write(args, trace)
     except (BadInputError, ModelFileError, OutputError, TraceFileError) as error:

@@ -13,6 +13,7 @@ import pytest
 from tb.checkout import git
 from tb.cli.main import COMMANDS
 from tb.paths import REPO
+from tb.regress.intents import collect_tests
 
 PAGES = sorted(
     path.relative_to(REPO).as_posix()
@@ -137,3 +138,18 @@ def test_licence_line_of_every_source() -> None:
     texts = {path: path.read_text(encoding="utf-8")[:300] for path in sources if path.is_file()}
     line = "SPDX-License-Identifier: Apache-2.0"
     assert [path.name for path, text in texts.items() if text and line not in text] == []
+
+
+def test_tests_named_by_the_page_on_robustness() -> None:
+    """Could break: a kind of fault whose test was renamed or dropped."""
+    text = (REPO / "docs" / "robustness.md").read_text(encoding="utf-8")
+    known = set(collect_tests())
+    files = {test.partition("::")[0] for test in known}
+    rows = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) > 25
+    for row in rows:
+        named = re.findall(r"`([\w/]*test_\w+\.py(?:::\w+)?)`", row)
+        assert named, row
+        for name in named:
+            full = name if "/" in name else f"golden/tests/{name}"
+            assert full in known or full in files, f"{name}: {row}"
