@@ -6,11 +6,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from golden import datasets
-from golden.datasets.options import add_options
+from golden.datasets.options import add_options, given
 from golden.model_file import Model, load_model
 from golden.timing import CLOCK_MHZ
 from golden.train.evaluate import prepare
@@ -89,7 +90,10 @@ def load(args: argparse.Namespace) -> Study:
         raise BadInputError(f"--clock: found {args.clock:g}, expected 1 to 10000 MHz")
     model = load_model(args.model)
     memory = load_dram(args.dram).timing()
-    dataset = datasets.load_as_typed(args)
+    if args.split in datasets.SPLITS:  # what --on is was called --split before
+        args.on, args.split = args.split, None
+    dataset = datasets.load(args.set, args.data, **(_as_trained(args, model) | given(args)))
+    _check_answers(args, model, dataset)
     print(dataset.summary())
     items = []
     for split in (args.on, "test"):
@@ -110,6 +114,40 @@ def load(args: argparse.Namespace) -> Study:
     return Study(
         model, reference, chosen, test, platform, args.dram, args.sim, confirm_steps, jobs, seed
     )
+
+
+def _as_trained(args: argparse.Namespace, model: Model) -> dict[str, object]:
+    """Options of a user's own series that the model file knows: its channels, task and target."""
+    if args.set != "csv" or str(model.extras.get("features.kind")) != "channels":
+        return {}
+    options: dict[str, object] = {
+        "columns": [str(name) for name in model.extras["features.names"]],
+    }
+    if str(model.extras.get("readout.task")) in ("frames", "regression"):
+        options["task"] = str(model.extras["readout.task"])
+    if options.get("task") == "regression" and "readout.labels" in model.extras:
+        options["target"] = str(model.extras["readout.labels"][0])
+    return options
+
+
+def _check_answers(args: argparse.Namespace, model: Model, dataset: Any) -> None:
+    """BadInputError if the model answers something else than the data set asks."""
+    task = str(model.extras.get("readout.task", dataset.task))
+    if task != dataset.task:
+        raise BadInputError(
+            f"--data: {args.data}: found the task {dataset.task}, expected {task} as {args.model} "
+            "was trained for (--task, --target)"
+        )
+    labels = tuple(str(label) for label in model.extras.get("readout.labels", ()))
+    if labels and task != "ctc" and labels != dataset.labels:
+        raise BadInputError(
+            f"--data: {args.data}: found {_some(dataset.labels)}, expected {_some(labels)} as "
+            f"{args.model} was trained for (--target)"
+        )
+
+
+def _some(labels: tuple[str, ...]) -> str:
+    return f"{len(labels)} labels ({', '.join(labels[:8])}{', ...' if len(labels) > 8 else ''})"
 
 
 def _reference(args: argparse.Namespace, model: Model) -> Model:

@@ -18,10 +18,12 @@ import numpy as np
 import pytest
 
 from golden import datasets
+from golden.datasets.options import given
 from golden.model_file import load_model, save_model
 from golden.stimulus import random_model
 from golden.train import training as train
 from golden.train.evaluate import evaluate
+from tb.cli import activity, sweep, tune
 from tb.paths import REPO
 from tb.settings import child_env, settings
 
@@ -235,3 +237,48 @@ def test_exit_status_of_an_unreachable_budget(wrists: Path, trained: Path, tmp_p
     assert status == 1
     assert "found no thresholds up to 32 with a latency of at most 0.01 us" in said
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["train", "activity", "sweep", "tune"])
+def test_options_of_a_data_set_in_every_command(command: str) -> None:
+    """Could break: a series that one command reads and the next one cannot."""
+    words = ["--set", "csv", "--data", "runs", "--target", "y", "--columns", "u", "v"]
+    words += ["--task", "regression", "--split", "s.csv", "--rate", "50", "--decimal=,"]
+    words += ["--delimiter", ";"]
+    if command == "train":
+        args = train.parse_arguments([*words, "--out", "m.npz"])
+    elif command == "activity":
+        args = activity.parse_arguments(words)
+    elif command == "sweep":
+        args = sweep.parse_arguments([*words, "--model", "m.npz"])
+    else:
+        args = tune.parse_arguments(
+            [*words, "--model", "m.npz", "--output", "t.npz", "--max-loss", "1"]
+        )
+    assert given(args) == {
+        **{"target": "y", "columns": ["u", "v"], "task": "regression", "split": "s.csv"},
+        **{"rate": 50.0, "delimiter": ";", "decimal": ","},
+    }
+
+
+def test_series_with_other_labels_than_the_model(tmp_path: Path) -> None:
+    """Could break: indices of a series that lacks a class, compared with those of the model."""
+    path = tmp_path / "runs.csv"
+    path.write_text("u,label\n" + "".join(f"{i * i % 7},{'ac'[i % 2]}\n" for i in range(40)))
+    extras = {
+        **{"features.kind": np.array("channels"), "features.names": np.array(["u"])},
+        **{"features.block": np.int64(1), "features.window": np.int64(1)},
+        **{"features.spread": np.int64(0), "features.mean": np.zeros(1)},
+        **{"features.std": np.ones(1), "readout.task": np.array("frames")},
+        **{"readout.pooling": np.array("none"), "readout.labels": np.array(["a", "b", "c"])},
+        **{"readout.weight": np.zeros((3, 8), np.float32), "readout.bias": np.zeros(3)},
+    }
+    model = dataclasses.replace(random_model(np.random.default_rng(1), 1, 8), extras=extras)
+    save_model(tmp_path / "m.npz", model)
+    status, said = called(
+        *("sweep.py", "--model", tmp_path / "m.npz", "--set", "csv", "--data", path),
+        *("--output", tmp_path / "out"),
+    )
+    assert status == 2
+    assert "runs.csv: found 2 labels (a, c), expected 3 labels (a, b, c) as " in said
+    assert not list(tmp_path.glob("out*"))
