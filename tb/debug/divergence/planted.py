@@ -28,7 +28,10 @@ def load(only: Sequence[str] = ()) -> list[Planted]:
 
 
 def plant(case: Planted, copy: Path) -> None:
-    """Put a copy of the repository with the fault into the empty folder `copy`."""
+    """Put a copy of the repository with the fault into the empty folder `copy`.
+
+    Raises ValueError if the RTL does not hold the text of the fault exactly once.
+    """
     for name in COPIED:
         source = REPO / name
         if source.is_dir():
@@ -36,7 +39,13 @@ def plant(case: Planted, copy: Path) -> None:
         else:
             shutil.copy2(source, copy / name)
     path = copy / "rtl" / case.file
-    path.write_text(path.read_text(encoding="utf-8").replace(case.old, case.new), encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    if text.count(case.old) != 1:
+        raise ValueError(
+            f"{case.name}: found {case.old!r} {text.count(case.old)} times, expected it once in "
+            f"rtl/{case.file}"
+        )
+    path.write_text(text.replace(case.old, case.new), encoding="utf-8")
 
 
 def localise_planted(case: Planted, *, waves: bool = True) -> Localised:
