@@ -178,7 +178,9 @@ module control_registers
 
   wire        c_general = (ra[11:8] == RegCycles[11:8]) && ({1'b0, ra[7:3]} < 6'(GeneralCounters));
   wire        c_columns = (ra[11:8] == ColumnsBase[11:8]) && ({1'b0, ra[7:4]} < 5'(MaxLayers));
-  wire [5:0]  c_index   = c_columns ? 6'(GeneralCounters) + {1'b0, ra[7:3]} : c_general ? {1'b0, ra[7:3]} : 6'd0;
+  // As wide as the counters need: whether there is one is known besides.
+  localparam int CountBits = $clog2(GeneralCounters + LayerCounters * MaxLayers);
+  wire [CountBits-1:0] c_index = (c_columns ? CountBits'(GeneralCounters) : '0) + ra[3 +: CountBits];
   wire [63:0] count     = count_i[c_index*64 +: 64];
 
   logic [31:0] read_data;

@@ -118,8 +118,10 @@ module settings_registers
     end
   end
 
+  // As wide as the layers need: whether there is one of this number is known besides.
+  localparam int RIndexBits = (MaxLayers > 1) ? $clog2(MaxLayers) : 1;
   wire        r_index_ok = ({1'b0, read_addr_i[7:5]} < 4'(MaxLayers));
-  wire [2:0]  r_index    = read_addr_i[7:5];
+  wire [RIndexBits-1:0] r_index = read_addr_i[5 +: RIndexBits];
   assign read_layer_o = (read_addr_i[11:8] == LayerBase[11:8]);
 
   always_comb begin
