@@ -123,7 +123,7 @@ def tune(
         trial.set_constraint("budget", budget.excess(point, reference))
         return budget.goal(point, reference)
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # not a trial that Ctrl-C ends
     sampler = optuna.samplers.TPESampler(
         seed=seed,
         multivariate=True,
