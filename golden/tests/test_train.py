@@ -3,6 +3,7 @@
 
 import copy
 import csv
+import errno
 import os
 import re
 import signal
@@ -23,7 +24,7 @@ from golden.train import training as train
 from golden.train.data_parallel import Shares
 from golden.train.delta_gru import DeltaGRU
 from golden.train.evaluate import evaluate
-from golden.train.files import load_network
+from golden.train.files import load_network, save_checkpoint
 from golden.train.network import batches
 
 
@@ -312,6 +313,18 @@ def test_wrong_command_line(beeps, tmp_path, capsys, more, message):
 def test_missing_folder_of_the_output(beeps, capsys):
     assert train.main(arguments(beeps, Path("none/m.npz"))) == 2
     assert "--out: none/m.npz: found no folder none" in capsys.readouterr().err
+
+
+def test_full_disk_in_a_checkpoint(tmp_path, monkeypatch):
+    """Could break: a traceback of torch, or half a checkpoint, when the disk is full."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("golden.files._write", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(tmp_path / "m.ckpt", net={})
+    assert not list(tmp_path.iterdir())
 
 
 def test_missing_data_message(tmp_path, capsys):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a training leaves on disk: a log with its plot, and checkpoints to go on from."""
 
+import io
 import pickle
 from pathlib import Path
 
 import torch
 
-from golden.files import save_figure, whole_path, write_rows
+from golden.files import save_figure, write_bytes, write_rows
 
 LOG_COLUMNS = ("stage", "epoch", "loss", "validation", "moves")
 
@@ -66,8 +67,9 @@ class TrainingLog:
 
 def save_checkpoint(path, **state):
     """Write everything a training needs to go on as if it had not stopped, all or nothing."""
-    with whole_path(path) as scratch:
-        torch.save(state, scratch)
+    data = io.BytesIO()
+    torch.save(state, data)  # on a full disk torch raises what says nothing of it
+    write_bytes(path, data.getvalue())
 
 
 def load_checkpoint(path, settings, device):
