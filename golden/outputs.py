@@ -7,6 +7,7 @@ there already is replaced only if the command made it, which its content tells, 
 """
 
 import errno
+import json
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -73,12 +74,31 @@ def model_of(command: str) -> Recogniser:
 
 
 def text(beginning: str) -> Recogniser:
-    """Recognises a text file by how it begins."""
+    """Recognises a text file by how it begins, blanks left out."""
 
     def recognise(path: Path) -> bool:
-        return _head(path).startswith(beginning.encode())
+        return _head(path).lstrip().startswith(beginning.encode())
 
     return recognise
+
+
+def json_with(*keys: str) -> Recogniser:
+    """Recognises a JSON file that holds an object, or a list of objects, with these keys."""
+
+    def recognise(path: Path) -> bool:
+        try:
+            found = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return False
+        first = found[0] if isinstance(found, list) and found else found
+        return isinstance(first, dict) and set(keys) <= set(first)
+
+    return recognise
+
+
+def any_of(*recognisers: Recogniser) -> Recogniser:
+    """Recognises what one of these does."""
+    return lambda path: any(recognise(path) for recognise in recognisers)
 
 
 def picture(path: Path) -> bool:

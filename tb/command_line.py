@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -13,7 +14,8 @@ from golden import command
 from golden.command import BAD_INPUT, FAILED, INTERRUPTED, OK, guarded, status_of
 from golden.fixed import THETA_MAX
 from golden.model_file import Model
-from golden.outputs import FORCE, FORCE_HELP, Output, check_outputs, check_place
+from golden.outputs import FORCE, FORCE_HELP, Output, Recogniser, check_outputs, check_place
+from tb.paths import REPO
 from tb.settings import SettingError, settings
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "add_thresholds",
     "check_outputs",
     "check_place",
+    "check_reports",
     "guarded",
     "load_stimulus",
     "status_of",
@@ -60,6 +63,24 @@ class Parser(command.Parser):
 def add_force(parser: argparse.ArgumentParser) -> None:
     """Option ``--force``, for `golden.outputs.check_outputs`."""
     parser.add_argument(FORCE, action="store_true", help=FORCE_HELP)
+
+
+def check_reports(
+    outputs: Mapping[str, Path | None],
+    force: bool,
+    made: Recogniser,
+    inputs: Mapping[str, str | Path | None] | None = None,
+) -> None:
+    """`check_outputs` for pages and figures, by option: those under docs/, reports/ and build/ of
+    the repository are the commands' own, others if `made` recognises them. None: not wanted.
+    """
+    own = [(REPO / folder).resolve() for folder in ("docs", "reports", "build")]
+
+    def ours(path: Path) -> bool:
+        return made(path) or any(path.resolve().is_relative_to(folder) for folder in own)
+
+    wanted = [Output(option, path, ours) for option, path in outputs.items() if path is not None]
+    check_outputs(wanted, inputs or {}, force)
 
 
 def add_thresholds(parser: argparse.ArgumentParser, default: str) -> None:

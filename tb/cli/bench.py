@@ -24,9 +24,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from golden.files import save_figure, write_text
+from golden.outputs import OutputError, any_of, json_with, text
+from golden.outputs import picture as is_our_picture
 from golden.timing import CLOCK_MHZ
 from tb.checks.compare import MismatchError
-from tb.command_line import FAILED, OK, Parser, guarded
+from tb.command_line import FAILED, OK, Parser, add_force, check_reports, guarded
 from tb.failure import BuildError, SimulationError
 from tb.flows.benchmark import LONG_GAP, MODEL_LIMIT, Case, Row, measure_all
 from tb.fpga.tools import revision, table
@@ -48,10 +50,14 @@ def arguments() -> argparse.Namespace:
         "--plot", type=Path, default=REPO / "docs" / "bench.png", help="the plot, PNG"
     )
     parser.add_argument("--json", type=Path, help="all figures, for other tools")
+    add_force(parser)
     args = parser.parse_args()
-    for path in (args.document, args.plot, args.json):
-        if path is not None and not path.resolve().parent.is_dir():
-            parser.error(f"{path}: its folder does not exist")
+    outputs = {"--document": args.document, "--plot": args.plot, "--json": args.json}
+    try:
+        ours = any_of(json_with("cycles", "bound"), text("# Benchmark"), is_our_picture)
+        check_reports(outputs, args.force, ours)
+    except OutputError as error:
+        parser.error(str(error))
     return args
 
 

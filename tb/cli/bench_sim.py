@@ -20,7 +20,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from golden.files import whole_file
-from golden.outputs import OutputError
+from golden.outputs import OutputError, json_with
 from tb.checks.compare import MismatchError
 from tb.command_line import (
     BAD_INPUT,
@@ -28,7 +28,9 @@ from tb.command_line import (
     OK,
     BadInputError,
     Parser,
+    add_force,
     check_place,
+    check_reports,
     guarded,
     whole_number,
 )
@@ -94,6 +96,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
                         help="seed of weights and inputs (default: %(default)s)")  # fmt: skip
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there")
     parser.add_argument("--page", metavar="FILE", type=Path, help="put the table into that page")
+    add_force(parser)
     return parser.parse_args(argv)
 
 
@@ -153,7 +156,8 @@ def main(argv: list[str] | None = None) -> int:
         stock_steps = whole_number(args.stock_steps, "--stock-steps", 1, 100_000)
         seed = whole_number(args.seed, "--seed", 0, 2**31 - 1)
         if args.json:
-            check_place("--json", args.json)
+            ours = json_with("conditions", "ways")
+            check_reports({"--json": args.json}, args.force, ours, {"--page": args.page})
         if args.page:
             before, after = read_page(args.page)
             check_place("--page", args.page)

@@ -22,7 +22,9 @@ import sys
 from pathlib import Path
 
 from golden.files import write_text
-from tb.command_line import BadInputError, Parser, guarded, status_of
+from golden.outputs import any_of, json_with
+from golden.outputs import text as text_of
+from tb.command_line import BadInputError, Parser, add_force, check_reports, guarded, status_of
 from tb.coverage import code as code_coverage
 from tb.paths import REPO
 from tb.regress.tree import tree_hash
@@ -49,6 +51,7 @@ def main() -> int:
     parser.add_argument("--holes", action="store_true", help="list what was not reached, and why")
     parser.add_argument("--require", action="store_true",
                         help="fail unless goals are met and each hole has a reason")  # fmt: skip
+    add_force(parser)
     args = parser.parse_args()
     return status_of(parser.prog, lambda: work(args), (NotEnoughError,))
 
@@ -62,6 +65,10 @@ def work(args: argparse.Namespace) -> None:
     if not paths:
         names = ", ".join(map(str, args.cover_dir))
         raise BadInputError(f"--cover-dir: {names}: found no code-*.dat.gz (see --help)")
+    for path in (args.json, args.lcov):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    ours = any_of(json_with("schema", "goals", "files"), text_of("TN:edgedrnn"))
+    check_reports({"--json": args.json, "--lcov": args.lcov}, args.force, ours)
     from tqdm import tqdm
 
     progress = tqdm(paths, unit="run", desc="merging", disable=None, leave=False)
@@ -72,7 +79,6 @@ def work(args: argparse.Namespace) -> None:
         (args.json, json.dumps(content, indent=1) + "\n"),
         (args.lcov, code_coverage.as_lcov(report)),
     ):
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     if args.holes:
         for file in report.files:

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from golden.files import write_text
-from tb.command_line import BadInputError, Parser, check_place, status_of
+from golden.outputs import json_with
+from tb.command_line import BadInputError, Parser, add_force, check_reports, status_of
 from tb.coverage.functional.merge import Merged, merge, read_exclusions
 from tb.paths import REPO
 from tb.regress import intents as plan
@@ -73,6 +74,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="exit status 1 unless all bins of the key groups, or of all groups, were hit",
     )
     add("--all", action="store_true", help=f"name every open bin, not the first {NAMED} of a group")
+    add_force(parser)
     return parser.parse_args(argv)  # fmt: skip
 
 
@@ -110,10 +112,10 @@ def work(options: argparse.Namespace) -> None:
                 f"--cover-dir: found no folder {folder}, expected one with coverage"
             )
     outputs = {"--json": options.json, "--plan": options.plan}
-    for option, path in outputs.items():
+    for path in outputs.values():
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            check_place(option, path)
+    check_reports(outputs, options.force, json_with("schema"))
     jobs = read_jobs(options.jobs)
     merged = merge(folders, read_exclusions())
     if not merged.runs:

@@ -19,7 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tb.command_line import BadInputError, Parser, check_place, status_of, whole_number
+from golden.files import write_text
+from golden.outputs import any_of, json_with, text
+from tb.command_line import BadInputError, Parser, add_force, check_reports, status_of, whole_number
 from tb.paths import REPO, TABLES
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--markdown", type=Path, metavar="PATH", help="write it as a page too")
     add("--plan", type=Path, default=PLAN, help="another plan than tb/tables/mutants.toml")
     add("--work", type=Path, help="where outcomes are kept (default: build/mutation)")
+    add_force(parser)
     return parser.parse_args(argv)
 
 
@@ -99,9 +102,9 @@ def work(args: argparse.Namespace) -> None:
         return
     if args.json == JSON:
         JSON.parent.mkdir(exist_ok=True)
-    for path, option in ((args.json, "--json"), (args.markdown, "--markdown")):
-        if path is not None and not (args.only and option == "--json"):
-            check_place(option, path)
+    figures = None if args.only else args.json
+    ours = any_of(json_with("schema", "possible", "mutants"), text("# Mutants"))
+    check_reports({"--json": figures, "--markdown": args.markdown}, args.force, ours)
     run(args, plan, mutants, planted, reasons, seed=seed, jobs=jobs, possible=len(possible))
 
 
@@ -169,7 +172,7 @@ def run(
     if not args.only:  # a part must not be taken for the whole
         report.write(found, args.json)
     if args.markdown:
-        args.markdown.write_text(report.page(found), encoding="utf-8")
+        write_text(args.markdown, report.page(found))
     print(report.table(found))
     print(f"score {found['score']:.1%} (goal {plan.goal:.0%}): {found['counts']}")
     print(f"make quick alone: {found['quick']:.1%} (goal {plan.goal:.0%})")

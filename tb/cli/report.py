@@ -25,7 +25,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tb.command_line import FAILED, OK, Parser, guarded, status_of
+from golden.outputs import OutputError, text
+from tb.command_line import FAILED, OK, Parser, add_force, check_reports, guarded, status_of
 from tb.paths import REPO
 from tb.regress.tree import tree_hash
 from tb.report.load import PARTS, ReportError
@@ -47,6 +48,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--require", nargs="*", metavar="PART", choices=PARTS,
                         help="parts that must be there and hold, else exit status 1: any of "
                         f"{', '.join(PARTS)} (without a name: all of them)")  # fmt: skip
+    add_force(parser)
     return parser.parse_args(argv)
 
 
@@ -58,10 +60,12 @@ def main(argv: list[str] | None = None) -> int:
     found: list[Verdict] = []
 
     def work() -> None:
+        if args.output is not None:
+            check_reports({"--output": args.output}, args.force, text("<!doctype html>"))
         found.append(write_report(args.reports, output, root=REPO, required=args.require or PARTS,
                                   tree=tree_hash(REPO)))  # fmt: skip
 
-    status = status_of("report.py", work, failures=(), mistakes=(ReportError,))
+    status = status_of("report.py", work, failures=(), mistakes=(ReportError, OutputError))
     if status != OK:
         return status
     verdict = found[0]

@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from golden.files import write_text
+from golden.outputs import text
 from tb.paths import REPO
 from tb.settings import use_one_blas_thread
 
@@ -24,7 +26,7 @@ from golden.train import training as train
 from golden.train.evaluate import prepare
 from golden.tuning.operating_point import OperatingPoint, Platform, measure
 from golden.tuning.search import loss_of
-from tb.command_line import BadInputError, Parser, status_of
+from tb.command_line import BadInputError, Parser, add_force, check_reports, status_of
 from tb.device.dram import load_dram
 from tb.flows.confirm import RTL_FAILURES, confirm
 
@@ -45,6 +47,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", metavar="NAME", help="one model, such as har-2l128h")
     parser.add_argument("--output", type=Path, default=REPO / "docs" / "results.md",
                         help="page to write (default: docs/results.md)")  # fmt: skip
+    add_force(parser)
     return parser.parse_args(argv)
 
 
@@ -68,13 +71,15 @@ def write_page(args: argparse.Namespace) -> None:
     names = [name for name in names if getattr(args, FOLDER_OF[recipes[name]["set"]])]
     if not names:
         raise BadInputError("--fsdd, --har, --skab: found none, expected a folder")
+    folders = {f"--{name}": getattr(args, name) for name in set(FOLDER_OF.values())}
+    check_reports({"--output": args.output}, args.force, text("# Results"), folders)
     lines, runs = [], []
     for name in tqdm(names, unit="model"):
         measured, ran = results_of(name, recipes[name]["set"], args)
         lines += measured
         runs.append(ran)
     page = "\n".join([*HEAD, *lines, *RTL_HEAD, *runs]) + "\n"
-    args.output.write_text(page, encoding="utf-8")
+    write_text(args.output, page)
     print(page)
 
 

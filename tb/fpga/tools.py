@@ -28,8 +28,10 @@ from pathlib import Path
 from typing import IO, Any, TextIO
 
 from golden.files import write_text
+from golden.outputs import OutputError, any_of, json_with
+from golden.outputs import text as text_of
 from tb import checkout
-from tb.command_line import FAILED
+from tb.command_line import FAILED, add_force, check_reports
 from tb.failure import BuildError
 from tb.paths import REPO, RTL_FILELIST
 from tb.sim.build import read_filelist
@@ -98,6 +100,7 @@ def add_options(parser: argparse.ArgumentParser, work: str, document: str) -> No
                        "build, otherwise beside the logs)")  # fmt: skip
     files.add_argument("--work", type=Path, default=REPO / work, metavar="FOLDER",
                        help=f"for logs and netlists (default: {work})")  # fmt: skip
+    add_force(parser)
 
 
 def parameters_of(args: argparse.Namespace) -> Parameters:
@@ -127,9 +130,11 @@ def check_outputs(args: argparse.Namespace, parser: argparse.ArgumentParser, pag
             parser.error(f"{folder}: not a folder to write to: {error.strerror}")
         if not os.access(folder, os.W_OK):
             parser.error(f"{folder}: not a folder to write to")
-    for path in files:
-        if path.is_dir():
-            parser.error(f"{path}: found a folder, expected a file")
+    try:
+        ours = any_of(json_with("parameters"), text_of("# Area"), text_of("# Clock"))
+        check_reports({"--document": page, "--json": args.json}, args.force, ours)
+    except OutputError as error:
+        parser.error(str(error))
 
 
 def attempted(command: Callable[[], int]) -> int:

@@ -423,7 +423,7 @@ def run(script: ModuleType, *words: str) -> int:
         (["--layers", "9"], "--layers: invalid choice: 9"),
         (["--outstanding", "3"], "--outstanding: invalid choice: 3"),
         (["--wide"], "unrecognized arguments: --wide"),
-        (["--json", "."], "found a folder, expected a file"),
+        (["--json", "."], "found a folder, "),
         (["--work", str(Path(__file__))], "not a folder to write to"),
         (["--document", f"{__file__}/page.md"], "not a folder to write to"),
     ],
@@ -551,11 +551,11 @@ def test_no_page_after_a_failed_run(
 
     monkeypatch.setattr(script, function, fail)
     page = tmp_path / "page.md"
-    page.write_text("of an earlier run")
+    page.write_text("# Area of an earlier run")
     words = ["--document", str(page), "--json", str(tmp_path / "x.json"), "--work", str(tmp_path)]
     assert run(script, *words) == status
     assert capsys.readouterr().err.endswith(line)
-    assert page.read_text() == "of an earlier run" and not (tmp_path / "x.json").exists()
+    assert page.read_text() == "# Area of an earlier run" and not (tmp_path / "x.json").exists()
 
 
 # ------------------------------------------------------------------------------- the real tools
