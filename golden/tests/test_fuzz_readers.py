@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from golden import datasets
 from golden.datasets import DatasetError
+from golden.datasets.base import GroupSplits, Splits
 from golden.datasets.features import read_wav
+from golden.toml_file import TomlError, read_toml
 
 CELLS = st.one_of(
     st.sampled_from(
@@ -98,3 +100,31 @@ def test_fuzz_of_wav_files(tmp_path, data):
     path.write_bytes(data)
     with contextlib.suppress(ValueError):
         assert np.isfinite(read_wav(path)).all()
+
+
+TOML = st.one_of(
+    st.text(max_size=80),
+    st.lists(
+        st.builds(
+            "{} = {}".format,
+            st.sampled_from(["train", "test", "validation", "seed", "[har]", "a.b", '"x"', "é"]),
+            st.sampled_from(
+                ['["s1"]', "[]", "3", "-1", '"the rest"', "1e999", "nan", "{}", "[", '"']
+            )
+            | st.text(max_size=5),
+        ),
+        max_size=6,
+    ).map(lambda lines: "\n".join(["[har]", *lines])),
+)
+
+
+@given(st.one_of(TOML.map(lambda text: text.encode("utf-8", "replace")), st.binary(max_size=60)))
+def test_fuzz_of_toml_files(tmp_path, data):
+    """Could break: a traceback from a table that somebody edited."""
+    path = tmp_path / "splits.toml"
+    path.write_bytes(data)
+    for kind in (Splits, dict[str, GroupSplits]):
+        try:
+            read_toml(path, kind)
+        except TomlError as error:
+            assert "\n" not in str(error)
