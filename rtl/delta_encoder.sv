@@ -204,12 +204,10 @@ module delta_encoder
       state_q <= StIdle;
     end else begin
       case (state_q)
-        StIdle: begin
-          vec_q <= '0;                  // whether a pass comes is known late in a cycle
-          if (pass_valid_i) begin
-            pass_q  <= pass_i;
-            state_q <= (pass_i.op == PassInit) ? StBias : StWalk;
-          end
+        StIdle: if (pass_valid_i) begin
+          pass_q  <= pass_i;
+          vec_q   <= '0;
+          state_q <= (pass_i.op == PassInit) ? StBias : StWalk;
         end
         StWalk: if (a_fire) begin
           vec_q <= vec_q + 1'b1;
